@@ -1,0 +1,554 @@
+"""Everything that enters and leaves the SCM: commands and events in, effects out.
+
+A command is asked by a caller and owed exactly one `Reply` with its call's number, at
+once or later. An event happened and is owed nothing. Effects are to be done in the order
+given. Nothing here decides; the types are the contract between `scm.Scm`, the daemon's
+shell, the RPC server and the simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import NewType
+
+from scmd.security.token import Token
+from scmd.vocabulary.configuration import FailureAction, ServiceConfig, Trigger
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.registry import RegistryValue
+from scmd.vocabulary.service import ConfigLevel
+from scmd.vocabulary.status import ServiceStatus
+
+Millis = NewType("Millis", int)
+CallId = NewType("CallId", int)
+AssociationId = NewType("AssociationId", int)
+HandleId = NewType("HandleId", int)
+ServiceId = NewType("ServiceId", int)
+"""The record number: given at creation, never used again; files and cgroups are named after it."""
+LaunchId = NewType("LaunchId", int)
+"""One run of one process. Never used again under one state directory."""
+SaveId = NewType("SaveId", int)
+ControlId = NewType("ControlId", int)
+"""One control on its way to a service process."""
+
+Parameters = Mapping[str, RegistryValue]
+"""A service's own values; a name may hold `\\` for a subkey (`AppEvents\\Start\\Pre`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The identity behind a call."""
+
+    token: Token
+    name: str
+    """For people and the audit: `root`, `WORKGROUP\\alice`."""
+    origin: str
+    """Where the call came from: `local pid 4711`, `10.0.0.7:49152`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request: its number, its association group (which owns handles) and its caller."""
+
+    id: CallId
+    association: AssociationId
+    caller: Caller
+
+
+# Commands ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class OpenScm(Command):
+    """Result: HandleId. [MS-SCMR] 3.1.4.15."""
+
+    database: str | None
+    desired_access: int
+
+
+@dataclass(frozen=True, slots=True)
+class OpenService(Command):
+    """Result: HandleId. [MS-SCMR] 3.1.4.16."""
+
+    scm: HandleId
+    name: str
+    desired_access: int
+
+
+@dataclass(frozen=True, slots=True)
+class CloseHandle(Command):
+    """Result: None. [MS-SCMR] 3.1.4.1."""
+
+    handle: HandleId
+
+
+@dataclass(frozen=True, slots=True)
+class CreateService(Command):
+    """Result: (HandleId, tag). [MS-SCMR] 3.1.4.12. `config.display_name` "" means the key name."""
+
+    scm: HandleId
+    config: ServiceConfig
+    desired_access: int
+    password: str | None = None
+    assign_tag: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteService(Command):
+    service: HandleId
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeConfig(Command):
+    """Result: the tag. None keeps a value. [MS-SCMR] 3.1.4.11."""
+
+    service: HandleId
+    type: int | None = None
+    start_type: int | None = None
+    error_control: int | None = None
+    image_path: str | None = None
+    load_order_group: str | None = None
+    assign_tag: bool = False
+    dependencies: tuple[str, ...] | None = None
+    account: str | None = None
+    password: str | None = None
+    display_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FailureActionsChange:
+    """What level 2 changes: None keeps. Actions None keeps the actions and the reset period."""
+
+    reset_period_s: int
+    reboot_message: str | None
+    command: str | None
+    actions: tuple[FailureAction, ...] | None
+
+
+Config2Value = (
+    str | bool | int | tuple[str, ...] | tuple[Trigger, ...] | FailureActionsChange | None
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeConfig2(Command):
+    """[MS-SCMR] 3.1.4.37. The value by level: 1 str; 2 FailureActionsChange; 3, 4 bool; 5, 7 int;
+    6 tuple of str; 8 tuple of Trigger; 9 int or None to delete. A None at another level keeps."""
+
+    service: HandleId
+    level: ConfigLevel
+    value: Config2Value
+
+
+@dataclass(frozen=True, slots=True)
+class QueryConfig(Command):
+    """Result: ServiceConfig, for QueryServiceConfig and every QueryServiceConfig2 level."""
+
+    service: HandleId
+
+
+@dataclass(frozen=True, slots=True)
+class QueryStatus(Command):
+    """Result: ServiceStatus with process id and flags."""
+
+    service: HandleId
+
+
+@dataclass(frozen=True, slots=True)
+class EnumServices(Command):
+    """Result: tuple of ServiceEntry with numbers above `after`, ascending. [MS-SCMR] 3.1.4.14, 42.
+
+    `group`: None all; "" services without a group; else members (1060 if unknown).
+    """
+
+    scm: HandleId
+    type_mask: int
+    state_mask: int
+    group: str | None = None
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EnumDependents(Command):
+    """Result: tuple of ServiceEntry in the order in which to stop them. [MS-SCMR] 3.1.4.13."""
+
+    service: HandleId
+    state_mask: int
+
+
+@dataclass(frozen=True, slots=True)
+class StartService(Command):
+    """Result: ServiceStatus. Replied when ServiceMain's thread exists. [MS-SCMR] 3.1.4.19."""
+
+    service: HandleId
+    arguments: tuple[str, ...] = ()
+    """What follows argv[0], the service name."""
+
+
+@dataclass(frozen=True, slots=True)
+class ControlService(Command):
+    """Result: ServiceStatus, given with the errors 1051, 1052, 1061 and 1062 too. 3.1.4.2, 51."""
+
+    service: HandleId
+    control: int
+    reason: int = 0
+    comment: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GetDisplayName(Command):
+    """Result: str."""
+
+    scm: HandleId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class GetKeyName(Command):
+    """Result: str."""
+
+    scm: HandleId
+    display_name: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryParameters(Command):
+    """Result: Parameters. Needs SERVICE_QUERY_CONFIG."""
+
+    service: HandleId
+
+
+@dataclass(frozen=True, slots=True)
+class SetParameters(Command):
+    """All of the values or none; None deletes a value. Needs SERVICE_CHANGE_CONFIG."""
+
+    service: HandleId
+    values: Mapping[str, RegistryValue | None]
+
+
+@dataclass(frozen=True, slots=True)
+class IdentifyService(Command):
+    """Result: ServiceId, if the handle was granted all of `access`; else error 5."""
+
+    service: HandleId
+    access: int
+
+
+@dataclass(frozen=True, slots=True)
+class CheckScmHandle(Command):
+    """Result: None, if the SCM handle was granted all of `access`; else error 5."""
+
+    scm: HandleId
+    access: int
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceEntry:
+    """One line of an enumeration. `id` is the resume index."""
+
+    id: ServiceId
+    name: str
+    display_name: str
+    status: ServiceStatus
+
+
+# Events -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class AssociationEnded(Event):
+    """The last connection of an association is gone: its handles are closed."""
+
+    association: AssociationId
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSaved(Event):
+    save: SaveId
+
+
+@dataclass(frozen=True, slots=True)
+class SaveFailed(Event):
+    save: SaveId
+    error: Error
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStarted(Event):
+    launch: LaunchId
+    process_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchFailed(Event):
+    """The program could not be executed: 2, 3, 193, 5, 1069... by errno and step."""
+
+    launch: LaunchId
+    error: Error
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessExited(Event):
+    """`exit_code` or `signal`, the other is None."""
+
+    launch: LaunchId
+    exit_code: int | None
+    signal: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class DispatcherConnected(Event):
+    """StartServiceCtrlDispatcher was called with this table of service names."""
+
+    launch: LaunchId
+    table: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelClosed(Event):
+    """The control channel ended: closed by the process, or after a malformed packet."""
+
+    launch: LaunchId
+
+
+@dataclass(frozen=True, slots=True)
+class StartAnswered(Event):
+    """ServiceMain's thread exists (SUCCESS) or could not be made."""
+
+    launch: LaunchId
+    service: ServiceId
+    error: int
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerRegistered(Event):
+    launch: LaunchId
+    service: ServiceId
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReported(Event):
+    """SetServiceStatus; only the seven SERVICE_STATUS fields of `status` mean anything."""
+
+    launch: LaunchId
+    service: ServiceId
+    status: ServiceStatus
+
+
+@dataclass(frozen=True, slots=True)
+class ControlAnswered(Event):
+    """The Handler returned `error` (0: NO_ERROR)."""
+
+    launch: LaunchId
+    control: ControlId
+    error: int
+
+
+@dataclass(frozen=True, slots=True)
+class AutoStart(Event):
+    """The machine is up: start what is AUTO_START."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown(Event):
+    """Stop everything; `ShutdownCompleted` follows within the budget."""
+
+
+# Effects ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    pass
+
+
+@dataclass(frozen=True, slots=True)
+class Reply(Effect):
+    """The answer to a call. `result` is as the command's docstring says; None on most errors."""
+
+    call: CallId
+    error: int
+    result: object = None
+
+
+@dataclass(frozen=True, slots=True)
+class SaveRecord(Effect):
+    """Make the record durable, then report RecordSaved. `parameters` None: unchanged."""
+
+    save: SaveId
+    service: ServiceId
+    config: ServiceConfig
+    parameters: Parameters | None = None
+    deleted: bool = False
+    """DeleteFlag: marked for delete."""
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveRecord(Effect):
+    """Remove the record, its Parameters and its files durably, then report RecordSaved."""
+
+    save: SaveId
+    service: ServiceId
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSpec:
+    """How a process is to be run. What is absent is inherited from the SCM's clean defaults."""
+
+    service: ServiceId
+    """Whose log and cgroup it belongs to; of a shared process, its first service."""
+    name: str
+    argv: tuple[str, ...]
+    """argv[0] is the program: an absolute path."""
+    account: str
+    control_channel: bool
+    directory: str | None = None
+    environment: tuple[tuple[str, str], ...] | None = None
+    """Replaces the environment; None: the default one for the account."""
+    extra_environment: tuple[tuple[str, str], ...] = ()
+    umask: int | None = None
+    nice: int | None = None
+    affinity: tuple[int, ...] = ()
+    limits: tuple[tuple[str, int], ...] = ()
+    """`resource` names without RLIMIT_ and both limits: ("NOFILE", 4096)."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchProcess(Effect):
+    """Answered by ProcessStarted or LaunchFailed; a started one always by ProcessExited."""
+
+    launch: LaunchId
+    spec: LaunchSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SignalProcess(Effect):
+    """Send a signal to the process, or to everything it started."""
+
+    launch: LaunchId
+    signal: int
+    tree: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class KillProcess(Effect):
+    """SIGKILL for the whole process tree; ProcessExited follows."""
+
+    launch: LaunchId
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetLaunch(Effect):
+    """The exit has been dealt with: what is left of the tree may go, and the keeper may forget."""
+
+    launch: LaunchId
+
+
+@dataclass(frozen=True, slots=True)
+class SendStart(Effect):
+    """Ask a connected process to run ServiceMain; answered by StartAnswered."""
+
+    launch: LaunchId
+    service: ServiceId
+    arguments: tuple[str, ...]
+    """argv[0], the service name, included."""
+
+
+@dataclass(frozen=True, slots=True)
+class SendControl(Effect):
+    """Deliver a control to a Handler; answered by ControlAnswered."""
+
+    launch: LaunchId
+    control: ControlId
+    service: ServiceId
+    code: int
+    event_type: int = 0
+    event_data: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEvent(Effect):
+    """An entry of the SCM in the event log (source "Service Control Manager")."""
+
+    event_id: int
+    service: ServiceId | None
+    strings: tuple[str, ...]
+    """The inserts %1, %2... of the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusChanged(Effect):
+    """A service's status is now this one; `cause` says why, for people."""
+
+    service: ServiceId
+    name: str
+    status: ServiceStatus
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceCreated(Effect):
+    service: ServiceId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceDeleted(Effect):
+    service: ServiceId
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ParametersChanged(Effect):
+    """Tell a running service process that its Parameters are now these."""
+
+    launch: LaunchId
+    service: ServiceId
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownCompleted(Effect):
+    pass
+
+
+# What the SCM starts with --------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StoredService:
+    """A record as the database gave it."""
+
+    id: ServiceId
+    config: ServiceConfig
+    parameters: Parameters
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """SCM-wide values (Control in the registry) and what the host is like. Milliseconds."""
+
+    pipe_timeout: int = 30_000
+    """ServicesPipeTimeout: connect, start and control answers."""
+    register_warning: int = 1_000
+    """A handler registered later than this is logged, never killed."""
+    kill_timeout: int = 20_000
+    """WaitToKillServiceTimeout."""
+    group_order: tuple[str, ...] = ()
+    """ServiceGroupOrder\\List."""
+    first_launch: int = 1
+    """No launch number below this one is given out."""
+    single_user: bool = False
+    """Without root: every service runs as the SCM's own user, other accounts are 1057."""
+    environment: Mapping[str, str] = field(default_factory=dict)
