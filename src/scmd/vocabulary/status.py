@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scmd.vocabulary.service import ServiceState, ServiceType
+from scmd.vocabulary.service import ControlsAccepted, ServiceState, ServiceType
 from scmd.vocabulary.value import Value
 
 
@@ -22,3 +22,27 @@ class ServiceStatus(Value):
     process_id: int = 0
     """0 when not running."""
     service_flags: int = 0
+
+
+_TYPE_FLAGS = (
+    ServiceType.USER_SERVICE
+    | ServiceType.USERSERVICE_INSTANCE
+    | ServiceType.INTERACTIVE_PROCESS
+    | ServiceType.PKG_SERVICE
+).value
+_WIN32_TYPES = (ServiceType.WIN32_OWN_PROCESS.value, ServiceType.WIN32_SHARE_PROCESS.value)
+_DRIVER_TYPES = (ServiceType.KERNEL_DRIVER.value, ServiceType.FILE_SYSTEM_DRIVER.value)
+_ACCEPT_BITS = sum(bit.value for bit in ControlsAccepted)
+
+
+def is_reportable(status: ServiceStatus) -> bool:
+    """Whether SetServiceStatus takes these values; if not, error 13 ([MS-SCMR] 3.1.4.8).
+
+    Values only: which state a report comes from is never a reason to refuse it.
+    """
+    return (
+        ServiceState.STOPPED <= status.state <= ServiceState.PAUSED
+        and (status.type & ~_TYPE_FLAGS in _WIN32_TYPES or status.type in _DRIVER_TYPES)
+        and status.controls_accepted >= 0
+        and not status.controls_accepted & ~_ACCEPT_BITS
+    )
