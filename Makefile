@@ -1,0 +1,35 @@
+# Two commands matter: `make run` shows scmd at work, `make test` checks everything.
+# Both work from a clean clone with python3 (3.11 or newer), make and pip.
+
+PYTHON ?= python3
+export PYTHON
+
+.PHONY: help run test install dev requirements clean
+
+help:
+	@echo "make run           install into .venv, then run the demo (Ctrl-C ends it)"
+	@echo "make test          install what the tests need, then check everything"
+	@echo "make install       install into .venv only; the program is .venv/bin/scmd"
+	@echo "make dev           install into .venv for development (editable, with the tools)"
+	@echo "make requirements  resolve and hash the requirements again"
+	@echo "make clean         remove .venv and what the tools left"
+
+run: install
+	@exec .venv/bin/scmd demo
+
+install:
+	@scripts/install run
+
+dev:
+	@scripts/install dev
+
+test: dev
+	@scripts/install-peers
+	@scripts/check
+
+requirements:
+	@$(PYTHON) scripts/update-requirements
+
+clean:
+	rm -rf .venv build src/*.egg-info .ruff_cache .mypy_cache .pytest_cache .hypothesis \
+		.import_linter_cache .coverage

@@ -1,0 +1,53 @@
+"""What all tests share: skipping what this machine cannot run, and saying so.
+
+A test marked `root` needs root; one marked `peers("nginx")` needs that program of somebody
+else's. Elsewhere they skip, and the last line of the run says which and why. Where
+SCMD_NO_SKIPS is set (`.ci/run` sets it) any skip fails the run.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+
+import pytest
+
+# Programs of daemons are where only root's PATH leads.
+PROGRAM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
+
+_skipped = pytest.StashKey[Counter[str]]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[_skipped] = Counter()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.get_closest_marker("root") and os.geteuid() != 0:
+        pytest.skip("needs root")
+    for marker in item.iter_markers("peers"):
+        for program in marker.args:
+            if shutil.which(program, path=PROGRAM_PATH) is None:
+                pytest.skip(f"needs the program {program} (scripts/install-peers, as root)")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is None or hasattr(session.config, "workerinput"):
+        return
+    reasons = session.config.stash[_skipped]
+    for report in reporter.stats.get("skipped", ()):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr
+        reasons[str(reason).removeprefix("Skipped: ")] += 1
+    if reasons and os.environ.get("SCMD_NO_SKIPS") and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    reasons = config.stash[_skipped]
+    if reasons:
+        why = "; ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        verdict = ", which fails this run" if os.environ.get("SCMD_NO_SKIPS") else ""
+        print(f"Skipped {reasons.total()} tests{verdict}: {why}")
