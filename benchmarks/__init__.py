@@ -1,0 +1,1 @@
+"""Measurements of scmd against named peers; `python -m benchmarks` prints a table."""
