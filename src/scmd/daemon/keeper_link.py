@@ -1,0 +1,319 @@
+"""The manager's side of its connection to the keeper, on asyncio.
+
+Orders go out at once and are buffered when the keeper is busy; what the keeper says comes
+back as the core's events. The keeper's own side is `keeper`; the bytes are
+`keeper_messages`'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from scmd.core.messages import (
+    Event,
+    LaunchFailed,
+    LaunchId,
+    LaunchSpec,
+    ProcessExited,
+    ProcessStarted,
+    ServiceId,
+)
+from scmd.core.messages import Shutdown as ShutdownRequested
+from scmd.daemon import keeper_messages as wire
+from scmd.vocabulary.errors import Error
+
+_READ_SIZE = 1 << 18
+_MAX_DESCRIPTORS = 64
+
+
+class KeeperLost(Exception):
+    """The keeper is gone or speaks nonsense; without it a manager has nothing to manage."""
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptedLaunch:
+    """A process that an earlier manager had started and the keeper still holds."""
+
+    launch: LaunchId
+    service: ServiceId
+    name: str
+    process_id: int
+    channel: socket.socket | None
+    """The manager's end of the control channel: non-blocking, SO_PASSCRED on."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeeperState:
+    """What the keeper tells a manager that begins."""
+
+    state: Path
+    runtime: Path
+    keeper_pid: int
+    boot_id: str
+    listener: socket.socket
+    """RUNTIME/scm.sock: bound, listening, non-blocking."""
+    launches: tuple[AdoptedLaunch, ...]
+
+
+class KeeperLink:
+    """Made by `connect`; then `start` once, from then on events arrive in order."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._reader = wire.FrameReader()
+        self._pending: deque[memoryview] = deque()
+        self._writing = False
+        self._closed = False
+        self._early: deque[tuple[wire.Message, list[int]]] = deque()
+        self._on_event: Callable[[Event], None] | None = None
+        self._on_channel: Callable[[LaunchId, socket.socket], None] | None = None
+        self._on_lost: Callable[[KeeperLost], None] | None = None
+
+    @classmethod
+    async def connect(cls, descriptor: int) -> tuple[KeeperLink, KeeperState]:
+        """Greet the keeper at the inherited socket; raises `KeeperLost`."""
+        connection = socket.socket(fileno=descriptor)
+        connection.setblocking(False)
+        os.set_inheritable(descriptor, False)
+        link = cls(connection)
+        link._send(wire.Hello())
+        return link, await link._welcomed()
+
+    def start(
+        self,
+        on_event: Callable[[Event], None],
+        on_channel: Callable[[LaunchId, socket.socket], None],
+        on_lost: Callable[[KeeperLost], None],
+    ) -> None:
+        """Deliver ProcessStarted, LaunchFailed, ProcessExited and Shutdown from now on.
+
+        `on_channel` is called just before the ProcessStarted of a launch with a control
+        channel. Exits of adopted launches come first. `on_lost` comes last, once.
+        """
+        self._on_event, self._on_channel, self._on_lost = on_event, on_channel, on_lost
+        loop = asyncio.get_running_loop()
+        loop.call_soon(self._deliver_early)
+        loop.add_reader(self._socket, self._readable)
+
+    def launch(self, launch: LaunchId, spec: LaunchSpec) -> None:
+        """Answered by ProcessStarted or LaunchFailed."""
+        self._send(
+            wire.Launch(
+                number=launch,
+                service=spec.service,
+                name=spec.name,
+                argv=spec.argv,
+                account=spec.account,
+                control_channel=spec.control_channel,
+                directory=spec.directory,
+                environment=spec.environment,
+                extra_environment=spec.extra_environment,
+                umask=spec.umask,
+                nice=spec.nice,
+                affinity=spec.affinity,
+                limits=spec.limits,
+            )
+        )
+
+    def signal(self, launch: LaunchId, signal: int, tree: bool = False) -> None:
+        self._send(wire.Signal(number=launch, signal=signal, tree=tree))
+
+    def kill(self, launch: LaunchId) -> None:
+        self._send(wire.Kill(number=launch))
+
+    def forget(self, launch: LaunchId) -> None:
+        self._send(wire.Forget(number=launch))
+
+    def ready(self) -> None:
+        """The manager serves: the keeper prints its ready line and tells systemd."""
+        self._send(wire.Ready())
+
+    def shutdown_done(self, exit_code: int = 0) -> None:
+        """Everything is stopped: when the manager exits, the keeper kills the rest and exits."""
+        self._send(wire.ShutdownDone(exit_code=exit_code))
+
+    async def drain(self) -> None:
+        """Return when everything said so far is on its way; for a manager about to exit."""
+        loop = asyncio.get_running_loop()
+        while self._pending and not self._closed:
+            writable = loop.create_future()
+            loop.remove_writer(self._socket)
+            loop.add_writer(self._socket, _resolve, writable)
+            await writable
+            loop.remove_writer(self._socket)
+            self._writing = False
+            self._flush()
+
+    def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._socket)
+        loop.remove_writer(self._socket)
+        for descriptor in self._reader.leftover_descriptors():
+            os.close(descriptor)
+        self._socket.close()
+
+    # Reading ------------------------------------------------------------------------------
+
+    async def _welcomed(self) -> KeeperState:
+        welcome: wire.Welcome | None = None
+        listener: socket.socket | None = None
+        launches: list[AdoptedLaunch] = []
+        while welcome is None or len(launches) < welcome.launches:
+            message, descriptors = await self._next()
+            if isinstance(message, wire.Welcome) and len(descriptors) == 1:
+                welcome, listener = message, _socket(descriptors[0])
+            elif isinstance(message, wire.Adopted):
+                launches.append(_adopted(message, descriptors))
+            else:
+                raise KeeperLost(f"{type(message).__name__} instead of a welcome")
+        assert listener is not None
+        return KeeperState(
+            Path(welcome.state),
+            Path(welcome.runtime),
+            welcome.keeper_pid,
+            welcome.boot_id,
+            listener,
+            tuple(launches),
+        )
+
+    async def _next(self) -> tuple[wire.Message, list[int]]:
+        loop = asyncio.get_running_loop()
+        while not self._early:
+            readable = loop.create_future()
+            loop.add_reader(self._socket, _resolve, readable)
+            try:
+                await readable
+            finally:
+                loop.remove_reader(self._socket)
+            self._early.extend(self._receive())
+        return self._early.popleft()
+
+    def _receive(self) -> list[tuple[wire.Message, list[int]]]:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._socket, _READ_SIZE, _MAX_DESCRIPTORS)
+        except BlockingIOError:
+            return []
+        except OSError as failed:
+            raise KeeperLost(f"reading: {failed}") from failed
+        if not data:
+            raise KeeperLost("the keeper closed the connection")
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
+        self._reader.feed(data, list(descriptors))
+        try:
+            return list(self._reader.messages())
+        except wire.Malformed as malformed:
+            raise KeeperLost(f"malformed: {malformed}") from malformed
+
+    def _readable(self) -> None:
+        try:
+            received = self._receive()
+        except KeeperLost as lost:
+            self._lose(lost)
+            return
+        self._early.extend(received)
+        self._deliver_early()
+
+    def _deliver_early(self) -> None:
+        while self._early and not self._closed:
+            message, descriptors = self._early.popleft()
+            self._deliver(message, descriptors)
+
+    def _deliver(self, message: wire.Message, descriptors: list[int]) -> None:
+        assert self._on_event is not None
+        assert self._on_channel is not None
+        match message:
+            case wire.Launched():
+                launch = LaunchId(message.number)
+                for descriptor in descriptors[:1]:
+                    self._on_channel(launch, _socket(descriptor))
+                self._on_event(ProcessStarted(launch, message.process_id))
+            case wire.LaunchFailed():
+                launch = LaunchId(message.number)
+                self._on_event(LaunchFailed(launch, _error(message.error), message.detail))
+            case wire.Exited():
+                launch = LaunchId(message.number)
+                self._on_event(ProcessExited(launch, message.exit_code, message.signal))
+            case wire.Shutdown():
+                self._on_event(ShutdownRequested())
+            case _:
+                self._lose(KeeperLost(f"unexpected {type(message).__name__}"))
+
+    def _lose(self, lost: KeeperLost) -> None:
+        if self._closed:
+            return
+        self.close()
+        if self._on_lost is not None:
+            self._on_lost(lost)
+
+    # Writing ------------------------------------------------------------------------------
+
+    def _send(self, message: wire.Message) -> None:
+        if self._closed:
+            return
+        self._pending.append(memoryview(wire.encode(message)))
+        if not self._writing:
+            self._flush()
+
+    def _flush(self) -> None:
+        while self._pending:
+            try:
+                sent = self._socket.send(self._pending[0])
+            except BlockingIOError:
+                break
+            except OSError:
+                # What the keeper said last is still to be read; reading reports the loss.
+                self._pending.clear()
+                break
+            if sent < len(self._pending[0]):
+                self._pending[0] = self._pending[0][sent:]
+            else:
+                self._pending.popleft()
+        self._watch_writable(bool(self._pending))
+
+    def _watch_writable(self, wanted: bool) -> None:
+        if wanted == self._writing or self._closed:
+            return
+        self._writing = wanted
+        loop = asyncio.get_running_loop()
+        if wanted:
+            loop.add_writer(self._socket, self._flush)
+        else:
+            loop.remove_writer(self._socket)
+
+
+def _socket(descriptor: int) -> socket.socket:
+    received = socket.socket(fileno=descriptor)
+    received.setblocking(False)
+    return received
+
+
+def _adopted(message: wire.Adopted, descriptors: list[int]) -> AdoptedLaunch:
+    return AdoptedLaunch(
+        LaunchId(message.number),
+        ServiceId(message.service),
+        message.name,
+        message.process_id,
+        _socket(descriptors[0]) if descriptors else None,
+    )
+
+
+def _error(number: int) -> Error:
+    try:
+        return Error(number)
+    except ValueError:  # A newer keeper knows more of them.
+        return Error.PROCESS_ABORTED
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)
