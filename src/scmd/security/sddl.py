@@ -68,10 +68,7 @@ TRUSTEES = {
     "AS": "S-1-18-1",
     "SS": "S-1-18-2",
 }
-DOMAIN_TRUSTEES = frozenset(
-    ("AP", "CA", "CN", "DA", "DC", "DD", "DG", "DU", "EA")
-    + ("EK", "KA", "LA", "LG", "PA", "RO", "RS", "SA")
-)
+DOMAIN_TRUSTEES = "AP CA CN DA DC DD DG DU EA EK KA LA LG PA RO RS SA"
 
 RIGHTS = {
     "CC": 0x0000_0001,
@@ -302,7 +299,7 @@ def _mask_to_text(type: AceType, mask: int) -> str:
 def _sid_from_text(text: str) -> str:
     if text in TRUSTEES:
         return TRUSTEES[text]
-    if text in DOMAIN_TRUSTEES:
+    if text in DOMAIN_TRUSTEES.split():
         raise DescriptorError(f"SDDL trustee {text!r} needs a domain; give the SID instead")
     try:
         return canonical_sid(text)
