@@ -1,0 +1,55 @@
+"""What only the daemon can answer: logs, events, the state of the manager itself.
+
+A host request leaves the server when the core has agreed to it (a handle's right was
+checked). It is owed exactly one `core.messages.Reply` with its call's number, as a command is.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scmd.core.messages import Call, ServiceId
+
+
+@dataclass(frozen=True, slots=True)
+class HostRequest:
+    call: Call
+
+
+@dataclass(frozen=True, slots=True)
+class QueryManagerStatus(HostRequest):
+    """Result: bytes, a JSON object (docs/scmd-interface.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadLog(HostRequest):
+    """Result: (start, bytes, next). Positions are bytes since the log's beginning.
+
+    At most `count` bytes. `position` LOG_END asks for the last `count` bytes.
+    """
+
+    service: ServiceId
+    position: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvents(HostRequest):
+    """Result: (bytes, next). JSON lines of at most `count` events numbered above `after`."""
+
+    after: int
+    count: int
+    source: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReportEvent(HostRequest):
+    """Result: None. An entry in the event log by a program that is no service."""
+
+    source: str
+    type: int
+    event_id: int
+    strings: tuple[str, ...]
+
+
+LOG_END = 0xFFFF_FFFF_FFFF_FFFF
