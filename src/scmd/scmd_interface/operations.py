@@ -1,0 +1,173 @@
+"""The scmd interface: what [MS-SCMR] lacks, declared in the same language.
+
+Context handles are svcctl's, opened there on the same association. Every response ends with
+`error`, a Win32 result. `docs/scmd-interface.md` describes it for other languages.
+"""
+
+from __future__ import annotations
+
+from scmd.ndr.structure import Structure
+from scmd.ndr.types import (
+    DWORD,
+    HANDLE,
+    HYPER,
+    Annotated,
+    Array,
+    Bytes,
+    Integer,
+    SizeOf,
+    Struct,
+    Text,
+    Unique,
+)
+from scmd.rpc.interface import Interface
+
+SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 0)
+
+MAX_PARAMETERS = 4096
+MAX_PARAMETER_NAME = 1024
+"""UTF-16 units with the NUL."""
+MAX_PARAMETER_BYTES = 1_048_576
+MAX_LOG_BYTES = 65_536
+MAX_JSON_BYTES = 1_048_576
+MAX_EVENTS = 65_536
+MAX_EVENT_STRINGS = 256
+LOG_END = 0xFFFF_FFFF_FFFF_FFFF
+"""A log position: the last `count` bytes."""
+
+ParameterName = Annotated[str | None, Unique(Text(MAX_PARAMETER_NAME))]
+ParameterData = Annotated[bytes | None, Unique(Bytes(MAX_PARAMETER_BYTES))]
+Json = Annotated[bytes, Bytes(MAX_JSON_BYTES)]
+
+
+class EmptyRequest(Structure):
+    """No parameters at all."""
+
+
+class ManagerStatusResponse(Structure):
+    """UTF-8 JSON: keeper_pid, manager_pid, version, uptime_ms, counts, end_points."""
+
+    status: Json
+    error: DWORD
+
+
+class QueryParametersRequest(Structure):
+    """Needs SERVICE_QUERY_CONFIG."""
+
+    service: HANDLE
+
+
+class Parameter(Structure):
+    """One value: a registry type and its data; see `parameters`."""
+
+    name: ParameterName
+    type: DWORD
+    size: Annotated[int, SizeOf("data", MAX_PARAMETER_BYTES)] = 0
+    data: ParameterData = None
+
+
+class QueryParametersResponse(Structure):
+    count: Annotated[int, SizeOf("parameters", MAX_PARAMETERS)] = 0
+    parameters: Annotated[
+        tuple[Parameter, ...] | None, Unique(Array(Struct(Parameter), MAX_PARAMETERS))
+    ] = None
+    error: DWORD
+
+
+class ParameterChange(Structure):
+    """`delete` nonzero removes the value; type and data then mean nothing."""
+
+    name: ParameterName
+    delete: DWORD = 0
+    type: DWORD = 0
+    size: Annotated[int, SizeOf("data", MAX_PARAMETER_BYTES)] = 0
+    data: ParameterData = None
+
+
+class SetParametersRequest(Structure):
+    """All of the changes or none. Needs SERVICE_CHANGE_CONFIG."""
+
+    service: HANDLE
+    count: Annotated[int, SizeOf("changes", MAX_PARAMETERS)] = 0
+    changes: Annotated[
+        tuple[ParameterChange, ...] | None, Unique(Array(Struct(ParameterChange), MAX_PARAMETERS))
+    ] = None
+
+
+class SetParametersResponse(Structure):
+    error: DWORD
+
+
+class ReadLogRequest(Structure):
+    """`position` counts bytes of the log since the service was created. Needs SERVICE_START."""
+
+    service: HANDLE
+    position: HYPER
+    count: Annotated[int, Integer(4, 0, MAX_LOG_BYTES)]
+
+
+class ReadLogResponse(Structure):
+    """`start` is past the position asked for when rotation dropped what was there."""
+
+    start: HYPER
+    data: Annotated[bytes, Bytes(MAX_LOG_BYTES)]
+    next_position: HYPER
+    error: DWORD
+
+
+class ReadEventsRequest(Structure):
+    """Records with a number above `after`, oldest first. Needs SC_MANAGER_ENUMERATE_SERVICE."""
+
+    scm: HANDLE
+    after: HYPER
+    count: Annotated[int, Integer(4, 0, MAX_EVENTS)]
+    source: Annotated[str | None, Unique(Text(257))] = None
+
+
+class ReadEventsResponse(Structure):
+    """UTF-8 JSON, one object a line; `next` is the next request's `after`."""
+
+    events: Json
+    next: HYPER
+    error: DWORD
+
+
+class EventString(Structure):
+    text: Annotated[str | None, Unique(Text(32768))]
+
+
+class ReportEventRequest(Structure):
+    """An event log entry of a program that is not a service. Needs SC_MANAGER_ALL_ACCESS."""
+
+    scm: HANDLE
+    source: Annotated[str, Text(257)]
+    type: DWORD
+    """1 error, 2 warning, 4 information."""
+    event_id: DWORD
+    string_count: Annotated[int, SizeOf("strings", MAX_EVENT_STRINGS)] = 0
+    strings: Annotated[
+        tuple[EventString, ...] | None, Unique(Array(Struct(EventString), MAX_EVENT_STRINGS))
+    ] = None
+
+
+class ReportEventResponse(Structure):
+    error: DWORD
+
+
+class QueryVersionResponse(Structure):
+    """The newest minor version the server speaks; it speaks all older ones too."""
+
+    major: DWORD
+    minor: DWORD
+    error: DWORD
+
+
+QUERY_MANAGER_STATUS = SCMD.operation(0, "RQueryManagerStatus", EmptyRequest, ManagerStatusResponse)
+QUERY_PARAMETERS = SCMD.operation(
+    1, "RQueryParameters", QueryParametersRequest, QueryParametersResponse
+)
+SET_PARAMETERS = SCMD.operation(2, "RSetParameters", SetParametersRequest, SetParametersResponse)
+READ_LOG = SCMD.operation(3, "RReadLog", ReadLogRequest, ReadLogResponse)
+READ_EVENTS = SCMD.operation(4, "RReadEvents", ReadEventsRequest, ReadEventsResponse)
+REPORT_EVENT = SCMD.operation(5, "RReportEvent", ReportEventRequest, ReportEventResponse)
+QUERY_VERSION = SCMD.operation(6, "RQueryVersion", EmptyRequest, QueryVersionResponse)
