@@ -31,6 +31,10 @@ SaveId = NewType("SaveId", int)
 ControlId = NewType("ControlId", int)
 """One control on its way to a service process."""
 
+CONTEXT_MISMATCH = 0x1C00001A
+"""Not a Win32 error: the error of a `Reply` to a call whose handle is unknown or belongs to
+another association. The RPC server makes it the fault nca_s_fault_context_mismatch."""
+
 Parameters = Mapping[str, RegistryValue]
 """A service's own values; a name may hold `\\` for a subkey (`AppEvents\\Start\\Pre`)."""
 
@@ -453,6 +457,8 @@ class ForgetLaunch(Effect):
     """The exit has been dealt with: what is left of the tree may go, and the keeper may forget."""
 
     launch: LaunchId
+    keep_tree: bool = False
+    """Leave what the process started alone (AppKillProcessTree 0)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -549,6 +555,10 @@ class Settings:
     """ServiceGroupOrder\\List."""
     first_launch: int = 1
     """No launch number below this one is given out."""
+    first_service: int = 1
+    """No record number below this one is given out; above every number of a removed record."""
+    auto_start_delay: int = 120_000
+    """AutoStartDelay: from the end of the automatic starts to the delayed ones."""
     single_user: bool = False
     """Without root: every service runs as the SCM's own user, other accounts are 1057."""
     environment: Mapping[str, str] = field(default_factory=dict)
