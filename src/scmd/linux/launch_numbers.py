@@ -1,0 +1,57 @@
+"""Launch numbers: a bound on disk that no number given out so far has reached.
+
+A manager takes a block of numbers before it gives out the first of them, so a crash
+costs numbers and never repeats one. The file holds its format and the bound.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+BLOCK = 1_000_000
+"""Numbers a manager may give out between two writes: more than it starts in its life."""
+_FORMAT = "scmd-launches 1"
+
+
+class LaunchNumbersError(Exception):
+    """The file cannot be read or written; the text says what to do."""
+
+
+def reserve(path: Path, block: int = BLOCK) -> int:
+    """The first number of a fresh block. Durable when it returns."""
+    first = _bound(path)
+    temporary = path.with_suffix(".new")
+    try:
+        with temporary.open("w") as file:
+            file.write(f"{_FORMAT}\n{first + block}\n")
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+        _sync_directory(path.parent)
+    except OSError as failed:
+        raise LaunchNumbersError(f"{path} cannot be written: {failed.strerror}") from failed
+    return first
+
+
+def _bound(path: Path) -> int:
+    try:
+        lines = path.read_text().splitlines()
+    except FileNotFoundError:
+        return 1
+    except (OSError, UnicodeDecodeError) as failed:
+        raise LaunchNumbersError(f"{path} cannot be read: {failed}") from failed
+    if len(lines) != 2 or lines[0] != _FORMAT or not lines[1].isdecimal():
+        raise LaunchNumbersError(
+            f"{path} is damaged or of a newer version: expected {_FORMAT!r} and a number. "
+            "No service may be running; then it can be removed."
+        )
+    return int(lines[1])
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
