@@ -127,8 +127,8 @@ class KeeperLink:
     def kill(self, launch: LaunchId) -> None:
         self._send(wire.Kill(number=launch))
 
-    def forget(self, launch: LaunchId) -> None:
-        self._send(wire.Forget(number=launch))
+    def forget(self, launch: LaunchId, *, keep_tree: bool = False) -> None:
+        self._send(wire.Forget(number=launch, keep_tree=keep_tree))
 
     def ready(self) -> None:
         """The manager serves: the keeper prints its ready line and tells systemd."""

@@ -90,6 +90,8 @@ class Forget(Message):
     """The exit is journaled: kill what is left of the tree and drop the launch."""
 
     number: int
+    keep_tree: bool = False
+    """Drop the launch only; what the process started lives on."""
 
 
 class Ready(Message):
