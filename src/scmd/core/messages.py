@@ -528,6 +528,25 @@ class ShutdownCompleted(Effect):
     pass
 
 
+AnyEffect = (
+    Reply
+    | SaveRecord
+    | RemoveRecord
+    | LaunchProcess
+    | SignalProcess
+    | KillProcess
+    | ForgetLaunch
+    | SendStart
+    | SendControl
+    | LogEvent
+    | StatusChanged
+    | ServiceCreated
+    | ServiceDeleted
+    | ParametersChanged
+    | ShutdownCompleted
+)
+
+
 # What the SCM starts with --------------------------------------------------------------------
 
 
