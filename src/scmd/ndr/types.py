@@ -12,7 +12,7 @@ from scmd.ndr.values import ContextHandle, Guid
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from typing import Annotated
+    from typing import Annotated as Annotated
 
     from scmd.ndr.structure import Structure
     from scmd.vocabulary.value import Value

@@ -14,18 +14,17 @@ if TYPE_CHECKING:
 
     Request = TypeVar("Request", bound=Structure)
     Response = TypeVar("Response", bound=Structure)
-    _OperationBase = Generic
 else:
     Request, Response = Structure, Structure
 
-    class _OperationBase:
+    class Generic:
         __slots__ = ()
 
         def __class_getitem__(cls, items):
             return cls
 
 
-class Operation(_OperationBase[Request, Response]):
+class Operation(Generic[Request, Response]):
     """One method: its number, its IDL name and its two structures.
 
     `form` of the four codecs is the connection's syntax and byte order; the operation adds
@@ -97,5 +96,5 @@ class Interface:
         """Declare a method; the number must be free."""
         assert opnum not in self.operations, f"{self.name} {opnum} is declared twice"
         operation = Operation(self, opnum, name, request, response, charset)
-        self.operations[opnum] = operation  # type: ignore[assignment] # erased on purpose
+        self.operations[opnum] = operation
         return operation
