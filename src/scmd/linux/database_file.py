@@ -1,0 +1,186 @@
+"""The database's file: opening, checking, creating and migrating it.
+
+A file that is damaged, foreign or newer than this program is refused and left exactly as
+it is; only a missing file is created. A migration runs in one transaction after a backup
+copy was made beside the file. Reading and writing records is `database.py`'s.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+FORMAT = 1
+"""`user_version` of a file as this program writes it."""
+APPLICATION_ID = 0x53434D44
+"""`application_id`: "SCMD"."""
+
+Migration = Callable[[sqlite3.Connection], None]
+MIGRATIONS: Mapping[int, Migration] = {}
+"""By the format they start from; each leads to the next one."""
+
+_MAGIC = b"SQLite format 3\0"
+_SCHEMA = """
+CREATE TABLE keys (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    parent INTEGER REFERENCES keys (id) ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    name_key TEXT NOT NULL,
+    cells TEXT NOT NULL DEFAULT '{}',
+    UNIQUE (parent, name_key)
+);
+CREATE TABLE records (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    key INTEGER NOT NULL UNIQUE REFERENCES keys (id) ON DELETE CASCADE
+);
+CREATE VIEW registry (path, name, type, data) AS
+WITH RECURSIVE paths (id, path) AS (
+    SELECT id, name FROM keys WHERE parent IS NULL
+    UNION ALL
+    SELECT keys.id, paths.path || '\\' || keys.name FROM keys JOIN paths ON keys.parent = paths.id
+)
+SELECT paths.path, cell.key, json_extract(cell.value, '$[0]'), json_extract(cell.value, '$[1]')
+FROM paths JOIN keys ON keys.id = paths.id, json_each(keys.cells) AS cell;
+INSERT INTO keys (id, parent, name, name_key) VALUES
+    (1, NULL, 'SYSTEM', 'SYSTEM'),
+    (2, 1, 'CurrentControlSet', 'CURRENTCONTROLSET'),
+    (3, 2, 'Services', 'SERVICES'),
+    (4, 2, 'Control', 'CONTROL');
+"""
+SERVICES_KEY = 3
+CONTROL_KEY = 4
+
+
+class DatabaseError(Exception):
+    """The database cannot be used; the text says why and what to do. Nothing was changed."""
+
+
+def open_file(
+    path: Path, *, format: int = FORMAT, migrations: Mapping[int, Migration] = MIGRATIONS
+) -> sqlite3.Connection:
+    """A connection to the checked, current database at `path`, created when missing.
+
+    The connection may be used by one other thread than this one. DatabaseError: the file is
+    damaged, not a database of scmd, newer than `format`, or cannot be opened.
+    """
+    try:
+        created = _check_header(path, format)
+        if not created:
+            _check_contents(path, format)
+        connection = connect(path)
+        if created:
+            _create(connection, format)
+        else:
+            _migrate(connection, path, format, migrations)
+    except (sqlite3.Error, OSError) as error:
+        raise DatabaseError(_advice(path, str(error))) from error
+    return connection
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection with the settings that make a commit durable; transactions are explicit."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
+    connection.execute("PRAGMA foreign_keys = ON")
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _check_header(path: Path, format: int) -> bool:
+    """True when there is no database yet. Looks at bytes only, so that nothing is touched."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        header = os.read(descriptor, 100)
+    finally:
+        os.close(descriptor)
+    log = Path(f"{path}-wal")
+    if not header:
+        if log.exists() and log.stat().st_size:
+            raise DatabaseError(_advice(path, "the file is empty, its write-ahead log is not"))
+        return True
+    if len(header) < 100 or not header.startswith(_MAGIC):
+        raise DatabaseError(_advice(path, "it is not a SQLite database"))
+    _check_format(path, int.from_bytes(header[60:64], "big"), format)
+    return False
+
+
+def _check_contents(path: Path, format: int) -> None:
+    """Look through the whole file on a connection that cannot write."""
+    reader = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
+    try:
+        if reader.execute("PRAGMA application_id").fetchone()[0] not in (0, APPLICATION_ID):
+            raise DatabaseError(_advice(path, "it is another program's database"))
+        _check_format(path, reader.execute("PRAGMA user_version").fetchone()[0], format)
+        found = [row[0] for row in reader.execute("PRAGMA quick_check(3)")]
+        if found != ["ok"]:
+            raise DatabaseError(_advice(path, "; ".join(found)))
+        tables = {row[0] for row in reader.execute("SELECT name FROM sqlite_schema")}
+        if tables and not {"keys", "records"} <= tables:
+            raise DatabaseError(_advice(path, "it has no tables of scmd"))
+    finally:
+        reader.close()
+
+
+def _check_format(path: Path, found: int, format: int) -> None:
+    if found > format:
+        raise DatabaseError(
+            f"{path} has format {found}; this scmd knows formats up to {format}. It was left"
+            " as it is: start a newer scmd, or move it aside"
+        )
+
+
+def _create(connection: sqlite3.Connection, format: int) -> None:
+    connection.executescript(
+        f"BEGIN IMMEDIATE; {_SCHEMA}"
+        f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {format}; COMMIT"
+    )
+
+
+def _migrate(
+    connection: sqlite3.Connection, path: Path, format: int, migrations: Mapping[int, Migration]
+) -> None:
+    """Bring an older file up to `format`: a backup copy, then one transaction."""
+    found: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
+        _create(connection, format)
+        return
+    if found == format:
+        return
+    copy = path.with_name(f"{path.name}.format{found}")
+    _back_up(connection, copy)
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for step in range(found, format):
+            migrations[step](connection)
+        connection.execute(f"PRAGMA user_version = {format}")
+        connection.execute("COMMIT")
+    except Exception as error:
+        connection.execute("ROLLBACK")
+        connection.close()
+        raise DatabaseError(
+            f"{path} could not be brought from format {found} to {format}: {error!r}. It was"
+            f" left as it is; a copy is {copy}"
+        ) from error
+
+
+def _back_up(connection: sqlite3.Connection, copy: Path) -> None:
+    """A complete copy under its final name, or none at all."""
+    unfinished = copy.with_name(copy.name + ".new")
+    unfinished.unlink(missing_ok=True)
+    target = sqlite3.connect(unfinished)
+    try:
+        connection.backup(target)
+    finally:
+        target.close()
+    os.chmod(unfinished, 0o600)
+    os.replace(unfinished, copy)
+
+
+def _advice(path: Path, what: str) -> str:
+    return (
+        f"{path} cannot be used: {what}. It was left as it is: restore a copy over it"
+        f" (without {path.name}-wal), or salvage it with `sqlite3 {path.name} .recover`,"
+        " or move it aside to begin with an empty database"
+    )

@@ -1,0 +1,39 @@
+"""SCM-wide values: what is stored under `Control`, and what a value there must look like.
+
+Names are paths below `SYSTEM\\CurrentControlSet\\Control`. A value that is absent or
+makes no sense counts as its documented default, since a mistyped number must not keep
+the machine's services from starting.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scmd.vocabulary.registry import RegistryType, RegistryValue
+
+GROUP_ORDER = "ServiceGroupOrder\\List"
+KILL_TIMEOUT = "WaitToKillServiceTimeout"
+PIPE_TIMEOUT = "ServicesPipeTimeout"
+AUTO_START_DELAY = "AutoStartDelay"
+
+Values = Mapping[str, RegistryValue]
+
+
+def group_order(values: Values) -> tuple[str, ...]:
+    """ServiceGroupOrder\\List, a REG_MULTI_SZ: load-order groups, first to last."""
+    value = values.get(GROUP_ORDER)
+    data = value.data if value is not None else ()
+    return data if isinstance(data, tuple) else ()
+
+
+def milliseconds(values: Values, name: str, default: int) -> int:
+    """A span: REG_DWORD, or decimal digits in a REG_SZ as WaitToKillServiceTimeout has it."""
+    value = values.get(name)
+    if value is None:
+        return default
+    data = value.data
+    if value.type is RegistryType.DWORD and isinstance(data, int):
+        return data
+    if isinstance(data, str) and data.isascii() and data.isdigit() and len(data) <= 10:
+        return int(data)
+    return default
