@@ -9,7 +9,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from typing import Any, ClassVar, Self, dataclass_transform
 else:
 
@@ -34,10 +34,10 @@ class _ValueType(type):
         namespace["_fields"] = (*fields, *slots)
         namespace["_defaults"] = defaults
         namespace.setdefault("__slots__", tuple(slots))
-        return super().__new__(mcs, name, bases, namespace, **options)
-
-
-_set = object.__setattr__
+        made = super().__new__(mcs, name, bases, namespace, **options)
+        # Setting a slot by its descriptor passes by __setattr__, and is faster for it.
+        made._setters = tuple((field, getattr(made, field).__set__) for field in fields + slots)  # type: ignore[attr-defined] # declared in Value
+        return made
 
 
 class Value(metaclass=_ValueType):
@@ -45,18 +45,25 @@ class Value(metaclass=_ValueType):
 
     _fields: ClassVar[tuple[str, ...]]
     _defaults: ClassVar[Mapping[str, Any]]
+    _setters: ClassVar[tuple[tuple[str, Callable[[object, Any], None]], ...]]
 
     def __init__(self, **values: Any) -> None:
-        defaults = self._defaults
+        if self._defaults:
+            values = {**self._defaults, **values}
+        if len(values) != len(self._fields):
+            raise TypeError(self._mismatch(values))
+        try:
+            for field, set_field in self._setters:
+                set_field(self, values[field])
+        except KeyError as error:
+            raise TypeError(self._mismatch(values)) from error
+
+    def _mismatch(self, values: Mapping[str, Any]) -> str:
         for field in self._fields:
-            if field in values:
-                _set(self, field, values.pop(field))
-            elif field in defaults:
-                _set(self, field, defaults[field])
-            else:
-                raise TypeError(f"{type(self).__name__} needs a value for {field!r}")
-        if values:
-            raise TypeError(f"{type(self).__name__} has no field {next(iter(values))!r}")
+            if field not in values:
+                return f"{type(self).__name__} needs a value for {field!r}"
+        unknown = next(field for field in values if field not in self._fields)
+        return f"{type(self).__name__} has no field {unknown!r}"
 
     def __setattr__(self, field: str, value: Any) -> None:
         raise AttributeError(f"{type(self).__name__} is immutable; use replace()")
