@@ -7,7 +7,7 @@ Strings take their character size from the operation (wide or ANSI), not from th
 
 from __future__ import annotations
 
-from scmd.ndr.values import ContextHandle, Guid
+from scmd.ndr.values import ContextHandle, Guid, swap_guid
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -175,16 +175,12 @@ def _swap_handle(raw: bytes) -> bytes:
     return raw[3::-1] + raw[7:3:-1] + raw[9:7:-1] + raw[11:9:-1] + raw[12:]
 
 
-def _swap_guid(raw: bytes) -> bytes:
-    return raw[3::-1] + raw[5:3:-1] + raw[7:5:-1] + raw[8:]
-
-
 BYTE = Annotated[int, Integer(1)]
 WORD = Annotated[int, Integer(2)]
 DWORD = Annotated[int, Integer(4)]
 HYPER = Annotated[int, Integer(8)]
 HANDLE = Annotated[ContextHandle, Fixed(20, 4, ContextHandle, _swap_handle)]
-GUID = Annotated[Guid, Fixed(16, 4, Guid, _swap_guid)]
+GUID = Annotated[Guid, Fixed(16, 4, Guid, swap_guid)]
 String = Annotated[str, Text(8192)]
 UniqueString = Annotated[str | None, Unique(Text(8192))]
 UniqueDword = Annotated[int | None, Unique(Integer(4))]

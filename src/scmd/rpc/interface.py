@@ -96,5 +96,5 @@ class Interface:
         """Declare a method; the number must be free."""
         assert opnum not in self.operations, f"{self.name} {opnum} is declared twice"
         operation = Operation(self, opnum, name, request, response, charset)
-        self.operations[opnum] = operation
+        self.operations[opnum] = operation  # type: ignore[assignment] # erased on purpose
         return operation

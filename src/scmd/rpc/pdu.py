@@ -1,0 +1,378 @@
+"""Connection-oriented DCE/RPC PDUs ([C706] 12.6.4, [MS-RPCE] 2.2.2): typed, to and from bytes.
+
+Requests and responses are the hot ones and are functions here; binds are values. `order` is
+"<" or ">", a PDU's own byte order. Which PDU may come when is `client`'s and `server`'s.
+"""
+
+from __future__ import annotations
+
+from struct import Struct as Packer
+from struct import error as StructError
+
+from scmd.ndr.values import NULL_GUID, Guid, swap_guid
+from scmd.rpc.errors import RpcError
+from scmd.vocabulary.value import Value
+
+REQUEST = 0
+RESPONSE = 2
+FAULT = 3
+BIND = 11
+BIND_ACK = 12
+BIND_NAK = 13
+ALTER_CONTEXT = 14
+ALTER_CONTEXT_RESPONSE = 15
+AUTH_3 = 16
+SHUTDOWN = 17
+CO_CANCEL = 18
+ORPHANED = 19
+
+FIRST_FRAGMENT = 0x01
+LAST_FRAGMENT = 0x02
+WHOLE = FIRST_FRAGMENT | LAST_FRAGMENT
+MULTIPLEX = 0x10
+DID_NOT_EXECUTE = 0x20
+MAYBE = 0x40
+OBJECT = 0x80
+
+ACCEPTANCE = 0
+PROVIDER_REJECTION = 2
+NEGOTIATE_ACK = 3
+ABSTRACT_SYNTAX_NOT_SUPPORTED = 1
+TRANSFER_SYNTAXES_NOT_SUPPORTED = 2
+LOCAL_LIMIT = 3
+
+NAK_PROTOCOL_VERSION = 4
+NAK_AUTHENTICATION_TYPE = 8
+
+HEADER_SIZE = 16
+CALL_HEADER_SIZE = 24
+"""Of requests (without object UUID), responses and, with the status, faults."""
+_HEADERS = {"<": Packer("<BBBB4sHHI"), ">": Packer(">BBBB4sHHI")}
+_CALLS = {"<": Packer("<BBBB4sHHIIHH"), ">": Packer(">BBBB4sHHIIHH")}
+_FAULTS = {"<": Packer("<BBBB4sHHIIHBBII"), ">": Packer(">BBBB4sHHIIHBBII")}
+_DREP = {"<": b"\x10\0\0\0", ">": b"\0\0\0\0"}
+_MINOR_VERSION = 0
+
+Frame = tuple[int, int, str, int, int, bytes]
+"""Type, flags, order, call id, length of the authentication token, the whole PDU."""
+
+
+class Framer:
+    """Cuts a byte stream into PDUs; keeps at most one incomplete PDU (64 KiB)."""
+
+    __slots__ = ("_pending", "error")
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+        self.error: RpcError | None = None
+        """Set for good at the first header that is none; what came before it is returned."""
+
+    def frames(self, data: bytes) -> list[Frame]:
+        """The PDUs that are complete now."""
+        if self._pending:
+            self._pending += data
+            if not self._is_complete():
+                return []
+            data = bytes(self._pending)
+            self._pending.clear()
+        frames: list[Frame] = []
+        position, size = 0, len(data)
+        while size - position >= HEADER_SIZE and self.error is None:
+            try:
+                frame, length = _frame(data, position, size)
+            except RpcError as error:
+                self.error = error
+                return frames
+            if frame is None:
+                break
+            frames.append(frame)
+            position += length
+        if position < size:
+            self._pending += data[position:]
+        return frames
+
+    def _is_complete(self) -> bool:
+        if len(self._pending) < HEADER_SIZE:
+            return False
+        order = "<" if self._pending[4] & 0xF0 else ">"
+        length: int = _HEADERS[order].unpack_from(self._pending)[5]
+        return len(self._pending) >= min(length, 0xFFFF) or length < HEADER_SIZE
+
+
+def _frame(data: bytes, position: int, size: int) -> tuple[Frame | None, int]:
+    """The PDU at `position`, None when its end is not there yet."""
+    order = "<" if data[position + 4] == 0x10 else ">"
+    version, minor, kind, flags, drep, length, auth_length, call_id = _HEADERS[order].unpack_from(
+        data, position
+    )
+    if version != 5 or minor > 1 or drep[0] not in (0x00, 0x10):
+        raise RpcError(f"not a DCE/RPC 5.0 PDU: {data[position : position + 8].hex()}", call_id)
+    trailer = auth_length + 8 if auth_length else 0
+    if length < HEADER_SIZE + trailer:
+        raise RpcError(f"a PDU of {length} bytes with {auth_length} of authentication", call_id)
+    if size - position < length:
+        return None, length
+    return (kind, flags, order, call_id, auth_length, data[position : position + length]), length
+
+
+class Syntax(Value):
+    """An abstract or transfer syntax: 20 bytes on the wire."""
+
+    uuid: Guid = NULL_GUID
+    version: int = 0
+    """Major version in the low 16 bits, minor in the high ones."""
+
+
+NDR_SYNTAX = Syntax(uuid=Guid.parse("8a885d04-1ceb-11c9-9fe8-08002b104860"), version=2)
+NDR64_SYNTAX = Syntax(uuid=Guid.parse("71710533-beba-4937-8319-b5dbef9ccc36"), version=1)
+NO_SYNTAX = Syntax()
+FEATURES_PREFIX = Guid.parse("6cb71c2c-9812-4540-0000-000000000000")[:8]
+"""A transfer syntax that starts so negotiates features, not a syntax ([MS-RPCE] 3.3.1.5.3)."""
+KEEP_CONNECTION_ON_ORPHAN = 0x02
+
+
+class PresentationContext(Value):
+    """What a client proposes: an interface and the syntaxes it can be spoken in."""
+
+    id: int
+    abstract: Syntax
+    transfers: tuple[Syntax, ...]
+
+
+class ContextResult(Value):
+    """The answer to one `PresentationContext`."""
+
+    result: int = ACCEPTANCE
+    reason: int = 0
+    transfer: Syntax = NO_SYNTAX
+
+
+class Bind(Value):
+    """bind and alter_context."""
+
+    max_transmit: int
+    max_receive: int
+    group: int = 0
+    """Association group; 0 makes one."""
+    contexts: tuple[PresentationContext, ...]
+
+
+class BindAck(Value):
+    """bind_ack and alter_context_resp."""
+
+    max_transmit: int
+    max_receive: int
+    group: int
+    secondary_address: str = ""
+    results: tuple[ContextResult, ...]
+
+
+class AuthTrailer(Value):
+    """sec_trailer and the token behind it ([MS-RPCE] 2.2.2.11)."""
+
+    type: int
+    level: int
+    pad_length: int
+    context_id: int
+    token: bytes
+
+
+def encode(kind: int, flags: int, order: str, call_id: int, body: bytes) -> bytes:
+    """A PDU without authentication."""
+    length = HEADER_SIZE + len(body)
+    return (
+        _HEADERS[order].pack(5, _MINOR_VERSION, kind, flags, _DREP[order], length, 0, call_id)
+        + body
+    )
+
+
+def encode_call(
+    kind: int,
+    order: str,
+    call_id: int,
+    context_id: int,
+    last: int,
+    stub: bytes,
+    max_fragment: int,
+    extra_flags: int = 0,
+) -> bytes:
+    """The fragments of a request (`last` is its opnum) or response (`last` is 0), as one string."""
+    pack, drep, size = _CALLS[order].pack, _DREP[order], len(stub)
+    room = (max_fragment - CALL_HEADER_SIZE) & -8
+    if size <= room:
+        length = CALL_HEADER_SIZE + size
+        return (
+            pack(5, 0, kind, WHOLE | extra_flags, drep, length, 0, call_id, size, context_id, last)
+            + stub
+        )
+    fragments = []
+    for start in range(0, size, room):
+        part = stub[start : start + room]
+        flags = extra_flags | (FIRST_FRAGMENT if start == 0 else 0)
+        if start + room >= size:
+            flags |= LAST_FRAGMENT
+        length = CALL_HEADER_SIZE + len(part)
+        left = size - start
+        fragments.append(pack(5, 0, kind, flags, drep, length, 0, call_id, left, context_id, last))
+        fragments.append(part)
+    return b"".join(fragments)
+
+
+def decode_call(frame: Frame) -> tuple[int, int, bytes, Guid | None]:
+    """Context id, opnum (of a response: nothing), stub and object of a request or response."""
+    kind, flags, order, call_id, auth_length, raw = frame
+    start = CALL_HEADER_SIZE
+    end = len(raw) - _trailer_size(frame) if auth_length else len(raw)
+    object_uuid = None
+    if kind == REQUEST and flags & OBJECT:
+        start += 16
+        uuid = raw[CALL_HEADER_SIZE:start]
+        object_uuid = Guid(uuid if order == "<" else swap_guid(uuid))
+    if end < start:
+        raise RpcError("a call PDU shorter than its header", call_id)
+    values = _CALLS[order].unpack_from(raw)
+    return values[9], values[10], raw[start:end], object_uuid
+
+
+def encode_fault(
+    order: str, call_id: int, context_id: int, status: int, extra_flags: int = 0
+) -> bytes:
+    return _FAULTS[order].pack(
+        5,
+        0,
+        FAULT,
+        WHOLE | extra_flags,
+        _DREP[order],
+        32,
+        0,
+        call_id,
+        0,
+        context_id,
+        0,
+        0,
+        status,
+        0,
+    )
+
+
+def decode_fault(frame: Frame) -> int:
+    """The status."""
+    _, _, order, call_id, _, raw = frame
+    if len(raw) < 28:
+        raise RpcError("a fault without a status", call_id)
+    return int.from_bytes(raw[24:28], "little" if order == "<" else "big")
+
+
+def auth_trailer(frame: Frame) -> AuthTrailer | None:
+    """The authentication trailer, if there is one."""
+    _, _, order, call_id, auth_length, raw = frame
+    if not auth_length:
+        return None
+    start = len(raw) - auth_length - 8
+    kind, level, pad, _, context_id = Packer(order + "BBBBI").unpack_from(raw, start)
+    if pad > start - HEADER_SIZE:
+        raise RpcError("more authentication padding than body", call_id)
+    return AuthTrailer(
+        type=kind, level=level, pad_length=pad, context_id=context_id, token=raw[start + 8 :]
+    )
+
+
+def _trailer_size(frame: Frame) -> int:
+    trailer = auth_trailer(frame)
+    return 0 if trailer is None else 8 + len(trailer.token) + trailer.pad_length
+
+
+def encode_bind(bind: Bind, order: str) -> bytes:
+    """The body of a bind or alter_context."""
+    body = Packer(order + "HHIB3x").pack(
+        bind.max_transmit, bind.max_receive, bind.group, len(bind.contexts)
+    )
+    for context in bind.contexts:
+        body += Packer(order + "HBx").pack(context.id, len(context.transfers))
+        body += b"".join(
+            [_encode_syntax(syntax, order) for syntax in (context.abstract, *context.transfers)]
+        )
+    return body
+
+
+def decode_bind(frame: Frame) -> Bind:
+    """RpcError: counts that go past the end."""
+    _, _, order, call_id, _, raw = frame
+    end = len(raw) - _trailer_size(frame)
+    body = raw[:end]
+    try:
+        transmit, receive, group, count = Packer(order + "HHIB3x").unpack_from(body, HEADER_SIZE)
+        position, contexts = HEADER_SIZE + 12, []
+        for _ in range(count):
+            context_id, transfers = Packer(order + "HBx").unpack_from(body, position)
+            syntaxes = [
+                _decode_syntax(body, position + 4 + 20 * index, order)
+                for index in range(transfers + 1)
+            ]
+            position += 24 + 20 * transfers
+            contexts.append(
+                PresentationContext(
+                    id=context_id, abstract=syntaxes[0], transfers=tuple(syntaxes[1:])
+                )
+            )
+    except StructError as error:
+        raise RpcError(f"a bind that is cut short: {error}", call_id) from error
+    return Bind(max_transmit=transmit, max_receive=receive, group=group, contexts=tuple(contexts))
+
+
+def encode_bind_ack(ack: BindAck, order: str) -> bytes:
+    """The body of a bind_ack or alter_context_resp."""
+    address = ack.secondary_address.encode("ascii") + b"\0" if ack.secondary_address else b""
+    body = Packer(order + "HHIH").pack(ack.max_transmit, ack.max_receive, ack.group, len(address))
+    body += address
+    body += bytes(-len(body) & 3) + bytes((len(ack.results), 0, 0, 0))
+    for result in ack.results:
+        body += Packer(order + "HH").pack(result.result, result.reason)
+        body += _encode_syntax(result.transfer, order)
+    return body
+
+
+def decode_bind_ack(frame: Frame) -> BindAck:
+    _, _, order, call_id, _, raw = frame
+    try:
+        transmit, receive, group, size = Packer(order + "HHIH").unpack_from(raw, HEADER_SIZE)
+        position = HEADER_SIZE + 10
+        address = raw[position : position + size].rstrip(b"\0").decode("ascii", "replace")
+        position = (position + size + 3) & -4
+        (count,) = Packer("B3x").unpack_from(raw, position)
+        results = []
+        for index in range(count):
+            at = position + 4 + 24 * index
+            result, reason = Packer(order + "HH").unpack_from(raw, at)
+            transfer = _decode_syntax(raw, at + 4, order)
+            results.append(ContextResult(result=result, reason=reason, transfer=transfer))
+    except StructError as error:
+        raise RpcError(f"a bind_ack that is cut short: {error}", call_id) from error
+    return BindAck(
+        max_transmit=transmit,
+        max_receive=receive,
+        group=group,
+        secondary_address=address,
+        results=tuple(results),
+    )
+
+
+def encode_bind_nak(reason: int, order: str) -> bytes:
+    """The body of a bind_nak: we speak 5.0 and 5.1."""
+    return Packer(order + "HBBBBB").pack(reason, 2, 5, 0, 5, 1) + b"\0"
+
+
+def decode_bind_nak(frame: Frame) -> int:
+    """The reason."""
+    _, _, order, _, _, raw = frame
+    return int.from_bytes(raw[16:18], "little" if order == "<" else "big")
+
+
+def _encode_syntax(syntax: Syntax, order: str) -> bytes:
+    uuid = bytes(syntax.uuid) if order == "<" else swap_guid(syntax.uuid)
+    return uuid + Packer(order + "I").pack(syntax.version)
+
+
+def _decode_syntax(data: bytes, position: int, order: str) -> Syntax:
+    uuid, version = Packer(order + "16sI").unpack_from(data, position)
+    return Syntax(uuid=Guid(uuid if order == "<" else swap_guid(uuid)), version=version)
