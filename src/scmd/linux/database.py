@@ -159,15 +159,19 @@ class Database:
         values = self.control_values()
         default = Settings()
         return Settings(
-            pipe_timeout=control_values.milliseconds(
+            pipe_timeout=control_values.number(
                 values, control_values.PIPE_TIMEOUT, default.pipe_timeout
             ),
-            kill_timeout=control_values.milliseconds(
+            kill_timeout=control_values.number(
                 values, control_values.KILL_TIMEOUT, default.kill_timeout
             ),
             group_order=control_values.group_order(values),
             first_launch=first_launch,
             first_service=self.first_free_number(),
+            auto_start_delay=control_values.number(
+                values, control_values.AUTO_START_DELAY, default.auto_start_delay // 1000
+            )
+            * 1000,
             single_user=single_user,
             environment=dict(environment or {}),
         )

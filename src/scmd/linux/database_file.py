@@ -97,6 +97,7 @@ def _check_header(path: Path, format: int) -> bool:
         os.close(descriptor)
     log = Path(f"{path}-wal")
     if not header:
+        _sync_folder(path.parent)
         if log.exists() and log.stat().st_size:
             raise DatabaseError(_advice(path, "the file is empty, its write-ahead log is not"))
         return True
@@ -104,6 +105,15 @@ def _check_header(path: Path, format: int) -> bool:
         raise DatabaseError(_advice(path, "it is not a SQLite database"))
     _check_format(path, int.from_bytes(header[60:64], "big"), format)
     return False
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a file's name in its folder as durable as its contents will be."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _check_contents(path: Path, format: int) -> None:

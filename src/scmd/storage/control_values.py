@@ -26,8 +26,8 @@ def group_order(values: Values) -> tuple[str, ...]:
     return data if isinstance(data, tuple) else ()
 
 
-def milliseconds(values: Values, name: str, default: int) -> int:
-    """A span: REG_DWORD, or decimal digits in a REG_SZ as WaitToKillServiceTimeout has it."""
+def number(values: Values, name: str, default: int) -> int:
+    """A span or count: REG_DWORD, or decimal digits in a REG_SZ (WaitToKillServiceTimeout)."""
     value = values.get(name)
     if value is None:
         return default

@@ -1,0 +1,206 @@
+"""The event log's files: appended by a thread of its own, bounded, rotated, readable.
+
+`events.jsonl` is written to; `events.jsonl.1` and so on are older. Nobody waits for the
+disk: an entry that cannot be written, or finds too many waiting before it, is dropped and
+counted, and the count is an entry itself as soon as writing works again. Record numbers
+go on over restarts; a line that a crash left unfinished is cut off at the next start.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from queue import SimpleQueue
+
+from scmd.linux.event_files import EventFiles
+from scmd.storage import event_messages
+from scmd.storage.event_record import (
+    EventError,
+    EventRecord,
+    record_from_line,
+    record_to_public_line,
+    sound_strings,
+    sound_text,
+)
+
+FILE_BYTES = 8 * 1024 * 1024
+FILES = 4
+MAX_WAITING = 10_000
+"""Entries that may wait for the disk."""
+MAX_READ_BYTES = 1024 * 1024
+LATEST = 0xFFFF_FFFF_FFFF_FFFF
+"""For `read`: the last `count` entries."""
+
+_READ_DEADLINE_S = 10.0
+
+Now = Callable[[], datetime]
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class EventLog:
+    """An open event log. `append` may be called from any thread and never blocks."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        file_bytes: int = FILE_BYTES,
+        files: int = FILES,
+        max_waiting: int = MAX_WAITING,
+        now: Now = _utc_now,
+    ) -> None:
+        """Open the log in `folder`, made when missing, and repair its last line.
+
+        EventError: the newest file is not an event log, or one of a newer format; it was left
+        as it is. OSError: it cannot be opened.
+        """
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._files = EventFiles(folder, file_bytes, files)
+        self._now = now
+        self._computer = socket.gethostname()
+        self._max_waiting = max_waiting
+        self._lost = 0
+        self._counting = threading.Lock()
+        self._queue: SimpleQueue[EventRecord | threading.Event | None] = SimpleQueue()
+        self._closed = False
+        self._writer = threading.Thread(target=self._write, name="event log", daemon=True)
+        self._writer.start()
+
+    def append(
+        self,
+        source: str,
+        event_id: int,
+        type: int,
+        strings: Iterable[str],
+        *,
+        category: int = 0,
+        user: str = "",
+    ) -> None:
+        """Queue an entry of now. `type` is EVENTLOG_*_TYPE: 1 error, 2 warning, 4 information."""
+        if self._queue.qsize() >= self._max_waiting:
+            self._count_lost(1)
+            return
+        self._queue.put(
+            EventRecord(
+                number=0,
+                time=self._time(),
+                source=sound_text(source),
+                id=event_id,
+                type=event_messages.type_word(type),
+                category=category,
+                computer=self._computer,
+                user=sound_text(user),
+                strings=sound_strings(strings),
+            )
+        )
+
+    def append_scm(self, event_id: int, strings: Iterable[str], *, user: str = "") -> None:
+        """Queue an entry of the source "Service Control Manager"."""
+        type = event_messages.scm_event_type(event_id)
+        self.append(event_messages.SCM_SOURCE, event_id, type, strings, user=user)
+
+    def read(
+        self,
+        after: int = 0,
+        count: int = 1000,
+        source: str | None = None,
+        *,
+        max_bytes: int = MAX_READ_BYTES,
+    ) -> tuple[bytes, int]:
+        """JSON lines of at most `count` entries numbered above `after`, and the next `after`.
+
+        `after` LATEST means the last `count` entries. Entries appended before the call are
+        seen. Blocks for the disk: not for the event loop's thread. `source` in any case.
+        """
+        self.flush()
+        if after == LATEST:
+            return self._read_latest(count, source, max_bytes)
+        lines: list[bytes] = []
+        size, last = 0, after
+        for record in self._records(after, source):
+            line = record_to_public_line(record, event_messages.message(record))
+            if len(lines) == count or (lines and size + len(line) > max_bytes):
+                return b"".join(lines), last
+            lines.append(line)
+            size += len(line)
+            last = record.number
+        return b"".join(lines), max(last, after)
+
+    def flush(self) -> None:
+        """Wait until what was appended so far is in the file, or a slow disk took too long."""
+        if not self._closed:
+            written = threading.Event()
+            self._queue.put(written)
+            written.wait(_READ_DEADLINE_S)
+
+    def close(self) -> None:
+        """Write what is waiting and let go of the files."""
+        if not self._closed:
+            self._closed = True
+            self._queue.put(None)
+            self._writer.join()
+            self._files.close()
+
+    def _read_latest(self, count: int, source: str | None, max_bytes: int) -> tuple[bytes, int]:
+        after = max(self._files.last - count, 0) if source is None else 0
+        lines: list[bytes] = []
+        last = after
+        for record in self._records(after, source):
+            lines.append(record_to_public_line(record, event_messages.message(record)))
+            last = record.number
+        lines = lines[-count:] if count else []
+        while len(lines) > 1 and sum(map(len, lines)) > max_bytes:
+            del lines[0]
+        return b"".join(lines), last
+
+    def _records(self, after: int, source: str | None) -> Iterator[EventRecord]:
+        wanted = source.casefold() if source else None
+        for line in self._files.lines_after(after):
+            try:
+                record = record_from_line(line)
+            except EventError:
+                continue
+            if wanted is None or record.source.casefold() == wanted:
+                yield record
+
+    def _time(self) -> str:
+        return self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    # On the writer's thread -----------------------------------------------------------------
+
+    def _write(self) -> None:
+        while (item := self._queue.get()) is not None:
+            if isinstance(item, threading.Event):
+                item.set()
+                continue
+            self._announce()
+            if not self._files.append(item):
+                self._count_lost(1)
+        self._announce()
+
+    def _count_lost(self, count: int) -> None:
+        with self._counting:
+            self._lost += count
+
+    def _announce(self) -> None:
+        """An entry that says how many were lost, if any were and it can be written."""
+        count = self._lost
+        if not count:
+            return
+        lost = EventRecord(
+            number=0,
+            time=self._time(),
+            source=event_messages.LOG_SOURCE,
+            id=event_messages.EVENTS_LOST,
+            type=event_messages.type_word(2),
+            computer=self._computer,
+            strings=(str(count),),
+        )
+        if self._files.append(lost):
+            self._count_lost(-count)
