@@ -1,0 +1,221 @@
+"""A backend without an SCM: services in the foreground, controls from the keyboard.
+
+`stop`, `pause`, `continue`, `interrogate`, `paramchange` or 128 to 255, one a line; with
+several services, a service's name may follow. Ctrl-C and SIGTERM stop; a second Ctrl-C
+ends the process. Status changes are printed as they are reported.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import threading
+
+from scmd.sdk.dispatcher import print_traceback
+from scmd.vocabulary.errors import Error, error_text
+from scmd.vocabulary.names import name_key
+from scmd.vocabulary.service import (
+    FIRST_USER_CONTROL,
+    LAST_USER_CONTROL,
+    Control,
+    ControlsAccepted,
+    ServiceState,
+)
+from scmd.vocabulary.status import ServiceStatus, is_reportable
+from scmd.vocabulary.winerror import WinError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from types import FrameType
+
+    from scmd.sdk.backend import ControlHandler, ServiceMain
+
+COMMANDS = {
+    "stop": Control.STOP,
+    "pause": Control.PAUSE,
+    "continue": Control.CONTINUE,
+    "interrogate": Control.INTERROGATE,
+    "paramchange": Control.PARAMCHANGE,
+    "shutdown": Control.SHUTDOWN,
+}
+_NEEDED: Mapping[int, ControlsAccepted] = {
+    Control.STOP: ControlsAccepted.STOP,
+    Control.PAUSE: ControlsAccepted.PAUSE_CONTINUE,
+    Control.CONTINUE: ControlsAccepted.PAUSE_CONTINUE,
+    Control.PARAMCHANGE: ControlsAccepted.PARAMCHANGE,
+    Control.SHUTDOWN: ControlsAccepted.SHUTDOWN,
+}
+
+
+class _Debugged:
+    def __init__(self, handle: int, name: str) -> None:
+        self.handle = handle
+        self.name = name
+        self.handler: ControlHandler | None = None
+        self.status: ServiceStatus | None = None
+        self.thread: threading.Thread | None = None
+
+    @property
+    def is_active(self) -> bool:
+        return self.status is None or self.status.state != ServiceState.STOPPED
+
+
+class Console:
+    """A `Backend` at a terminal. Starts every service of its table at once."""
+
+    def __init__(self, stdin: int = 0, write: Callable[[str], object] | None = None) -> None:
+        """`stdin` is the descriptor that commands are read from; `write` takes lines."""
+        self._stdin = stdin
+        self._write = _print if write is None else write
+        self._lock = threading.Lock()
+        self._services: list[_Debugged] = []
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._input = b""
+
+    def run(self, table: Sequence[tuple[str, ServiceMain]]) -> None:
+        self._services = [_Debugged(number, name) for number, (name, _) in enumerate(table, 1)]
+        for service, (_, main) in zip(self._services, table, strict=True):
+            service.thread = threading.Thread(
+                target=self._serve, args=(service, main), name=service.name, daemon=True
+            )
+            service.thread.start()
+        previous = self._take_sigterm()
+        try:
+            self._loop()
+        except KeyboardInterrupt:
+            self._write("stopping (Ctrl-C again ends the process)")
+            self._command("stop")
+            self._loop()
+        finally:
+            if previous is not None:
+                signal.signal(signal.SIGTERM, previous)
+        for service in self._services:
+            if service.thread is not None:
+                service.thread.join(1.0)
+
+    def _take_sigterm(self) -> Callable[[int, FrameType | None], object] | int | None:
+        if threading.current_thread() is not threading.main_thread():
+            return None
+        return signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+    def _loop(self) -> None:
+        poller = select.poll()
+        poller.register(self._wake, select.POLLIN)
+        poller.register(self._stdin, select.POLLIN)
+        while any(service.is_active for service in self._services):
+            ready = dict(poller.poll())
+            if self._wake in ready:
+                os.eventfd_read(self._wake)
+            if self._stdin in ready and not self._read_commands():
+                poller.unregister(self._stdin)
+
+    def _read_commands(self) -> bool:
+        """False at the end of the input, after which only Ctrl-C is left."""
+        data = os.read(self._stdin, 4096)
+        self._input += data
+        *lines, self._input = self._input.split(b"\n")
+        for line in lines:
+            if text := line.decode(errors="replace").strip():
+                self._command(text)
+        return bool(data)
+
+    def _command(self, line: str) -> None:
+        word, _, name = line.partition(" ")
+        code: int | None = COMMANDS.get(word.lower())
+        if code is None and word.isdecimal():
+            number = int(word)
+            code = number if FIRST_USER_CONTROL <= number <= LAST_USER_CONTROL else None
+        if code is None:
+            self._write(f"{word}: no control; {', '.join(COMMANDS)}, or 128 to 255")
+            return
+        for service in self._services:
+            if service.is_active and (not name or name_key(name) == name_key(service.name)):
+                self._control(service, code)
+
+    def _control(self, service: _Debugged, code: int) -> None:
+        error = self._refusal(service, code)
+        if not error and service.handler is not None:
+            try:
+                error = service.handler(code, 0, b"") or 0
+            except Exception:
+                print_traceback()
+                error = Error.EXCEPTION_IN_SERVICE
+        if error:
+            self._write(f"{service.name}: {error_text(error)} ({int(error)})")
+
+    def _refusal(self, service: _Debugged, code: int) -> int:
+        """What an SCM would answer without asking the service; 0: it would ask."""
+        status = service.status
+        if service.handler is None or status is None:
+            return Error.SERVICE_CANNOT_ACCEPT_CTRL
+        if status.state == ServiceState.STOP_PENDING:
+            return Error.SERVICE_CANNOT_ACCEPT_CTRL
+        # A person at the keyboard may stop a service that is still starting.
+        if code == Control.STOP and status.state == ServiceState.START_PENDING:
+            return Error.SUCCESS
+        needed = _NEEDED.get(code, ControlsAccepted(0))
+        refused = needed and not status.controls_accepted & needed
+        return Error.INVALID_SERVICE_CONTROL if refused else Error.SUCCESS
+
+    def _serve(self, service: _Debugged, main: ServiceMain) -> None:
+        failed = ServiceStatus(win32_exit_code=Error.EXCEPTION_IN_SERVICE)
+        try:
+            main([service.name])
+        except BaseException:
+            print_traceback()
+        finally:
+            if service.is_active:
+                self.set_status(service.handle, failed)
+
+    # For services --------------------------------------------------------------------------
+
+    def register(self, name: str, handler: ControlHandler) -> int:
+        service = next((s for s in self._services if name_key(s.name) == name_key(name)), None)
+        if service is None:
+            raise WinError(Error.SERVICE_NOT_IN_EXE, "RegisterServiceCtrlHandlerEx")
+        service.handler = handler
+        return service.handle
+
+    def set_status(self, handle: int, status: ServiceStatus) -> None:
+        with self._lock:
+            service = self._services[handle - 1]
+            if not service.is_active:
+                raise WinError(Error.INVALID_HANDLE, "SetServiceStatus")
+            if not is_reportable(status):
+                raise WinError(Error.INVALID_DATA, "SetServiceStatus")
+            service.status = status
+        self._write(f"{service.name}: {describe(status)}")
+        os.eventfd_write(self._wake, 1)
+
+    def report_event(
+        self, handle: int, type: int, event_id: int, category: int, strings: Sequence[str]
+    ) -> None:
+        """Nothing: the logger prints its records by itself."""
+
+    def on_parameters_changed(self, handle: int, callback: Callable[[], object]) -> None:
+        """Nothing: there is no SCM to tell."""
+
+    @property
+    def failed(self) -> bool:
+        """Whether a service ended with an error."""
+        return any(s.status is None or s.status.win32_exit_code != 0 for s in self._services)
+
+
+def describe(status: ServiceStatus) -> str:
+    """One line for people: `STOP_PENDING (check point 2, wait hint 20 s)`."""
+    text = ServiceState(status.state).name
+    if status.check_point or status.wait_hint:
+        text += f" (check point {status.check_point}, wait hint {status.wait_hint / 1000:g} s)"
+    if status.win32_exit_code == Error.SERVICE_SPECIFIC_ERROR:
+        text += f" (service-specific error {status.service_specific_exit_code})"
+    elif status.win32_exit_code:
+        text += f" ({error_text(status.win32_exit_code)} {status.win32_exit_code})"
+    return text
+
+
+def _print(line: str) -> None:
+    if sys.stdout is not None:
+        print(line, flush=True)

@@ -1,0 +1,83 @@
+"""`svc.parameters`: the service's own values in the database, as it last was told.
+
+Read through the client on first use and again after the SCM said they changed; never written
+here. Names are compared as the registry does, without regard to case.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping
+
+from scmd.vocabulary.names import name_key
+
+ParameterValue = str | int | bytes | tuple[str, ...]
+
+
+def read_parameters(service_name: str) -> Mapping[str, ParameterValue]:
+    """The stored Parameters, from the local SCM; WinError when it cannot be asked."""
+    from scmd.client.scm import connect
+
+    with connect() as scm:
+        return dict(scm[service_name].parameters)
+
+
+class Parameters(Mapping[str, ParameterValue]):
+    """Read-only; iteration gives the names as they were stored."""
+
+    def __init__(
+        self,
+        service_name: str,
+        queue: Callable[[Callable[[], object]], None],
+        read: Callable[[str], Mapping[str, ParameterValue]] | None = None,
+    ) -> None:
+        """`queue` takes what has to run on the service's thread."""
+        self._service_name = service_name
+        self._queue = queue
+        self._read = read_parameters if read is None else read
+        self._lock = threading.Lock()
+        self._version = 0
+        self._values: Mapping[str, tuple[str, ParameterValue]] | None = None
+        self._callbacks: list[Callable[[], object]] = []
+
+    def on_change(self, callback: Callable[[], object]) -> Callable[[], object]:
+        """Have `callback` called by `svc.wait` after each change; usable as a decorator."""
+        self._callbacks.append(callback)
+        return callback
+
+    def invalidate(self) -> None:
+        """The values have changed: read them again when they are next asked for."""
+        with self._lock:
+            self._version += 1
+            self._values = None
+        for callback in self._callbacks:
+            self._queue(callback)
+
+    def _current(self) -> Mapping[str, tuple[str, ParameterValue]]:
+        while True:
+            with self._lock:
+                if self._values is not None:
+                    return self._values
+                version = self._version
+            stored = self._read(self._service_name)
+            values = {name_key(name): (name, value) for name, value in stored.items()}
+            with self._lock:
+                # Good: what was read before a change must not be kept after it.
+                if version == self._version:
+                    self._values = values
+                    return values
+
+    def __getitem__(self, name: str) -> ParameterValue:
+        try:
+            return self._current()[name_key(name)][1]
+        except KeyError:
+            raise KeyError(name) from None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter([name for name, _ in self._current().values()])
+
+    def __len__(self) -> int:
+        return len(self._current())
+
+    def __repr__(self) -> str:
+        return f"<Parameters of {self._service_name}>"

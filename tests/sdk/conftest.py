@@ -1,0 +1,33 @@
+"""Fixtures: the SCM's end for services in this process and in others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.sdk.fake_scm import InProcess, SubProcess
+
+
+@pytest.fixture
+def scm() -> Iterator[InProcess]:
+    end = InProcess()
+    yield end
+    end.close()
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Iterator[Callable[..., SubProcess]]:
+    """Runs `service.py` with the given text, or with other arguments of the interpreter."""
+    running: list[SubProcess] = []
+
+    def start(text: str, *arguments: str, close_output: bool = False) -> SubProcess:
+        script = tmp_path / "service.py"
+        script.write_text(text)
+        running.append(SubProcess(arguments or [str(script)], tmp_path, close_output=close_output))
+        return running[-1]
+
+    yield start
+    for end in running:
+        end.close()
