@@ -168,7 +168,7 @@ class Capture(Message):
 
 
 class OutputEnded(Message):
-    """From the logger: every writer of this launch's output is gone, all is written."""
+    """From the logger: every writer of this launch's output is gone, all of it is read."""
 
     number: int
 

@@ -1,0 +1,448 @@
+"""The keeper (`scmd run`): the one process that lives as long as the SCM does.
+
+It starts the manager and the logger and starts them again when they die; it spawns what
+the manager orders and waits for it. Everything that must survive the manager is held
+here: the listening socket, each launch's exit until the manager forgets it, each
+service's output pipe and control channel, the lock on the state directory. It decides
+nothing about services, has one thread, and sleeps unless something happened.
+
+Its life: running; then stopping (the manager was told to shut down, or ended for good);
+then cleaning (what is left of any launch is killed, the logger writes its last lines).
+A keeper that is itself killed leaves its services behind; the next keeper of the same
+state directory kills them before it starts, since nobody knows their state any more.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import sys
+import time
+
+from scmd.daemon import keeper_messages as wire
+from scmd.daemon import keeper_setup as setup
+from scmd.daemon.keeper_child import Child
+from scmd.daemon.keeper_launches import Launches, Record
+from scmd.daemon.keeper_socket import Disconnected, FrameSocket
+from scmd.linux.spawn import Spawner
+from scmd.vocabulary.errors import Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from os import PathLike
+
+MANAGER_DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+LOGGER_DELAYS = (0.0, 0.1, 1.0)
+CONFIGURATION_STATUS = 78
+"""EX_CONFIG: a manager that exits with it would only do so again."""
+CLEANING_LIMIT = 5.0
+"""Seconds for killed processes to be gone, and as many for the logger to finish."""
+_SWEEP_DELAYS = (0.01, 1.0)
+_LAST_READS = 64
+
+
+def run(
+    state: str | PathLike[str],
+    runtime: str | PathLike[str],
+    *,
+    manager: Sequence[str] | None = None,
+    logger: Sequence[str] | None = None,
+) -> int:
+    """Be the keeper of this state directory until told to stop; the process's exit status.
+
+    1: it cannot run here (the reason is on stderr); 78: the manager's configuration is at
+    fault; else what the manager ended with. Changes the whole process (signals, working
+    directory, limits), so call it from a main thread that has nothing else to do.
+    """
+    paths = os.path.abspath(os.fspath(state)), os.path.abspath(os.fspath(runtime))
+    try:
+        keeper = Keeper(*paths, manager or _module("manager"), logger)
+    except setup.CannotRun as reason:
+        say(str(reason))
+        return 1
+    return keeper.run()
+
+
+def say(text: str) -> None:
+    """One line on stderr, whatever has become of it."""
+    try:
+        os.write(2, f"scmd: {text}\n".encode(errors="backslashreplace"))
+    except OSError:
+        return
+
+
+def _module(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-I", "-m", f"scmd.daemon.{name}", *arguments]
+
+
+class Capture:
+    """A launch's output as long as anybody may write to it."""
+
+    __slots__ = ("descriptor", "message")
+
+    def __init__(self, launch: wire.Launch, descriptor: int) -> None:
+        self.descriptor = descriptor
+        self.message = wire.Capture(
+            number=launch.number,
+            service=launch.service,
+            name=launch.name,
+            timestamps=launch.log_timestamps,
+            name_prefix=launch.log_name,
+        )
+
+
+class Keeper:
+    """All of the keeper's state; made once, `run` once."""
+
+    def __init__(
+        self, state: str, runtime: str, manager: Sequence[str], logger: Sequence[str] | None
+    ) -> None:
+        setup.open_standard_descriptors()
+        os.umask(0o022)
+        setup.make_directory(state, 0o700)
+        self._lock = setup.take_lock(state)
+        setup.make_directory(runtime, 0o755)
+        logs = os.path.join(state, "logs")
+        setup.make_directory(logs, 0o700)
+        self._listener = setup.listen(runtime)
+        self._socket_path = os.path.join(runtime, setup.SOCKET_NAME)
+        setup.become_subreaper()
+        nofile = setup.raise_descriptor_limit()
+        os.chdir("/")
+        instance = setup.instance_of(state)
+        self._state, self._runtime = state, runtime
+        self._launches = Launches(instance, Spawner(instance, runtime, nofile))
+        self._captures: dict[int, Capture] = {}
+        self._manager = Child("manager", manager, MANAGER_DELAYS)
+        self._logger = Child("logger", logger or _module("logger", logs), LOGGER_DELAYS)
+        self._stop_requests = 0
+        self._stopping = False
+        self._ready = False
+        self._greeted = False
+        """Whether the present manager has said Hello; until then it is told nothing."""
+        self._exit_status: int | None = None
+        self._sweep_at: float | None = None
+        self._sweep_delay = _SWEEP_DELAYS[0]
+        self._wakeup = self._catch_signals()
+
+    def run(self) -> int:
+        left = self._launches.kill_leftovers()
+        if left:
+            say(f"killed {left} processes that an earlier keeper had left")
+        self._start(self._logger)
+        self._start(self._manager)
+        while not (self._stopping and self._manager.pid is None):
+            self._turn()
+        self._clean()
+        return 0 if self._exit_status is None else self._exit_status
+
+    # One turn of the loop -----------------------------------------------------------------
+
+    def _turn(self, limit: float | None = None) -> None:
+        """Wait until something happens, at most `limit` seconds, and deal with it."""
+        deadlines = [self._manager.restart_at, self._logger.restart_at, self._sweep_at]
+        delays = [deadline - time.monotonic() for deadline in deadlines if deadline is not None]
+        delays += [] if limit is None else [limit]
+        poll = select.poll()
+        poll.register(self._wakeup, select.POLLIN)
+        for child in (self._manager, self._logger):
+            if child.socket is not None:
+                wanted = select.POLLIN | (select.POLLOUT if child.socket.unsent else 0)
+                poll.register(child.socket, wanted)
+        # Rounded up: waking before the deadline would mean a second, useless turn.
+        happened = dict(poll.poll(int(max(0.0, min(delays)) * 1000) + 1 if delays else None))
+        if self._wakeup in happened:
+            self._drain_wakeup()
+            self._reap()
+            self._heed_stop_requests()
+        self._converse(self._manager, happened, self._obey)
+        self._converse(self._logger, happened, self._heed_logger)
+        self._do_what_is_due(time.monotonic())
+
+    def _converse(self, child: Child, happened: dict[int, int], heed: _Heed) -> None:
+        if child.socket is None or child.socket.fileno() not in happened:
+            return
+        connection = child.socket
+        if happened[connection.fileno()] & select.POLLOUT:
+            connection.flush()
+        try:
+            for message, descriptors in connection.receive():
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                heed(message, connection)
+        except Disconnected as reason:
+            if "malformed" in str(reason):
+                say(f"the {child.name} is {reason}")
+            child.disconnect()
+            if child.pid is not None and self._exit_status is None:
+                # Without its connection it is useless; its end is noticed as every end.
+                os.kill(child.pid, signal.SIGKILL)
+
+    def _do_what_is_due(self, now: float) -> None:
+        for child in (self._logger, self._manager):
+            if child.restart_at is not None and now >= child.restart_at:
+                self._start(child)
+        if self._launches.newly_doomed:
+            self._launches.sweep_new(self._own_pids())
+            self._sweep_delay = _SWEEP_DELAYS[0]
+            self._sweep_at = now + self._sweep_delay
+        elif self._sweep_at is not None and now >= self._sweep_at:
+            self._launches.sweep_again(self._own_pids())
+            self._sweep_delay = min(self._sweep_delay * 2, _SWEEP_DELAYS[1])
+            self._sweep_at = now + self._sweep_delay
+        if not self._launches.doomed:
+            self._sweep_at = None
+
+    def _own_pids(self) -> list[int]:
+        return [child.pid for child in (self._manager, self._logger) if child.pid is not None]
+
+    # Signals and deaths -------------------------------------------------------------------
+
+    def _catch_signals(self) -> int:
+        """Signals wake the loop. An ignored signal would stay ignored in every service."""
+        wakeup, wakeup_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._request_stop)
+        hangup_counts = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+        signal.signal(signal.SIGHUP, self._request_stop if hangup_counts else _do_nothing)
+        signal.signal(signal.SIGCHLD, _do_nothing)
+        for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
+            if signal.getsignal(number) is signal.SIG_IGN:
+                signal.signal(number, _do_nothing)
+        return wakeup
+
+    def _request_stop(self, *_: object) -> None:
+        self._stop_requests += 1
+
+    def _drain_wakeup(self) -> None:
+        try:
+            while os.read(self._wakeup, 4096):
+                pass
+        except BlockingIOError:
+            return
+
+    def _heed_stop_requests(self) -> None:
+        """The first one is passed to the manager; after a second one nobody is waited for."""
+        requests, self._stop_requests = self._stop_requests, 0
+        if not requests:
+            return
+        if not self._stopping and self._manager.socket is not None and requests == 1:
+            self._begin_stopping()
+            self._tell_manager(wire.Shutdown())
+            return
+        self._begin_stopping()
+        if self._manager.pid is not None:
+            say("not waiting for services any longer")
+            os.kill(self._manager.pid, signal.SIGKILL)
+
+    def _begin_stopping(self) -> None:
+        if not self._stopping:
+            self._stopping = True
+            setup.notify_systemd("STOPPING=1", os.environ.get("NOTIFY_SOCKET"))
+        self._manager.restart_at = None
+
+    def _reap(self) -> None:
+        while True:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if pid == self._manager.pid:
+                self._manager_ended(status)
+            elif pid == self._logger.pid:
+                self._logger_ended(status)
+            else:
+                record = self._launches.reaped(pid, status)
+                if record is not None:
+                    self._tell_manager(_exited(record))
+
+    def _manager_ended(self, status: int) -> None:
+        # What it said before it ended still counts, a ShutdownDone above all.
+        self._manager.pid = None
+        for _ in range(_LAST_READS):
+            if self._manager.socket is not None:
+                happened = {self._manager.socket.fileno(): select.POLLIN}
+                self._converse(self._manager, happened, self._obey)
+        self._greeted = False
+        how = describe(status)
+        delay = self._manager.ended(time.monotonic())
+        if self._exit_status is not None:
+            self._begin_stopping()
+        elif os.WIFEXITED(status) and os.WEXITSTATUS(status) == CONFIGURATION_STATUS:
+            self._exit_status = CONFIGURATION_STATUS
+            self._begin_stopping()
+        elif self._stopping:
+            say(f"the manager ended before its services did: {how}")
+            self._exit_status = 1
+            self._manager.restart_at = None
+        else:
+            say(f"the manager ended: {how}; services go on; a new one in {delay:g} s")
+
+    def _logger_ended(self, status: int) -> None:
+        delay = self._logger.ended(time.monotonic())
+        say(f"the logger ended: {describe(status)}; a new one in {delay:g} s")
+
+    def _tell_manager(self, message: wire.Message) -> None:
+        if self._greeted and self._manager.socket is not None:
+            self._manager.socket.send(message)
+
+    def _start(self, child: Child) -> None:
+        try:
+            child.start(time.monotonic())
+        except OSError as failed:
+            delay = child.ended(time.monotonic())
+            say(f"cannot start the {child.name}: {failed}; again in {delay:g} s")
+            return
+        if child is self._logger:
+            for capture in self._captures.values():
+                self._pass_to_logger(capture)
+
+    # What the manager and the logger say ---------------------------------------------------
+
+    def _obey(self, message: wire.Message, manager: FrameSocket) -> None:
+        launches = self._launches
+        if isinstance(message, wire.Launch):
+            self._launch(message, manager)
+        elif isinstance(message, wire.Signal):
+            launches.signal(message.number, message.signal, message.tree)
+        elif isinstance(message, wire.Kill):
+            launches.kill(message.number)
+        elif isinstance(message, wire.Forget):
+            launches.forget(message.number)
+        elif isinstance(message, wire.Hello):
+            self._welcome(manager)
+        elif isinstance(message, wire.Ready):
+            self._announce_ready()
+        elif isinstance(message, wire.ShutdownDone):
+            self._exit_status = message.exit_code
+            self._begin_stopping()
+        else:
+            raise Disconnected(f"malformed: {type(message).__name__} from the manager")
+
+    def _launch(self, launch: wire.Launch, manager: FrameSocket) -> None:
+        try:
+            record, output = self._launches.spawn(launch)
+        except Refused as refused:
+            error, detail = int(refused.error), refused.detail
+            manager.send(wire.LaunchFailed(number=launch.number, error=error, detail=detail))
+            return
+        capture = self._captures[launch.number] = Capture(launch, output)
+        self._pass_to_logger(capture)
+        started = wire.Launched(number=record.number, process_id=record.pid)
+        manager.send(started, *_channels(record))
+
+    def _welcome(self, manager: FrameSocket) -> None:
+        held = list(self._launches)
+        welcome = wire.Welcome(
+            version=wire.VERSION,
+            state=self._state,
+            runtime=self._runtime,
+            keeper_pid=os.getpid(),
+            boot_id=setup.boot_id(),
+            launches=len(held),
+        )
+        manager.send(welcome, self._listener)
+        for record in held:
+            adopted = wire.Adopted(
+                number=record.number,
+                service=record.service,
+                name=record.name,
+                process_id=record.pid,
+            )
+            manager.send(adopted, *_channels(record))
+        for record in held:
+            if record.status is not None:
+                manager.send(_exited(record))
+        self._greeted = True
+        if self._stopping:
+            manager.send(wire.Shutdown())
+
+    def _announce_ready(self) -> None:
+        if self._ready:
+            say(f"ready again (manager {self._manager.pid})")
+            return
+        self._ready = True
+        say(f"ready (state {self._state}, runtime {self._runtime}, pid {os.getpid()})")
+        setup.notify_systemd("READY=1", os.environ.get("NOTIFY_SOCKET"))
+
+    def _heed_logger(self, message: wire.Message, _: FrameSocket) -> None:
+        if not isinstance(message, wire.OutputEnded):
+            raise Disconnected(f"malformed: {type(message).__name__} from the logger")
+        capture = self._captures.pop(message.number, None)
+        if capture is not None:
+            os.close(capture.descriptor)
+
+    def _pass_to_logger(self, capture: Capture) -> None:
+        if self._logger.socket is not None:
+            self._logger.socket.send(capture.message, capture.descriptor)
+
+    # The end ------------------------------------------------------------------------------
+
+    def _clean(self) -> None:
+        """Nothing that was ever launched lives on, and its last words are written."""
+        try:
+            os.unlink(self._socket_path)
+        except OSError:
+            pass
+        os.close(self._listener)
+        limit = time.monotonic() + CLEANING_LIMIT
+        self._launches.kill_everything()
+        self._do_what_is_due(time.monotonic())
+        while self._launches.doomed and time.monotonic() < limit:
+            self._turn(limit - time.monotonic())
+        limit = time.monotonic() + CLEANING_LIMIT
+        while self._captures and time.monotonic() < limit:
+            self._turn(limit - time.monotonic())
+        self._end_logger()
+        os.close(self._lock)
+
+    def _end_logger(self) -> None:
+        """It ends when its connection does, and has written all that it was given."""
+        self._logger.disconnect()
+        pid, self._logger.restart_at = self._logger.pid, None
+        if pid is None:
+            return
+        try:
+            handle = os.pidfd_open(pid)
+        except OSError:
+            return
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        if not poll.poll(CLEANING_LIMIT * 1000):
+            os.kill(pid, signal.SIGKILL)
+        os.close(handle)
+        os.waitpid(pid, 0)
+
+
+def _do_nothing(*_: object) -> None:
+    """A handler, so that the signal wakes the loop and is not ignored in children."""
+
+
+def _channels(record: Record) -> tuple[int, ...]:
+    return () if record.channel is None else (record.channel,)
+
+
+def _exited(record: Record) -> wire.Exited:
+    return wire.Exited(number=record.number, exit_code=record.exit_code, signal=record.signal)
+
+
+def describe(status: int) -> str:
+    """waitpid's status for people."""
+    if os.WIFSIGNALED(status):
+        return f"signal {os.WTERMSIG(status)}"
+    return f"exit status {os.WEXITSTATUS(status)}"
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    _Heed = Callable[[wire.Message, FrameSocket], None]
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1], sys.argv[2]))

@@ -1,0 +1,98 @@
+"""A program that is part of the SCM, the manager or the logger, as the keeper's child.
+
+Owns its process and its socket: starting, noticing its end, and when to start it again.
+What is said over the socket is the keeper's.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+
+from scmd.daemon.keeper_socket import FrameSocket
+from scmd.linux.spawn import fork_exec_compatible
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+HEALTHY_AFTER = 60.0
+"""Seconds; who ran this long begins with the first delay again."""
+_NOT_FOR_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID")
+
+
+class Child:
+    """`delays` are the seconds before each restart; the last one repeats."""
+
+    def __init__(self, name: str, argv: Sequence[str], delays: Sequence[float]) -> None:
+        self.name = name
+        self.pid: int | None = None
+        self.socket: FrameSocket | None = None
+        self.restart_at: float | None = None
+        """On the clock that `start` and `ended` are told; None: not to be started."""
+        self._argv = [os.fsencode(argument) for argument in argv]
+        self._delays = delays
+        self._failures = 0
+        self._started_at = 0.0
+
+    def start(self, now: float) -> None:
+        """Run it with its end of the socket as the last argument; raises OSError."""
+        self._started_at = now
+        self.restart_at = None
+        ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
+        try:
+            self.pid = _run([*self._argv, str(theirs.fileno()).encode()], theirs.fileno())
+        except BaseException:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+        self.socket = FrameSocket(ours)
+
+    def ended(self, now: float) -> float:
+        """It is gone: forget it, and say after how many seconds it may be started again."""
+        self.disconnect()
+        self.pid = None
+        if now - self._started_at >= HEALTHY_AFTER:
+            self._failures = 0
+        delay = self._delays[min(self._failures, len(self._delays) - 1)]
+        self._failures += 1
+        self.restart_at = now + delay
+        return delay
+
+    def disconnect(self) -> None:
+        if self.socket is not None:
+            self.socket.close()
+            self.socket = None
+
+
+def _run(argv: list[bytes], descriptor: int) -> int:
+    """Like a service: own session, clean signals; but with our output and our environment."""
+    environment = [
+        name.encode() + b"=" + os.fsencode(value)
+        for name, value in os.environ.items()
+        if name not in _NOT_FOR_CHILDREN and not name.startswith("SCMD_LAUNCH")
+    ]
+    null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+    error_read, error_write = os.pipe2(os.O_CLOEXEC)
+    try:
+        pid = fork_exec_compatible(
+            argv,
+            environment,
+            b"/",
+            descriptors=(null, 1, 2),
+            pass_descriptors=(descriptor,),
+            error_pipe=(error_read, error_write),
+        )
+        os.close(error_write)
+        error_write = -1
+        report = os.read(error_read, 4096)
+    finally:
+        os.close(null)
+        os.close(error_read)
+        if error_write >= 0:
+            os.close(error_write)
+    if report:
+        os.waitpid(pid, 0)
+        raise OSError(f"{os.fsdecode(argv[0])}: {report.decode(errors='replace')}")
+    return pid

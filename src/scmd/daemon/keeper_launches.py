@@ -1,0 +1,204 @@
+"""The keeper's launches: each from spawn until it is forgotten, and the end of its tree.
+
+A launch is running, then ended with an exit that is kept until the manager forgets it.
+`kill` and `forget` doom its tree: `sweep_new` finds and kills what is left, in one look at the
+process table for all that are newly doomed, and `sweep_again` repeats it until nothing is found.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from scmd.daemon.keeper_messages import Launch
+from scmd.linux import process_tree
+from scmd.linux.spawn import LAUNCH_VARIABLE, Spawner
+from scmd.vocabulary.errors import Error, Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+
+class Record:
+    """One launch. `status` is waitpid's, None while the process runs."""
+
+    __slots__ = ("channel", "forgotten", "name", "number", "pid", "service", "status")
+
+    def __init__(self, launch: Launch, pid: int, channel: int | None) -> None:
+        self.number = launch.number
+        self.service = launch.service
+        self.name = launch.name
+        self.pid = pid
+        self.channel = channel
+        self.status: int | None = None
+        self.forgotten = False
+
+    @property
+    def exit_code(self) -> int | None:
+        """None unless it exited by itself."""
+        if self.status is None or os.WIFSIGNALED(self.status):
+            return None
+        return os.WEXITSTATUS(self.status)
+
+    @property
+    def signal(self) -> int | None:
+        """None unless a signal ended it."""
+        if self.status is None or not os.WIFSIGNALED(self.status):
+            return None
+        return os.WTERMSIG(self.status)
+
+
+class Launches:
+    """All launches of one keeper; `instance` is the mark in their environment."""
+
+    def __init__(self, instance: str, spawner: Spawner) -> None:
+        self._instance = instance
+        self._spawner = spawner
+        self._records: dict[int, Record] = {}
+        self._running: dict[int, int] = {}
+        self._sessions: dict[int, int] = {}
+        self._doomed: dict[int, int] = {}
+        """Launch number to the pid of its first process, which is its session."""
+        self._fresh: set[int] = set()
+        """Doomed and not looked for yet."""
+
+    def __iter__(self) -> Iterator[Record]:
+        """Those a new manager has to know."""
+        return (record for record in self._records.values() if not record.forgotten)
+
+    @property
+    def doomed(self) -> bool:
+        """Whether a tree is not known to be gone: `sweep_again` after a while."""
+        return bool(self._doomed)
+
+    @property
+    def newly_doomed(self) -> bool:
+        return bool(self._fresh)
+
+    def spawn(self, launch: Launch) -> tuple[Record, int]:
+        """The new launch and the read end of its output, the caller's; raises `Refused`."""
+        if launch.number in self._records:
+            raise Refused(Error.INVALID_PARAMETER, f"launch {launch.number} exists")
+        spawned = self._spawner.spawn(launch)
+        record = Record(launch, spawned.pid, spawned.channel)
+        self._records[record.number] = record
+        self._running[record.pid] = record.number
+        self._sessions[record.pid] = record.number
+        return record, spawned.output
+
+    def reaped(self, pid: int, status: int) -> Record | None:
+        """A child has ended: the launch it was the first process of, if somebody asks for it."""
+        number = self._running.pop(pid, None)
+        if number is None:
+            return None
+        record = self._records[number]
+        record.status = status
+        if record.forgotten:
+            self._drop(record)
+            return None
+        return record
+
+    def signal(self, number: int, signum: int, tree: bool) -> None:
+        """To a running first process, or to all; nothing for one that has ended."""
+        record = self._records.get(number)
+        if record is None or not 0 < signum < signal.NSIG:
+            return
+        if tree:
+            for process in self._members().get(number, []):
+                process_tree.send(process, signum)
+        elif record.status is None:
+            try:
+                os.kill(record.pid, signum)
+            except PermissionError:  # It changed its user, and we are not root.
+                return
+
+    def kill(self, number: int) -> None:
+        record = self._records.get(number)
+        if record is not None:
+            self._doom(record)
+
+    def kill_everything(self) -> None:
+        for record in self._records.values():
+            self._doom(record)
+
+    def forget(self, number: int) -> None:
+        """Drop a launch, and doom what is left of its tree."""
+        record = self._records.get(number)
+        if record is None:
+            return
+        record.forgotten = True
+        self._doom(record)
+        if record.status is not None:
+            self._drop(record)
+
+    def sweep_new(self, others: Iterable[int]) -> None:
+        """Kill what was doomed since the last look; `others` are the keeper's own children."""
+        fresh, self._fresh = self._fresh, set()
+        self._sweep(fresh, others)
+
+    def sweep_again(self, others: Iterable[int]) -> None:
+        """Look once more for what should be dead, and for what it started meanwhile."""
+        self._fresh.clear()
+        self._sweep(set(self._doomed), others)
+
+    def kill_leftovers(self) -> int:
+        """Kill what an earlier keeper of this state directory left; how many processes."""
+        spared = _ancestry(process_tree.read_table(), os.getpid())
+
+        def find() -> list[process_tree.Process]:
+            return [
+                process
+                for pid, process in process_tree.read_table().items()
+                if pid not in spared and self._tagged(pid) is not None
+            ]
+
+        return process_tree.kill_all(find)
+
+    def _doom(self, record: Record) -> None:
+        self._doomed[record.number] = record.pid
+        self._fresh.add(record.number)
+
+    def _drop(self, record: Record) -> None:
+        del self._records[record.number]
+        if record.channel is not None:
+            os.close(record.channel)
+            record.channel = None
+
+    def _sweep(self, numbers: set[int], others: Iterable[int]) -> None:
+        running = numbers.intersection(self._running.values())
+        if not running and not process_tree.orphans(os.getpid(), {*self._running, *others}):
+            self._settle(numbers)
+            return
+
+        def find() -> list[process_tree.Process]:
+            members = self._members()
+            return [process for number in numbers for process in members.get(number, [])]
+
+        if process_tree.kill_all(find) == 0:
+            self._settle(numbers - running)
+
+    def _settle(self, numbers: set[int]) -> None:
+        """Nothing is left of these: their sessions may become somebody else's."""
+        for number in numbers:
+            pid = self._doomed.pop(number, None)
+            if pid is not None and self._sessions.get(pid) == number:
+                del self._sessions[pid]
+
+    def _members(self) -> dict[int, list[process_tree.Process]]:
+        return process_tree.members(
+            process_tree.read_table(), os.getpid(), self._running, self._sessions, self._tagged
+        )
+
+    def _tagged(self, pid: int) -> int | None:
+        number, _, instance = process_tree.launch_tag(pid, LAUNCH_VARIABLE).partition(":")
+        return int(number) if instance == self._instance and number.isdecimal() else None
+
+
+def _ancestry(table: Mapping[int, process_tree.Process], pid: int) -> set[int]:
+    """A process and all above it."""
+    above = set()
+    while pid not in above and pid in table:
+        above.add(pid)
+        pid = table[pid].parent
+    return above

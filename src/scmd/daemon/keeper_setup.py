@@ -1,0 +1,146 @@
+"""What the keeper needs of the host before it starts anything, or the reason it cannot have it.
+
+Directories, the lock that makes one SCM of a state directory, the listening socket, limits,
+and being the parent of orphans. Nothing here is undone: the process is the keeper.
+"""
+
+from __future__ import annotations
+
+import _socket
+import fcntl
+import os
+import resource
+import stat
+
+SOCKET_NAME = "scm.sock"
+LOCK_NAME = "lock"
+_PR_SET_CHILD_SUBREAPER = 36
+_BACKLOG = 4096
+
+
+class CannotRun(Exception):
+    """The keeper cannot run here; the text says why and what to do."""
+
+
+def make_directory(path: str, mode: int) -> None:
+    """Make it, or check that it is ours and that nobody else may change what is in it."""
+    try:
+        os.makedirs(path, mode)
+    except FileExistsError:
+        pass
+    except OSError as failed:
+        raise CannotRun(f"cannot create {path}: {failed.strerror}") from failed
+    found = os.stat(path)
+    if not stat.S_ISDIR(found.st_mode):
+        raise CannotRun(f"{path} is not a directory")
+    if found.st_uid != os.geteuid():
+        raise CannotRun(f"{path} belongs to uid {found.st_uid}, not to us (uid {os.geteuid()})")
+    if found.st_mode & 0o022:
+        raise CannotRun(f"{path} can be changed by others (mode {found.st_mode & 0o7777:o})")
+
+
+def take_lock(state: str) -> int:
+    """The descriptor that holds the state directory as long as it is open."""
+    path = os.path.join(state, LOCK_NAME)
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as failed:
+        raise CannotRun(f"cannot open {path}: {failed.strerror}") from failed
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as failed:
+        pid = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
+        os.close(lock)
+        raise CannotRun(f"another SCM has the state directory {state}: pid {pid}") from failed
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+def listen(runtime: str) -> int:
+    """RUNTIME/scm.sock, open to every local user: who may do what is checked per caller."""
+    path = os.path.join(runtime, SOCKET_NAME)
+    if len(os.fsencode(path)) > 107:
+        raise CannotRun(f"{path} is too long for a socket (107 bytes): choose another --runtime")
+    if _answers(path):
+        raise CannotRun(f"another SCM serves {path}: choose another --runtime")
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    listener = _socket.socket(
+        _socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
+    )
+    try:
+        listener.bind(path)
+        os.chmod(path, 0o666)
+        listener.listen(_BACKLOG)
+    except OSError as failed:
+        raise CannotRun(f"cannot listen at {path}: {failed.strerror}") from failed
+    return listener.detach()
+
+
+def _answers(path: str) -> bool:
+    probe = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+    probe.setblocking(False)
+    try:
+        probe.connect(path)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        probe.close()
+    return True
+
+
+def raise_descriptor_limit() -> tuple[int, int]:
+    """Our limit goes up to what is allowed; the limit before is what services get."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (before[1], before[1]))
+    return before
+
+
+def become_subreaper() -> None:
+    """Orphaned descendants become our children instead of init's."""
+    import ctypes
+
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    if prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        raise CannotRun(f"prctl: {os.strerror(ctypes.get_errno())}")
+
+
+def open_standard_descriptors() -> None:
+    """0, 1 and 2 exist, so that nothing else of ours ends up there."""
+    while True:
+        descriptor = os.open("/dev/null", os.O_RDWR)
+        if descriptor > 2:
+            os.close(descriptor)
+            return
+        os.set_inheritable(descriptor, True)
+
+
+def boot_id() -> str:
+    """Another one after each boot of the machine."""
+    with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+        return file.read().strip()
+
+
+def instance_of(state: str) -> str:
+    """What marks the processes of the SCM with this state directory."""
+    found = os.stat(state)
+    return f"{found.st_dev:x}-{found.st_ino:x}"
+
+
+def notify_systemd(text: str, address: str | None) -> None:
+    """sd_notify(3); silent where nobody listens."""
+    if not address:
+        return
+    where = "\0" + address[1:] if address.startswith("@") else address
+    notifier = _socket.socket(_socket.AF_UNIX, _socket.SOCK_DGRAM | _socket.SOCK_CLOEXEC)
+    try:
+        notifier.sendto(text.encode(), where)
+    except OSError:
+        pass
+    finally:
+        notifier.close()

@@ -1,0 +1,192 @@
+"""The logger: reads every service's output and writes it to STATE/logs/<record number>.log.
+
+One thread reads and never touches the disk, so that a service is never blocked by it; one
+thread writes. Between them each service has a bounded backlog: what does not fit, because
+the disk is slow or full, is dropped by whole lines, counted, and announced in the log. Both
+threads sleep when nothing is written.
+
+The keeper has a second descriptor of every pipe and passes all of them again to a new
+logger. The logger ends when the keeper closes the connection, after writing what it has.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import threading
+
+from scmd.daemon.keeper_messages import Capture, OutputEnded
+from scmd.daemon.keeper_socket import Disconnected, FrameSocket, inherited
+from scmd.daemon.logger_files import Lines, LogFile
+
+MAX_BYTES = 10 << 20
+FILES = 3
+MAX_BACKLOG = 1 << 20
+"""Bytes of one service that wait for the disk."""
+_READ_SIZE = 1 << 16
+
+
+class Writer:
+    """Writes in a thread of its own; `put` never waits for the disk."""
+
+    def __init__(self, logs: str, max_bytes: int = MAX_BYTES, files: int = FILES) -> None:
+        self._logs = logs
+        self._limits = max_bytes, files
+        self._files: dict[int, LogFile] = {}
+        self._backlog: dict[int, list[bytes]] = {}
+        self._sizes: dict[int, int] = {}
+        self._dropped: dict[int, int] = {}
+        self._idle: set[int] = set()
+        self._failing = False
+        self._ending = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._write_all, name="writer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def put(self, service: int, lines: bytes) -> None:
+        """Whole lines of a service, to be written or dropped."""
+        if not lines:
+            return
+        with self._changed:
+            size = self._sizes.get(service, 0) + len(lines)
+            # Once something is dropped, so is what follows, until that has been announced.
+            if size > MAX_BACKLOG or service in self._dropped:
+                self._dropped[service] = self._dropped.get(service, 0) + lines.count(b"\n")
+            else:
+                self._sizes[service] = size
+                self._backlog.setdefault(service, []).append(lines)
+            self._changed.notify()
+
+    def release(self, service: int) -> None:
+        """Nobody writes for this service any more: its file need not be held open."""
+        with self._changed:
+            self._idle.add(service)
+            self._changed.notify()
+
+    def end(self) -> None:
+        """Return when all is written."""
+        with self._changed:
+            self._ending = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _write_all(self) -> None:
+        while True:
+            with self._changed:
+                while not (self._backlog or self._dropped or self._idle or self._ending):
+                    self._changed.wait()
+                backlog, self._backlog = self._backlog, {}
+                dropped, self._dropped = self._dropped, {}
+                idle, self._idle = self._idle, set()
+                self._sizes.clear()
+                ending = self._ending
+            for service, chunks in backlog.items():
+                self._write(service, b"".join(chunks), 0)
+            for service, count in dropped.items():
+                self._write(service, b"", count)
+            for service in idle.intersection(self._files):
+                self._files[service].close()
+            if ending and not backlog and not dropped:
+                return
+
+    def _write(self, service: int, lines: bytes, dropped: int) -> None:
+        file = self._files.get(service)
+        if file is None:
+            path = os.path.join(self._logs, f"{service}.log")
+            file = self._files[service] = LogFile(path, *self._limits)
+        failed = file.write(lines, dropped)
+        if failed is not None and not self._failing:
+            print(f"scmd: logs cannot be written: {failed}", file=sys.stderr, flush=True)
+        self._failing = failed is not None
+
+
+class Output:
+    """One launch's pipe."""
+
+    __slots__ = ("descriptor", "lines", "number", "service")
+
+    def __init__(self, capture: Capture, descriptor: int) -> None:
+        self.number = capture.number
+        self.service = capture.service
+        self.descriptor = descriptor
+        prefix = f"{capture.name}: ".encode(errors="replace") if capture.name_prefix else b""
+        self.lines = Lines(prefix, capture.timestamps)
+
+
+class Logger:
+    """Reads from the keeper's socket and from every pipe it passes."""
+
+    def __init__(self, keeper: FrameSocket, writer: Writer) -> None:
+        self._keeper = keeper
+        self._writer = writer
+        self._outputs: dict[int, Output] = {}
+        self._poll = select.epoll()
+        self._poll.register(keeper, select.EPOLLIN)
+
+    def run(self) -> None:
+        """Until the keeper closes the connection."""
+        self._writer.start()
+        try:
+            while True:
+                for descriptor, _ in self._poll.poll():
+                    if descriptor == self._keeper.fileno():
+                        self._converse()
+                    elif descriptor in self._outputs:
+                        self._read(self._outputs[descriptor])
+        except Disconnected:
+            self._read_the_rest()
+            self._writer.end()
+
+    def _converse(self) -> None:
+        self._keeper.flush()
+        for message, descriptors in self._keeper.receive():
+            if isinstance(message, Capture) and len(descriptors) == 1:
+                output = Output(message, descriptors[0])
+                self._outputs[output.descriptor] = output
+                self._poll.register(output.descriptor, select.EPOLLIN)
+        self._watch_keeper()
+
+    def _read(self, output: Output) -> bool:
+        """Whether there may be more."""
+        try:
+            data = os.read(output.descriptor, _READ_SIZE)
+        except BlockingIOError:
+            return False
+        if data:
+            self._writer.put(output.service, output.lines.feed(data))
+            return True
+        self._writer.put(output.service, output.lines.end())
+        self._poll.unregister(output.descriptor)
+        os.close(output.descriptor)
+        del self._outputs[output.descriptor]
+        if all(other.service != output.service for other in self._outputs.values()):
+            self._writer.release(output.service)
+        self._keeper.send(OutputEnded(number=output.number))
+        self._watch_keeper()
+        return False
+
+    def _watch_keeper(self) -> None:
+        wanted = select.EPOLLIN | (select.EPOLLOUT if self._keeper.unsent else 0)
+        self._poll.modify(self._keeper, wanted)
+
+    def _read_the_rest(self) -> None:
+        """What is in the pipes now, and then no more, however much is still being written."""
+        for output in list(self._outputs.values()):
+            for _ in range(MAX_BACKLOG // _READ_SIZE):
+                if not self._read(output):
+                    break
+            self._writer.put(output.service, output.lines.end())
+
+
+def main(arguments: list[str]) -> int:
+    """`LOGS [MAX_BYTES FILES] SOCKET`"""
+    logs, *limits, descriptor = arguments
+    Logger(inherited(int(descriptor)), Writer(logs, *map(int, limits))).run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,345 @@
+"""Running a program as a service process, and saying exactly why it could not be.
+
+The child is the leader of its own session, has /dev/null on standard input, one pipe on
+standard output and error, perhaps one end of a control channel, and nothing else of ours:
+no descriptor, no signal setting, no limit we raised for ourselves, no variable.
+
+It is CPython's own `fork_exec`, which `subprocess` stands on: vfork where the account
+stays the same, error reports from between fork and exec. Only where limits, priority or
+affinity are asked for does Python code run in the child, which is safe as the caller has
+one thread. cgroups would join here: the child's pid is known before the program runs.
+"""
+
+from __future__ import annotations
+
+import _socket
+import errno
+import os
+import resource
+import sys
+from _posixsubprocess import fork_exec
+
+from scmd.linux.accounts import Account, resolve
+from scmd.vocabulary.errors import Error, Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Protocol
+
+    class Request(Protocol):
+        """What is to be run; `core.messages.LaunchSpec` says what the fields mean."""
+
+        @property
+        def number(self) -> int: ...
+        @property
+        def argv(self) -> Sequence[str]: ...
+        @property
+        def account(self) -> str: ...
+        @property
+        def control_channel(self) -> bool: ...
+        @property
+        def directory(self) -> str | None: ...
+        @property
+        def environment(self) -> Sequence[tuple[str, str]] | None: ...
+        @property
+        def extra_environment(self) -> Sequence[tuple[str, str]]: ...
+        @property
+        def umask(self) -> int | None: ...
+        @property
+        def nice(self) -> int | None: ...
+        @property
+        def affinity(self) -> Sequence[int]: ...
+        @property
+        def limits(self) -> Sequence[tuple[str, int]]: ...
+
+
+CONTROL_VARIABLE = "SCMD_CONTROL_FD"
+LAUNCH_VARIABLE = "SCMD_LAUNCH"
+
+# The errors of CreateProcess for the errno of execve(2).
+EXEC_ERRORS = {
+    errno.ENOENT: Error.FILE_NOT_FOUND,
+    errno.ENOTDIR: Error.PATH_NOT_FOUND,
+    errno.ENAMETOOLONG: Error.PATH_NOT_FOUND,
+    errno.ELOOP: Error.PATH_NOT_FOUND,
+    errno.EACCES: Error.ACCESS_DENIED,
+    errno.EPERM: Error.ACCESS_DENIED,
+    errno.ETXTBSY: Error.ACCESS_DENIED,
+    errno.ENOEXEC: Error.BAD_EXE_FORMAT,
+    errno.ELIBBAD: Error.BAD_EXE_FORMAT,
+    errno.EINVAL: Error.BAD_EXE_FORMAT,
+    errno.E2BIG: Error.INVALID_PARAMETER,
+    errno.ENOMEM: Error.NOT_ENOUGH_MEMORY,
+    errno.EAGAIN: Error.NOT_ENOUGH_MEMORY,
+    errno.EMFILE: Error.NOT_ENOUGH_MEMORY,
+    errno.ENFILE: Error.NOT_ENOUGH_MEMORY,
+}
+
+
+class Spawned:
+    """A running child: its pid, the read end of its output, our end of its control channel."""
+
+    __slots__ = ("channel", "output", "pid")
+
+    def __init__(self, pid: int, output: int, channel: int | None) -> None:
+        self.pid = pid
+        self.output = output
+        self.channel = channel
+
+
+class Spawner:
+    """Spawns for one SCM; `instance` marks its processes among all of the machine.
+
+    Holds two descriptors of its own. `nofile` is the limit that programs get, as a pair
+    (soft, hard); the caller may have raised its own.
+    """
+
+    def __init__(self, instance: str, runtime: str, nofile: tuple[int, int]) -> None:
+        self._instance = instance
+        self._runtime = runtime
+        self._nofile = nofile
+        self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
+        # Every child finds its channel at this number, taken early and therefore small.
+        self._slot = os.dup(self._null)
+
+    def close(self) -> None:
+        os.close(self._null)
+        os.close(self._slot)
+
+    def spawn(self, request: Request) -> Spawned:
+        """Run it; raises `Refused` with the Win32 code and what failed, and leaves nothing."""
+        account = resolve(request.account)
+        arguments = _encoded(request.argv)
+        if not arguments[0].startswith(b"/"):
+            raise Refused(Error.FILE_NOT_FOUND, f"not an absolute path: {request.argv[0]!r}")
+        environment = self._environment(request, account)
+        directory = _encoded([request.directory or "/"])[0]
+        prepare = _preparation(request, account)
+        output, output_write = os.pipe2(os.O_CLOEXEC)
+        channel: int | None = None
+        try:
+            os.set_blocking(output, False)
+            if request.control_channel:
+                channel = self._open_channel()
+            pid = self._fork_exec(
+                arguments, environment, directory, output_write, request, account, prepare
+            )
+        except BaseException as failed:
+            os.close(output)
+            if channel is not None:
+                os.close(channel)
+            if isinstance(failed, OSError):
+                raise Refused(EXEC_ERRORS.get(failed.errno or 0, Error.NOT_SUPPORTED)) from failed
+            raise
+        finally:
+            os.close(output_write)
+            if channel is not None:
+                os.dup2(self._null, self._slot, inheritable=False)
+        return Spawned(pid, output, channel)
+
+    def _open_channel(self) -> int:
+        ours, theirs = _socket.socketpair(
+            _socket.AF_UNIX, _socket.SOCK_SEQPACKET | _socket.SOCK_CLOEXEC
+        )
+        ours.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
+        ours.setblocking(False)
+        os.dup2(theirs.fileno(), self._slot, inheritable=False)
+        theirs.close()
+        return ours.detach()
+
+    def _environment(self, request: Request, account: Account) -> list[bytes]:
+        values = {LAUNCH_VARIABLE: f"{request.number}:{self._instance}"}
+        if request.control_channel:
+            values[CONTROL_VARIABLE] = str(self._slot)
+        if request.environment is None:
+            values.update(account.environment(), SCMD_RUNTIME=self._runtime)
+        else:
+            values.update(request.environment)
+        values.update(request.extra_environment)
+        for name in values:
+            if not name or "=" in name:
+                raise Refused(Error.INVALID_PARAMETER, f"no name for a variable: {name!r}")
+        return _encoded(f"{name}={value}" for name, value in values.items())
+
+    def _fork_exec(
+        self,
+        arguments: list[bytes],
+        environment: list[bytes],
+        directory: bytes,
+        output: int,
+        request: Request,
+        account: Account,
+        prepare: Callable[[int], None] | None,
+    ) -> int:
+        here = resource.getrlimit(resource.RLIMIT_NOFILE)
+        switch = account.switch and prepare is None
+        error_read, error_write = os.pipe2(os.O_CLOEXEC)
+        try:
+            if here != self._nofile:
+                resource.setrlimit(resource.RLIMIT_NOFILE, self._nofile)
+            try:
+                pid = fork_exec_compatible(
+                    arguments,
+                    environment,
+                    directory,
+                    descriptors=(self._null, output, output),
+                    pass_descriptors=(self._slot,) if request.control_channel else (),
+                    error_pipe=(error_read, error_write),
+                    account=account if switch else None,
+                    umask=-1 if request.umask is None else request.umask,
+                    prepare=None if prepare is None else lambda: prepare(error_write),
+                )
+            finally:
+                if here != self._nofile:
+                    resource.setrlimit(resource.RLIMIT_NOFILE, here)
+            os.close(error_write)
+            error_write = -1
+            report = os.read(error_read, 4096)
+            if report:
+                os.waitpid(pid, 0)
+                raise _refusal(report, request, account)
+        finally:
+            os.close(error_read)
+            if error_write >= 0:
+                os.close(error_write)
+        return pid
+
+
+def fork_exec_compatible(
+    arguments: list[bytes],
+    environment: list[bytes],
+    directory: bytes,
+    *,
+    descriptors: tuple[int, int, int],
+    pass_descriptors: tuple[int, ...],
+    error_pipe: tuple[int, int],
+    account: Account | None = None,
+    umask: int = -1,
+    prepare: Callable[[], None] | None = None,
+) -> int:
+    """`_posixsubprocess.fork_exec` for every CPython from 3.11: new session, all else closed."""
+    options = (
+        arguments,
+        (arguments[0],),
+        True,  # close_fds
+        tuple(sorted((error_pipe[1], *pass_descriptors))),
+        directory,
+        environment,
+        descriptors[0],
+        -1,
+        -1,
+        descriptors[1],
+        -1,
+        descriptors[2],
+        *error_pipe,
+        True,  # restore_signals
+        True,  # setsid
+        -1,  # process group
+        account.gid if account else None,
+        account.groups() if account else None,
+        account.uid if account else None,
+        umask,
+        prepare,
+    )
+    if sys.version_info >= (3, 14):
+        return fork_exec(*options)  # type: ignore[arg-type]
+    return fork_exec(*options, True)  # type: ignore[arg-type]
+
+
+def _encoded(texts: Iterable[str]) -> list[bytes]:
+    try:
+        encoded = [text.encode("utf-8", "surrogateescape") for text in texts]
+    except UnicodeEncodeError as failed:
+        raise Refused(Error.INVALID_PARAMETER, "text that is no text in UTF-8") from failed
+    if not encoded or any(b"\0" in text for text in encoded):
+        raise Refused(Error.INVALID_PARAMETER, "an argument or a variable contains NUL")
+    return encoded
+
+
+# What has to run in the child ---------------------------------------------------------------
+
+
+def _preparation(request: Request, account: Account) -> Callable[[int], None] | None:
+    """A function for the child: limits, nice, affinity, and then the account."""
+    if not request.limits and request.nice is None and not request.affinity:
+        return None
+    limits = [(_limit(name), name, _limit_value(value)) for name, value in request.limits]
+    groups = account.groups() if account.switch else []
+
+    def prepare(error_write: int) -> None:
+        step = ""
+        try:
+            for number, name, value in limits:
+                step = f"limit {name}"
+                resource.setrlimit(number, (value, value))
+            if request.nice is not None:
+                step = "nice"
+                os.setpriority(os.PRIO_PROCESS, 0, request.nice)
+            if request.affinity:
+                step = "affinity"
+                os.sched_setaffinity(0, request.affinity)
+            if account.switch:
+                step = "account"
+                os.setgroups(groups)
+                os.setgid(account.gid)
+                os.setuid(account.uid)
+        except (OSError, ValueError) as failed:
+            number = failed.errno or 0 if isinstance(failed, OSError) else errno.EPERM
+            os.write(error_write, b"OSError:%x:%s" % (number, step.encode()))
+            os._exit(255)
+
+    return prepare
+
+
+def _limit(name: str) -> int:
+    number = getattr(resource, f"RLIMIT_{name}", None)
+    if not isinstance(number, int):
+        raise Refused(Error.INVALID_PARAMETER, f"unknown limit {name!r}")
+    return number
+
+
+def _limit_value(value: int) -> int:
+    return resource.RLIM_INFINITY if value < 0 else value
+
+
+# What went wrong ----------------------------------------------------------------------------
+
+
+def _refusal(report: bytes, request: Request, account: Account) -> Refused:
+    """From the child's `OSError:<errno in hex>:<step>`, as CPython writes it."""
+    kind, _, rest = report.partition(b":")
+    code, _, step = rest.partition(b":")
+    if kind != b"OSError":
+        return Refused(Error.NOT_ENOUGH_MEMORY, report.decode(errors="replace"))
+    number = int(code, 16)
+    text = os.strerror(number)
+    if not step:
+        return _exec_refusal(number, request.argv[0], text)
+    if step.startswith(b"noexec"):
+        return _early_refusal(number, request.directory or "/", account, text)
+    if step == b"account":
+        return Refused(Error.SERVICE_LOGON_FAILED, f"account {account.name}: {text}")
+    error = Error.INVALID_PARAMETER if number == errno.EINVAL else Error.ACCESS_DENIED
+    return Refused(error, f"{step.decode()}: {text}")
+
+
+def _exec_refusal(number: int, program: str, text: str) -> Refused:
+    error = EXEC_ERRORS.get(number, Error.NOT_SUPPORTED)
+    if number == errno.ENOENT:
+        if os.path.lexists(program):
+            return Refused(error, f"{program}: its interpreter does not exist")
+        if not os.path.isdir(os.path.dirname(program)):
+            error = Error.PATH_NOT_FOUND
+    return Refused(error, f"{program}: {text}")
+
+
+def _early_refusal(number: int, directory: str, account: Account, text: str) -> Refused:
+    """Between fork and exec there are, in this order, the directory and the account."""
+    if number in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP):
+        return Refused(Error.DIRECTORY, f"directory {directory}: {text}")
+    if number == errno.EACCES:
+        return Refused(Error.ACCESS_DENIED, f"directory {directory}: {text}")
+    if number in (errno.EAGAIN, errno.ENOMEM):
+        return Refused(Error.NOT_ENOUGH_MEMORY, text)
+    return Refused(Error.SERVICE_LOGON_FAILED, f"account {account.name}: {text}")
