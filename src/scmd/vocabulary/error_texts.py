@@ -11,6 +11,7 @@ TEXTS: dict[int, str] = {
     8: "Not enough memory resources are available to process this command.",
     13: "The data is invalid.",
     29: "The system cannot write to the specified device.",
+    30: "The system cannot read from the specified device.",
     50: "The request is not supported.",
     87: "The parameter is incorrect.",
     112: "There is not enough space on the disk.",

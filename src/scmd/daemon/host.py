@@ -1,0 +1,106 @@
+"""What the daemon itself answers: its status, captured output, the event log.
+
+The core has already agreed to the request. Files are read on threads, so a slow disk
+keeps only the one who asked waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from scmd import __version__
+from scmd.core.messages import Reply
+from scmd.linux.event_log import EventLog
+from scmd.linux.log_reader import read_log
+from scmd.server.host_requests import (
+    HostRequest,
+    QueryManagerStatus,
+    ReadEvents,
+    ReadLog,
+    ReportEvent,
+)
+from scmd.vocabulary.errors import Error
+
+Counts = Callable[[], dict[str, int]]
+
+
+class Host:
+    """Answers host requests; each gets exactly one reply, some at once."""
+
+    def __init__(
+        self,
+        state: Path,
+        runtime: Path,
+        keeper_pid: int,
+        event_log: EventLog,
+        counts: Counts,
+        on_reply: Callable[[Reply], None],
+    ) -> None:
+        self._state = state
+        self._runtime = runtime
+        self._keeper_pid = keeper_pid
+        self._event_log = event_log
+        self._counts = counts
+        self._on_reply = on_reply
+        self._began = time.monotonic()
+        self._reading: set[asyncio.Task[None]] = set()
+
+    def serve(self, request: HostRequest) -> None:
+        """Answer now, or when a file has been read."""
+        match request:
+            case QueryManagerStatus():
+                self._on_reply(Reply(request.call.id, Error.SUCCESS, self._status()))
+            case ReportEvent():
+                self._event_log.append(
+                    request.source,
+                    request.event_id,
+                    request.type,
+                    request.strings,
+                    user=request.call.caller.name,
+                )
+                self._on_reply(Reply(request.call.id, Error.SUCCESS))
+            case ReadLog():
+                self._read(request, lambda: self._log(request))
+            case ReadEvents():
+                self._read(request, lambda: self._events(request))
+            case _:
+                raise AssertionError(request)
+
+    def _read(self, request: HostRequest, read: Callable[[], object]) -> None:
+        async def answer() -> None:
+            try:
+                reply = Reply(request.call.id, Error.SUCCESS, await asyncio.to_thread(read))
+            except OSError:
+                reply = Reply(request.call.id, Error.READ_FAULT)
+            self._on_reply(reply)
+
+        task = asyncio.get_running_loop().create_task(answer())
+        self._reading.add(task)
+        task.add_done_callback(self._reading.discard)
+
+    def _log(self, request: ReadLog) -> tuple[int, bytes, int]:
+        part = read_log(self._state / "logs", request.service, request.position, request.count)
+        return part.start, part.data, part.next
+
+    def _events(self, request: ReadEvents) -> tuple[bytes, int]:
+        return self._event_log.read(request.after, request.count, request.source)
+
+    def _status(self) -> bytes:
+        return msgspec.json.encode(
+            {
+                "keeper_pid": self._keeper_pid,
+                "manager_pid": os.getpid(),
+                "version": __version__,
+                "uptime_ms": int((time.monotonic() - self._began) * 1000),
+                "counts": self._counts(),
+                "end_points": [f"unix:{self._runtime / 'scm.sock'}"],
+                "state": str(self._state),
+                "runtime": str(self._runtime),
+            }
+        )

@@ -1,0 +1,182 @@
+"""The manager: the SCM's database, state machine and RPC server, put together.
+
+A child of the keeper, which it greets at the socket named by its only argument. It may be
+killed at any time. Exit status 78 (EX_CONFIG) says that a restart would not help.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import secrets
+import signal
+import socket
+import sys
+
+from scmd.control_pipe import packets
+from scmd.core import messages as core
+from scmd.core.scm import Scm
+from scmd.daemon.channels import Channels
+from scmd.daemon.clients import Clients
+from scmd.daemon.host import Host
+from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
+from scmd.daemon.shell import Notice, Shell
+from scmd.linux import launch_numbers
+from scmd.linux.database import Database, DatabaseError
+from scmd.linux.event_log import EventLog
+from scmd.server.handles import NONCE_SIZE
+from scmd.server.session import Sessions
+from scmd.storage.event_record import EventError
+from scmd.transport.local_server import LocalServer
+
+EX_CONFIG = 78
+log = logging.getLogger("scmd.manager")
+
+
+class Manager:
+    """One SCM instance, from the keeper's welcome to the end of shutdown."""
+
+    def __init__(
+        self, keeper: KeeperLink, state: KeeperState, database: Database, events: EventLog
+    ) -> None:
+        self._events = events
+        self._keeper = keeper
+        self._finished = asyncio.get_running_loop().create_future()
+        settings = database.settings(
+            first_launch=launch_numbers.reserve(state.state / "launches"),
+            single_user=os.geteuid() != 0,
+            environment=_service_environment(state),
+        )
+        stored = database.load()
+        for problem in database.problems:
+            log.error("record ignored: %s", problem)
+        self._names = {service.id: service.config.name for service in stored}
+        self._scm = Scm(stored, settings)
+        self._channels = Channels(self._on_event, self._on_report)
+        self._shell = Shell(
+            self._scm,
+            keeper,
+            self._channels,
+            database,
+            on_reply=lambda reply: self._clients.answer(reply),
+            on_notice=self._on_notice,
+        )
+        self._host = Host(
+            state.state,
+            state.runtime,
+            state.keeper_pid,
+            events,
+            self._counts,
+            lambda reply: self._clients.answer(reply),
+        )
+        sessions = Sessions(secrets.token_bytes(NONCE_SIZE))
+        self._clients = Clients(sessions, self._shell.submit, self._host.serve)
+        self._server = LocalServer(self._clients.accept)
+
+    async def run(self, listener: socket.socket) -> int:
+        """Serve until shut down; the exit status."""
+        self._keeper.start(self._on_event, self._channels.open, self._on_keeper_lost)
+        self._shell.submit(core.AutoStart())
+        await self._server.start(listener)
+        self._keeper.ready()
+        status: int = await self._finished
+        self._server.close()
+        await self._keeper.drain()
+        return status
+
+    def shut_down(self) -> None:
+        self._shell.submit(core.Shutdown())
+
+    def _counts(self) -> dict[str, int]:
+        return {**self._scm.counts(), "connections": len(self._clients)}
+
+    def _on_event(self, event: core.Event) -> None:
+        if isinstance(event, core.ProcessStarted):
+            self._channels.identify(event.launch, event.process_id)
+        self._shell.submit(event)
+
+    def _on_report(self, launch: core.LaunchId, report: packets.Event) -> None:
+        """An entry of a service's own; only for a service that this launch hosts."""
+        service = core.ServiceId(report.service)
+        if not self._scm.hosts(launch, service):
+            log.warning("launch %d: dropped an event for service %d", launch, service)
+            return
+        self._events.append(
+            self._names[service],
+            report.event_id,
+            report.type,
+            report.strings,
+            category=report.category,
+        )
+
+    def _on_notice(self, notice: Notice) -> None:
+        match notice:
+            case core.LogEvent():
+                self._events.append_scm(notice.event_id, notice.strings)
+            case core.ServiceCreated():
+                self._names[notice.service] = notice.name
+            case core.ServiceDeleted():
+                self._names.pop(notice.service, None)
+            case core.ShutdownCompleted():
+                self._keeper.shutdown_done()
+                self._finish(0)
+            case core.StatusChanged():
+                log.debug("%s: %s (%s)", notice.name, notice.status, notice.cause)
+
+    def _on_keeper_lost(self, lost: KeeperLost) -> None:
+        log.critical("the keeper is gone: %s", lost)
+        self._finish(1)
+
+    def _finish(self, status: int) -> None:
+        if not self._finished.done():
+            self._finished.set_result(status)
+
+
+def _service_environment(state: KeeperState) -> dict[str, str]:
+    """What a service needs to find this SCM."""
+    return {"SCMD_RUNTIME": str(state.runtime)}
+
+
+async def _run(descriptor: int) -> int:
+    keeper, state = await KeeperLink.connect(descriptor)
+    try:
+        database = Database.open(state.state / "registry.db")
+        events = EventLog(state.state / "events")
+    except (DatabaseError, EventError, OSError) as error:
+        print(f"scmd: {error}", file=sys.stderr)
+        return EX_CONFIG
+    try:
+        manager = Manager(keeper, state, database, events)
+    except launch_numbers.LaunchNumbersError as error:
+        print(f"scmd: {error}", file=sys.stderr)
+        return EX_CONFIG
+    gc.freeze()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, manager.shut_down)
+    try:
+        return await manager.run(state.listener)
+    finally:
+        database.close()
+        events.close()
+
+
+def main() -> int:
+    """`python -m scmd.daemon.manager DESCRIPTOR`: run by the keeper only."""
+    logging.basicConfig(
+        stream=sys.stderr, level=logging.INFO, format="scmd: %(levelname)s: %(message)s"
+    )
+    if len(sys.argv) != 2 or not sys.argv[1].isdecimal():
+        print("the manager is started by `scmd run`", file=sys.stderr)
+        return 2
+    try:
+        return asyncio.run(_run(int(sys.argv[1])))
+    except KeeperLost as lost:
+        log.critical("no keeper: %s", lost)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""The core's shell: feeds it messages, performs its effects, keeps its one timer.
+
+It decides nothing. Messages that arise while effects are performed wait their turn, so
+the core is never entered twice and effects are done in the order given. Time is the
+loop's clock (CLOCK_MONOTONIC: it stands still while the machine is suspended, so nothing
+is overdue when it wakes).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import assert_never
+
+from scmd.control_pipe import packets
+from scmd.core import messages as core
+from scmd.core.scm import Scm
+from scmd.daemon.channels import Channels
+from scmd.daemon.keeper_link import KeeperLink
+from scmd.linux.database import Database
+from scmd.vocabulary.errors import Error
+
+Message = core.Command | core.Event
+"""What goes in."""
+Notice = (
+    core.LogEvent
+    | core.StatusChanged
+    | core.ServiceCreated
+    | core.ServiceDeleted
+    | core.ShutdownCompleted
+)
+"""What is only to be told."""
+
+
+class Shell:
+    """Everything around one `Scm`."""
+
+    def __init__(
+        self,
+        scm: Scm,
+        keeper: KeeperLink,
+        channels: Channels,
+        database: Database,
+        *,
+        on_reply: Callable[[core.Reply], None],
+        on_notice: Callable[[Notice], None],
+    ) -> None:
+        self._scm = scm
+        self._keeper = keeper
+        self._channels = channels
+        self._database = database
+        self._on_reply = on_reply
+        self._on_notice = on_notice
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Message] = deque()
+        self._busy = False
+        self._timer: asyncio.TimerHandle | None = None
+        self._deadline: int | None = None
+
+    def submit(self, message: Message) -> None:
+        """Hand a command or an event to the core, after whatever is being handled now."""
+        self._waiting.append(message)
+        if self._busy:
+            return
+        self._busy = True
+        try:
+            while self._waiting:
+                effects = self._scm.handle(self._waiting.popleft(), self._now())
+                for effect in effects:
+                    self._perform(effect)
+        finally:
+            self._busy = False
+        self._arm()
+
+    def _now(self) -> core.Millis:
+        return core.Millis(int(self._loop.time() * 1000))
+
+    def _arm(self) -> None:
+        deadline = self._scm.next_deadline()
+        if deadline == self._deadline:
+            return
+        self._deadline = deadline
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline / 1000, self._expired)
+
+    def _expired(self) -> None:
+        self._timer = self._deadline = None
+        self._busy = True
+        try:
+            for effect in self._scm.expire(self._now()):
+                self._perform(effect)
+        finally:
+            self._busy = False
+        if self._waiting:
+            self.submit(self._waiting.popleft())
+        else:
+            self._arm()
+
+    def _perform(self, effect: core.AnyEffect) -> None:
+        match effect:
+            case core.Reply():
+                self._on_reply(effect)
+            case core.SaveRecord() | core.RemoveRecord():
+                self._database.submit(effect, self._written)
+            case core.LaunchProcess():
+                self._keeper.launch(effect.launch, effect.spec)
+            case core.SignalProcess():
+                self._keeper.signal(effect.launch, effect.signal, effect.tree)
+            case core.KillProcess():
+                self._keeper.kill(effect.launch)
+            case core.ForgetLaunch():
+                self._channels.close(effect.launch)
+                self._keeper.forget(effect.launch, keep_tree=effect.keep_tree)
+            case core.SendStart():
+                start = packets.Start(service=effect.service, arguments=effect.arguments)
+                self._channels.send(effect.launch, start)
+            case core.SendControl():
+                self._channels.send(effect.launch, _control(effect))
+            case core.ParametersChanged():
+                changed = packets.ParametersChanged(service=effect.service)
+                self._channels.send(effect.launch, changed)
+            case (
+                core.LogEvent()
+                | core.StatusChanged()
+                | core.ServiceCreated()
+                | core.ServiceDeleted()
+                | core.ShutdownCompleted()
+            ):
+                self._on_notice(effect)
+            case _:
+                assert_never(effect)
+
+    def _written(self, save: core.SaveId, error: Error) -> None:
+        """On the writer's thread: the change is durable, or never will be."""
+        event = core.SaveFailed(save, error) if error else core.RecordSaved(save)
+        self._loop.call_soon_threadsafe(self.submit, event)
+
+
+def _control(effect: core.SendControl) -> packets.Control:
+    return packets.Control(
+        service=effect.service,
+        control=effect.control,
+        code=effect.code,
+        event_type=effect.event_type,
+        data=effect.event_data,
+    )
