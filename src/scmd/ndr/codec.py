@@ -307,7 +307,7 @@ class StructElement(Element):
     def __init__(self, kind: type[Structure], form: Form) -> None:
         self.kind = kind
         self.trailing: tuple[str, ArrayElement] | None = None
-        fields = dict(_fields(kind))
+        fields = dict(fields_of(kind))
         last = next(reversed(fields), "")
         if isinstance(fields.get(last), types.Trailing):
             array = _element(fields[last].array, form)  # type: ignore[attr-defined] # just tested
@@ -366,7 +366,7 @@ class StructElement(Element):
         return value
 
 
-def _fields(kind: type[Structure]) -> Iterator[tuple[str, WireType]]:
+def fields_of(kind: type[Structure]) -> Iterator[tuple[str, WireType]]:
     """The fields in wire order, inherited ones first, with their annotations evaluated."""
     for owner in reversed(kind.__mro__):
         annotations = vars(owner).get("__annotations__", {})
@@ -380,7 +380,7 @@ def _fields(kind: type[Structure]) -> Iterator[tuple[str, WireType]]:
 def _steps(kind: type[Structure], form: Form) -> list[_Step]:
     steps: list[_Step] = []
     run: list[tuple[str, Leaf]] = []
-    fields = dict(_fields(kind))
+    fields = dict(fields_of(kind))
     for field, wire in fields.items():
         leaf = _leaf(field, wire, form)
         if leaf is not None and run and leaf.alignment > run[0][1].alignment:
@@ -499,7 +499,7 @@ def _value_builder(kind: type[Value], count: int) -> Callable[[tuple[int, ...]],
 def _presets(kind: type[Structure]) -> list[tuple[str, Any]]:
     return [
         (field, kind._defaults.get(field, 0))
-        for field, wire in _fields(kind)
+        for field, wire in fields_of(kind)
         if isinstance(wire, types.NotSent)
     ]
 
@@ -507,7 +507,7 @@ def _presets(kind: type[Structure]) -> list[tuple[str, Any]]:
 def _count_checks(kind: type[Structure]) -> list[tuple[str, str]]:
     return [
         (field, wire.field)
-        for field, wire in _fields(kind)
+        for field, wire in fields_of(kind)
         if isinstance(wire, types.SizeOf) and wire.strict
     ]
 

@@ -1,0 +1,154 @@
+"""Flat buffers: what [MS-SCMR] sends as bytes with offsets instead of NDR.
+
+Little endian whatever the connection's byte order is; offsets count from the buffer's start,
+0 is NULL. In terms of the vocabulary on the Python side. Unpacking raises NdrError for
+anything malformed, and nothing else.
+"""
+
+from __future__ import annotations
+
+from struct import Struct as Packer
+from struct import error as StructError
+
+from scmd.ndr.errors import NdrError
+from scmd.svcctl.text import decode_text, encode_text, text_at, unit_size
+from scmd.vocabulary.status import ServiceStatus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from scmd.svcctl.configuration import QueryServiceConfig
+
+    Entry = tuple[str, str, ServiceStatus]
+    """Key name, display name, status."""
+
+MAX_QUERY_BYTES = 8192
+MAX_ENUMERATION_BYTES = 262_144
+STATUS_PROCESS_BYTES = 36
+_STATUS_PROCESS = Packer("<9I")
+_STATUS_FIELDS = ServiceStatus._fields
+
+
+def fill(data: bytes, size: int) -> bytes:
+    """A buffer of exactly `size`: the data and zeros, or all zeros when the data does not fit."""
+    return data.ljust(size, b"\0") if len(data) <= size else bytes(size)
+
+
+def pack_status_process(status: ServiceStatus) -> bytes:
+    """SERVICE_STATUS_PROCESS, 36 bytes ([MS-SCMR] 2.2.49)."""
+    return _STATUS_PROCESS.pack(*[getattr(status, field) for field in _STATUS_FIELDS])
+
+
+def unpack_status_process(buffer: bytes) -> ServiceStatus:
+    try:
+        values = _STATUS_PROCESS.unpack_from(buffer)
+    except StructError as error:
+        raise NdrError(f"SERVICE_STATUS_PROCESS: {error}") from error
+    return ServiceStatus(**dict(zip(_STATUS_FIELDS, values, strict=True)))
+
+
+# Enumerations, [MS-SCMR] 2.2.10 to 2.2.13 -------------------------------------------------
+
+
+def pack_services(
+    entries: Sequence[Entry], size: int, *, with_process: bool, ansi: bool = False
+) -> tuple[bytes, int, int]:
+    """A buffer of exactly `size`, how many entries it holds, and the bytes needed.
+
+    ENUM_SERVICE_STATUS_PROCESS `with_process`, else ENUM_SERVICE_STATUS. As many whole
+    entries as fit. When not all do, needed is what the remaining ones take, else what all do.
+    """
+    fixed = 44 if with_process else 36
+    texts: list[bytes] = []
+    used = total = 0
+    for name, display_name, _ in entries:
+        key, display = encode_text(name, ansi), encode_text(display_name, ansi)
+        total += fixed + len(key) + len(display)
+        if total <= size:
+            texts += (key, display)
+            used = total
+    fitting = len(texts) // 2
+    items: list[int] = []
+    offset = fixed * fitting
+    fields = _STATUS_FIELDS[: 9 if with_process else 7]
+    for index in range(fitting):
+        items += (offset, offset + len(texts[2 * index]))
+        status = entries[index][2]
+        items += [getattr(status, field) for field in fields]
+        offset += len(texts[2 * index]) + len(texts[2 * index + 1])
+    data = Packer(f"<{len(items)}I").pack(*items) + b"".join(texts)
+    needed = total if fitting == len(entries) else total - used
+    return data.ljust(size, b"\0"), fitting, needed
+
+
+def unpack_services(
+    buffer: bytes, returned: int, *, with_process: bool, ansi: bool = False
+) -> list[Entry]:
+    """The entries; NdrError when a count or an offset leaves the buffer."""
+    count = 9 if with_process else 7
+    packer = Packer(f"<{count + 2}I")
+    if returned * packer.size > len(buffer):
+        raise NdrError(f"{returned} entries in a buffer of {len(buffer)} bytes")
+    fields = _STATUS_FIELDS[:count]
+    entries = []
+    for index in range(returned):
+        name, display_name, *values = packer.unpack_from(buffer, index * packer.size)
+        status = ServiceStatus(**dict(zip(fields, values, strict=True)))
+        entries.append((text_at(buffer, name, ansi), text_at(buffer, display_name, ansi), status))
+    return entries
+
+
+# QUERY_SERVICE_CONFIG is NDR, but its size is counted as if it were a buffer -----------------
+
+
+def query_config_bytes(config: QueryServiceConfig, *, ansi: bool = False) -> int:
+    """What pcbBytesNeeded says for it: Windows' 64-bit structure, the texts and their NULs."""
+    unit = unit_size(ansi)
+    texts = (
+        config.binary_path_name,
+        config.load_order_group,
+        config.dependencies,
+        config.service_start_name,
+        config.display_name,
+    )
+    size = 64 + unit + sum(len(encode_text(text or "", ansi)) for text in texts)
+    return min(size, MAX_QUERY_BYTES)
+
+
+def lock_status_bytes(owner: str, *, ansi: bool = False) -> int:
+    """The same for QUERY_SERVICE_LOCK_STATUS."""
+    return 24 + len(encode_text(owner, ansi))
+
+
+# Multi-strings and dependencies -----------------------------------------------------------
+
+
+def pack_multi_string(strings: Sequence[str], *, ansi: bool = False) -> bytes:
+    """Each with its NUL, and one more NUL; none at all is two NULs, as the registry has it.
+
+    NdrError: an empty string or one with a NUL, which would end the list.
+    """
+    for string in strings:
+        if not string or "\0" in string:
+            raise NdrError(f"{string!r} cannot be part of a multi-string")
+    data = b"".join([encode_text(string, ansi) for string in strings])
+    return (data or bytes(unit_size(ansi))) + bytes(unit_size(ansi))
+
+
+def unpack_multi_string(data: bytes, *, ansi: bool = False) -> tuple[str, ...]:
+    """The strings up to the first empty one; a missing end is forgiven."""
+    if len(data) % unit_size(ansi):
+        raise NdrError(f"a multi-string of {len(data)} bytes")
+    strings = decode_text(data, ansi).split("\0")
+    end = strings.index("") if "" in strings else len(strings)
+    return tuple(strings[:end])
+
+
+def join_dependencies(dependencies: Sequence[str]) -> str:
+    """The one string QUERY_SERVICE_CONFIG carries: names and `+groups` with `/` between them."""
+    return "/".join(dependencies)
+
+
+def split_dependencies(joined: str | None) -> tuple[str, ...]:
+    return tuple(name for name in (joined or "").split("/") if name)
