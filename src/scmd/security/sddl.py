@@ -7,6 +7,8 @@ domain has (`DA`, `EA`...) are refused, because there is no domain to take them 
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from scmd.security.descriptor import (
     Ace,
     AceFlags,
@@ -191,7 +193,7 @@ def _sections(text: str) -> list[tuple[str, str]]:
     if text.strip() and (not starts or text[: starts[0]].strip()):
         raise DescriptorError(f"SDDL starts with {text[:8]!r}, expected O:, G:, D: or S:")
     sections: list[tuple[str, str]] = []
-    for start, end in zip(starts, [*starts[1:], len(text)], strict=True):
+    for start, end in pairwise([*starts, len(text)]):
         tag = text[start]
         if tag not in "OGDS" or any(tag == other for other, _ in sections):
             raise DescriptorError(f"SDDL part {tag!r}: unknown or given twice")
