@@ -5,6 +5,7 @@ One thread appends, others may read meanwhile. `event_log.py` has the queue and 
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterator
@@ -136,18 +137,24 @@ class EventFiles:
         self._size += len(line)
 
     def _rotate(self) -> None:
-        """Begin a new file; the oldest one goes."""
-        with self._rotation:
-            for age in range(self._count - 1, 0, -1):
-                try:
-                    os.replace(self._aged(age - 1), self._aged(age))
-                except FileNotFoundError:
-                    continue
-            if self._count == 1:
-                self._path.unlink(missing_ok=True)
-            descriptor, size = self._open()
+        """Begin a new file; the oldest one goes. With OSError, the files are as they were."""
+        fresh = self._path.with_name(f"{NAME}.new")
+        header = header_line(self.last + 1)
+        flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        descriptor = os.open(fresh, flags, 0o600)
+        try:
+            if os.write(descriptor, header) < len(header):
+                raise OSError(errno.ENOSPC, "no room for a header")
+            with self._rotation:
+                for age in range(self._count - 1, 0, -1):
+                    if self._aged(age - 1).exists():
+                        os.replace(self._aged(age - 1), self._aged(age))
+                os.replace(fresh, self._path)
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(self._descriptor)
-        self._descriptor, self._size = descriptor, size
+        self._descriptor, self._size = descriptor, len(header)
 
 
 def _read_all(handle: int) -> bytes:
