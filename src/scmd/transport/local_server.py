@@ -22,7 +22,7 @@ from typing import Protocol
 
 from scmd.transport.peer import Peer, peer_of
 
-READ_SIZE = 64 * 1024
+READ_SIZE = 32 * 1024
 WRITE_LIMIT = 256 * 1024
 """Unsent bytes at which a connection stops reading and producing."""
 CONNECTIONS_PER_USER = 256

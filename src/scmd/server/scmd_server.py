@@ -1,0 +1,130 @@
+"""Serving the scmd interface: Parameters through the core, logs and events from the host.
+
+The core says who may: a log needs SERVICE_START (its operators'), the event log
+SC_MANAGER_ENUMERATE_SERVICE, writing to it as a program SC_MANAGER_ALL_ACCESS. What the
+host answers stays within the sizes the interface declares; the host keeps to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from scmd.core.messages import (
+    CheckScmHandle,
+    IdentifyService,
+    QueryParameters,
+    ServiceId,
+    SetParameters,
+)
+from scmd.ndr.errors import NdrError
+from scmd.scmd_interface.operations import (
+    QUERY_MANAGER_STATUS,
+    QUERY_PARAMETERS,
+    QUERY_VERSION,
+    READ_EVENTS,
+    READ_LOG,
+    REPORT_EVENT,
+    SCMD,
+    SET_PARAMETERS,
+    EmptyRequest,
+    ManagerStatusResponse,
+    QueryParametersRequest,
+    QueryParametersResponse,
+    QueryVersionResponse,
+    ReadEventsRequest,
+    ReadEventsResponse,
+    ReadLogRequest,
+    ReadLogResponse,
+    ReportEventRequest,
+    ReportEventResponse,
+    SetParametersRequest,
+    SetParametersResponse,
+)
+from scmd.scmd_interface.parameters import pack_parameters, unpack_changes
+from scmd.server.host_requests import QueryManagerStatus, ReadEvents, ReadLog, ReportEvent
+from scmd.server.steps import Steps, Work, served, table
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import ScmAccess, ServiceAccess
+
+
+def manager_status(work: Work, request: EmptyRequest) -> Steps[ManagerStatusResponse]:
+    reply = yield QueryManagerStatus(work.call)
+    if reply.error:
+        return ManagerStatusResponse(status=b"", error=reply.error)
+    assert isinstance(reply.result, bytes)
+    return ManagerStatusResponse(status=reply.result, error=0)
+
+
+def query_version(work: Work, request: EmptyRequest) -> Steps[QueryVersionResponse]:
+    yield from ()  # Nobody has to be asked.
+    return QueryVersionResponse(major=SCMD.major, minor=SCMD.minor, error=0)
+
+
+def query_parameters(work: Work, request: QueryParametersRequest) -> Steps[QueryParametersResponse]:
+    reply = yield QueryParameters(work.call, work.handle(request.service))
+    if reply.error:
+        return QueryParametersResponse(error=reply.error)
+    assert isinstance(reply.result, Mapping)
+    return QueryParametersResponse(parameters=pack_parameters(reply.result), error=0)
+
+
+def set_parameters(work: Work, request: SetParametersRequest) -> Steps[SetParametersResponse]:
+    """Data that its type does not allow is error 87, and so is a value that is named twice."""
+    service = work.handle(request.service)
+    try:
+        values = unpack_changes(request.changes)
+    except NdrError:
+        values = None
+    if values is None or len(values) != len(request.changes or ()):
+        reply = yield IdentifyService(work.call, service, ServiceAccess.CHANGE_CONFIG)
+        return SetParametersResponse(error=reply.error or Error.INVALID_PARAMETER)
+    reply = yield SetParameters(work.call, service, values)
+    return SetParametersResponse(error=reply.error)
+
+
+def read_log(work: Work, request: ReadLogRequest) -> Steps[ReadLogResponse]:
+    service = work.handle(request.service)
+    reply = yield IdentifyService(work.call, service, ServiceAccess.START)
+    if not reply.error:
+        assert isinstance(reply.result, int)
+        identity = ServiceId(reply.result)
+        reply = yield ReadLog(work.call, identity, request.position, request.count)
+    if reply.error:
+        return ReadLogResponse(start=0, data=b"", next_position=0, error=reply.error)
+    assert isinstance(reply.result, tuple)
+    start, data, following = reply.result
+    return ReadLogResponse(start=start, data=data, next_position=following, error=0)
+
+
+def read_events(work: Work, request: ReadEventsRequest) -> Steps[ReadEventsResponse]:
+    scm = work.handle(request.scm)
+    reply = yield CheckScmHandle(work.call, scm, ScmAccess.ENUMERATE_SERVICE)
+    if not reply.error:
+        reply = yield ReadEvents(work.call, request.after, request.count, request.source)
+    if reply.error:
+        return ReadEventsResponse(events=b"", next=0, error=reply.error)
+    assert isinstance(reply.result, tuple)
+    events, following = reply.result
+    return ReadEventsResponse(events=events, next=following, error=0)
+
+
+def report_event(work: Work, request: ReportEventRequest) -> Steps[ReportEventResponse]:
+    scm = work.handle(request.scm)
+    reply = yield CheckScmHandle(work.call, scm, ScmAccess.ALL_ACCESS)
+    if not reply.error:
+        strings = tuple(string.text or "" for string in request.strings or ())
+        reply = yield ReportEvent(
+            work.call, request.source, request.type, request.event_id, strings
+        )
+    return ReportEventResponse(error=reply.error)
+
+
+SCMD_OPERATIONS = table(
+    served(QUERY_MANAGER_STATUS, manager_status),
+    served(QUERY_PARAMETERS, query_parameters),
+    served(SET_PARAMETERS, set_parameters),
+    served(READ_LOG, read_log),
+    served(READ_EVENTS, read_events),
+    served(REPORT_EVENT, report_event),
+    served(QUERY_VERSION, query_version),
+)

@@ -1,0 +1,262 @@
+"""Sessions: one connection each, from the client's bytes to what is asked, and back.
+
+`Session.receive` takes bytes; `Session.next` gives, one at a time, what is to be done: a
+`Command` for the core, a `HostRequest` for the host, bytes to send, or `Close`. The owner
+hands each `Reply` to `Sessions.answer`, at once or much later, and asks the session it gets
+for its next output. Whoever does not ask for more, because the client does not take what it
+was sent, makes the session wait; `is_backed_up` then says not to read from that client.
+
+At most `MAX_PENDING` calls of one connection are in work at a time. Calls whose connection
+ends stay with the core, which answers them, to nobody.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+from scmd.core.messages import (
+    CONTEXT_MISMATCH,
+    AssociationEnded,
+    AssociationId,
+    Call,
+    Caller,
+    CallId,
+    Command,
+    Reply,
+)
+from scmd.ndr.errors import NdrError
+from scmd.ndr.structure import Structure
+from scmd.rpc.errors import OPERATION_RANGE
+from scmd.rpc.interface import Interface
+from scmd.rpc.server import LOCAL_FRAGMENT, BindRequested, Request, ServerConnection
+from scmd.scmd_interface.operations import SCMD
+from scmd.server.associations import Associations
+from scmd.server.handles import ContextHandles, ForeignHandle
+from scmd.server.host_requests import HostRequest
+from scmd.server.resume import ResumeIndexes
+from scmd.server.scmd_server import SCMD_OPERATIONS
+from scmd.server.steps import Fault, ServedOperation, Steps, Work
+from scmd.server.svcctl_server import SVCCTL_OPERATIONS
+from scmd.svcctl.interface import SVCCTL
+
+MAX_PENDING = 64
+"""Calls of one connection that are in work at the same time; the next ones wait."""
+
+INTERFACES: dict[Interface, dict[int, ServedOperation]] = {
+    SVCCTL: SVCCTL_OPERATIONS,
+    SCMD: SCMD_OPERATIONS,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """End the connection once everything before has been sent."""
+
+
+Output = Command | HostRequest | bytes | Close
+_CLOSE = Close()
+
+
+class _Pending:
+    """A call in work: whose it is, and the steps that wait for a reply."""
+
+    __slots__ = ("call", "request", "served", "session", "steps")
+
+    def __init__(
+        self,
+        session: Session,
+        request: Request,
+        served: ServedOperation,
+        call: Call,
+        steps: Steps[Structure],
+    ) -> None:
+        self.session = session
+        self.request = request
+        self.served = served
+        self.call = call
+        self.steps = steps
+
+
+class Sessions:
+    """All connections of one SCM instance; `nonce` as in `ContextHandles`."""
+
+    def __init__(self, nonce: bytes) -> None:
+        self.handles = ContextHandles(nonce)
+        self.resume = ResumeIndexes()
+        self.associations = Associations()
+        self._pending: dict[CallId, _Pending] = {}
+        self._last_call = 0
+
+    def open(self, caller: Caller) -> Session:
+        """A session for a connection of this caller."""
+        return Session(self, caller)
+
+    def answer(self, reply: Reply) -> Session | None:
+        """Carry a call on with the reply it was owed.
+
+        The session that may have output now; None when its connection is over.
+        """
+        pending = self._pending.pop(reply.call, None)
+        if pending is None:
+            return None
+        pending.session.advance(pending, reply)
+        return pending.session
+
+    @property
+    def calls(self) -> int:
+        """Calls that wait for a reply."""
+        return len(self._pending)
+
+    def next_call(self) -> CallId:
+        """A number no other call of this instance has."""
+        self._last_call += 1
+        return CallId(self._last_call)
+
+    def wait(self, pending: _Pending) -> None:
+        """Remember a call until its reply comes."""
+        self._pending[pending.call.id] = pending
+
+    def drop(self, calls: set[CallId]) -> None:
+        """Forget calls whose connection is over; their steps end here."""
+        for call in calls:
+            pending = self._pending.pop(call, None)
+            if pending is not None:
+                pending.steps.close()
+
+
+class Session:
+    """One connection's conversation. Made by `Sessions.open`."""
+
+    def __init__(self, sessions: Sessions, caller: Caller) -> None:
+        self.caller = caller
+        self._sessions = sessions
+        self._connection = ServerConnection(INTERFACES, max_fragment=LOCAL_FRAGMENT)
+        self._association: AssociationId | None = None
+        self._waiting: deque[Request] = deque()
+        self._outputs: deque[Output] = deque()
+        self._in_work: set[CallId] = set()
+        self._is_closing = False
+        self._is_over = False
+
+    def receive(self, data: bytes) -> None:
+        """Take what the client sent; ask `next` afterwards. Never raises."""
+        if self._is_over:
+            return
+        for event in self._connection.receive_data(data):
+            if type(event) is Request:
+                self._waiting.append(event)
+            elif type(event) is BindRequested:
+                self._bind(event)
+            # A cancelled call is carried out all the same: nothing can be taken back. A
+            # violation of the protocol shows in `is_closing`.
+        if self._connection.is_closing:
+            self._waiting.clear()
+        self._collect()
+
+    def next(self) -> Output | None:
+        """What is to be done next; None: nothing until `receive` or `Sessions.answer`."""
+        while True:
+            if self._outputs:
+                return self._outputs.popleft()
+            if not self._waiting or len(self._in_work) >= MAX_PENDING or self._is_over:
+                return None
+            self._begin(self._waiting.popleft())
+
+    @property
+    def is_backed_up(self) -> bool:
+        """Requests have been read that cannot be begun yet: read no more for now."""
+        return bool(self._waiting)
+
+    def closed(self) -> AssociationEnded | None:
+        """The connection is over. An event for the core when its association ended with it."""
+        if self._is_over:
+            return None
+        self._is_over = True
+        self._waiting.clear()
+        self._outputs.clear()
+        self._sessions.drop(self._in_work)
+        self._in_work.clear()
+        association = self._association
+        if association is None or not self._sessions.associations.leave(association):
+            return None
+        return AssociationEnded(association)
+
+    # A call's life ---------------------------------------------------------------------------
+
+    def _begin(self, request: Request) -> None:
+        assert self._association is not None, "a request before the bind"
+        sessions = self._sessions
+        served = INTERFACES[request.interface].get(request.opnum)
+        if served is None:
+            self._fault(request, OPERATION_RANGE)
+            return
+        try:
+            arguments = served.operation.decode_request(request.stub, request.form)
+        except NdrError as error:
+            self._fault(request, error.status)
+            return
+        call = Call(sessions.next_call(), self._association, self.caller)
+        work = Work(call, sessions.handles, sessions.resume, served.charset)
+        steps = served.perform(work, arguments)
+        self._step(_Pending(self, request, served, call, steps), None)
+
+    def advance(self, pending: _Pending, reply: Reply) -> None:
+        """Carry a call of this session on. For `Sessions`."""
+        self._in_work.discard(pending.call.id)
+        if reply.error == CONTEXT_MISMATCH:
+            pending.steps.close()
+            self._fault(pending.request, CONTEXT_MISMATCH)
+        else:
+            self._step(pending, reply)
+
+    def _step(self, pending: _Pending, reply: Reply | None) -> None:
+        """Run the steps up to their next question, response or fault."""
+        try:
+            asked = next(pending.steps) if reply is None else pending.steps.send(reply)
+        except StopIteration as stop:
+            self._respond(pending, stop.value)
+        except ForeignHandle:
+            self._fault(pending.request, CONTEXT_MISMATCH)
+        except (Fault, NdrError) as fault:
+            self._fault(pending.request, fault.status)
+        else:
+            self._in_work.add(pending.call.id)
+            self._sessions.wait(pending)
+            self._outputs.append(asked)
+
+    def _respond(self, pending: _Pending, response: Structure) -> None:
+        request = pending.request
+        try:
+            stub = pending.served.operation.encode_response(response, request.form)
+        except NdrError as error:
+            # What the core knows and the wire cannot say, such as a text past its range.
+            self._fault(request, error.status)
+            return
+        self._connection.respond(request.call_id, stub)
+        self._collect()
+
+    def _fault(self, request: Request, status: int) -> None:
+        self._connection.fault(request.call_id, status)
+        self._collect()
+
+    # The connection --------------------------------------------------------------------------
+
+    def _bind(self, event: BindRequested) -> None:
+        association = self._sessions.associations.join(event.group, self.caller.token)
+        if association is None:
+            self._connection.refuse_bind()
+            return
+        self._association = association
+        self._connection.accept_bind(association)
+
+    def _collect(self) -> None:
+        """Queue what the connection has to send, and its end; nothing comes after that."""
+        data = self._connection.data_to_send()
+        if self._is_closing or self._is_over:
+            return
+        if data:
+            self._outputs.append(data)
+        if self._connection.is_closing:
+            self._is_closing = True
+            self._outputs.append(_CLOSE)
