@@ -7,3 +7,48 @@ A lazy façade: importing it imports nothing. The small API lives in `scmd.sdk`,
 from __future__ import annotations
 
 __version__ = "0.1.0"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.client.scm import connect as connect
+    from scmd.sdk.context import ServiceContext as ServiceContext
+    from scmd.sdk.context import ServiceExit as ServiceExit
+    from scmd.sdk.service import Service as Service
+    from scmd.sdk.service import on as on
+    from scmd.sdk.service import run as run
+    from scmd.sdk.service import service as service
+    from scmd.vocabulary.service import ServiceState as ServiceState
+    from scmd.vocabulary.service import StartType as StartType
+    from scmd.vocabulary.status import ServiceStatus as ServiceStatus
+    from scmd.vocabulary.winerror import WinError as WinError
+
+_PLACES = {
+    "Service": "scmd.sdk.service",
+    "ServiceContext": "scmd.sdk.context",
+    "ServiceExit": "scmd.sdk.context",
+    "ServiceState": "scmd.vocabulary.service",
+    "ServiceStatus": "scmd.vocabulary.status",
+    "StartType": "scmd.vocabulary.service",
+    "WinError": "scmd.vocabulary.winerror",
+    "connect": "scmd.client.scm",
+    "on": "scmd.sdk.service",
+    "run": "scmd.sdk.service",
+    "service": "scmd.sdk.service",
+}
+
+
+def __getattr__(name: str) -> object:
+    from importlib import import_module
+
+    if name == "winsvc":
+        return import_module("scmd.winsvc")
+    place = _PLACES.get(name)
+    if place is None:
+        raise AttributeError(f"module 'scmd' has no attribute {name!r}")
+    value = getattr(import_module(place), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])
