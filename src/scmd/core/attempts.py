@@ -1,0 +1,67 @@
+"""The end of a start attempt: it succeeds or fails, once, and whoever waits is told.
+
+How an attempt gets there is `starting`'s, `processes`' and `hosting`'s.
+"""
+
+from __future__ import annotations
+
+from scmd.core import status
+from scmd.core.event_ids import EventId
+from scmd.core.records import ServiceRecord, StartAttempt
+from scmd.core.state import State
+from scmd.vocabulary.errors import Error, error_text
+
+
+def is_alive(attempt: StartAttempt) -> bool:
+    return attempt.record.attempt is attempt
+
+
+def succeed(state: State, attempt: StartAttempt) -> None:
+    """The service has been started: the caller gets the status as it is now."""
+    assert is_alive(attempt)
+    record = attempt.record
+    record.attempt = None
+    state.reply(attempt.call, Error.SUCCESS, record.status)
+    state.changed.append(record)
+
+
+def fail(
+    state: State,
+    attempt: StartAttempt,
+    error: int,
+    cause: str,
+    *,
+    specific: int = 0,
+    log: tuple[EventId, tuple[str, ...]] | None = None,
+) -> None:
+    """The service has not been started and is STOPPED with this error.
+
+    Event 7000 is logged, or what `log` says instead. The record lets go of its launch;
+    what becomes of the process is the caller's.
+    """
+    assert is_alive(attempt)
+    record = attempt.record
+    record.attempt = None
+    record.launch = None
+    record.run = None
+    status.stopped(state, record, error, cause, specific, failed=True)
+    state.reply(attempt.call, error)
+    name = record.config.display_name
+    if log is None:
+        log = EventId.START_FAILED, (name, error_text(error))
+    state.log(log[0], record, *log[1])
+    state.changed.append(record)
+
+
+def ask_again(state: State, attempt: StartAttempt, record: ServiceRecord) -> None:
+    """Advance the attempt again when the record changes."""
+    if record.waiters is None:
+        record.waiters = {}
+    record.waiters[attempt.record.id] = attempt
+
+
+def wake(state: State, record: ServiceRecord) -> None:
+    """Put the attempts that wait for this record up for another look."""
+    waiters, record.waiters = record.waiters, None
+    if waiters:
+        state.work.extend(waiters.values())

@@ -1,0 +1,417 @@
+"""The database: records created, changed, marked and removed; each change saved first.
+
+A command is checked against what is and against what is about to be: while a save is
+pending, its record and the names it takes are reserved, and a second command that needs
+them waits. A record marked for delete lives until it is stopped and its last handle is
+closed; its name stays taken until the removal is durable. [MS-SCMR] 3.1.4.3, 11, 12, 37.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from scmd.core import handles, saves, srvany, validation
+from scmd.core.config_levels import changed_by_level
+from scmd.core.dependencies import closes_cycle
+from scmd.core.event_ids import EventId
+from scmd.core.messages import (
+    Call,
+    CallId,
+    ChangeConfig,
+    ChangeConfig2,
+    CreateService,
+    DeleteService,
+    LogEvent,
+    Parameters,
+    ParametersChanged,
+    ServiceCreated,
+    ServiceDeleted,
+    ServiceId,
+    SetParameters,
+    StoredService,
+)
+from scmd.core.records import ServiceRecord, never_started
+from scmd.core.state import State
+from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig
+from scmd.vocabulary.errors import Error, Refused
+from scmd.vocabulary.names import check_service_name, check_text, name_key
+from scmd.vocabulary.registry import RegistryValue
+from scmd.vocabulary.service import ScmAccess, ServiceAccess, ServiceState, StartType
+
+START_TYPE_WORDS = {
+    StartType.BOOT_START: "boot start",
+    StartType.SYSTEM_START: "system start",
+    StartType.AUTO_START: "auto start",
+    StartType.DEMAND_START: "demand start",
+    StartType.DISABLED: "disabled",
+}
+
+
+def load(state: State, stored: Iterable[StoredService]) -> None:
+    """Take the stored records over; those still marked for delete are put up for removal."""
+    for service in sorted(stored, key=lambda service: service.id):
+        record = ServiceRecord(service.id, service.config, service.parameters, service.deleted)
+        _insert(state, record)
+        state.next_service = max(state.next_service, service.id + 1)
+        if record.deleted:
+            state.changed.append(record)
+
+
+def _insert(state: State, record: ServiceRecord) -> None:
+    config = record.config
+    state.records[record.id] = record
+    state.by_key[record.key] = record
+    state.by_display[name_key(config.display_name)] = record
+    state.index.add(record)
+    if config.load_order_group and config.tag:
+        group = name_key(config.load_order_group)
+        state.tags[group] = max(state.tags.get(group, 0), config.tag)
+
+
+# Create ---------------------------------------------------------------------------------------
+
+
+def create_service(state: State, command: CreateService) -> None:
+    """[MS-SCMR] 3.1.4.12; the order of the checks is the one seen on Windows."""
+    handles.scm(state, command.call, command.scm, int(ScmAccess.CREATE_SERVICE))
+    _refuse_in_shutdown(state)
+    config = _completed(command.config)
+    check_service_name(config.name)
+    validation.check_config(config, state.settings)
+    validation.check_security(config.security)
+    if command.assign_tag and not config.load_order_group:
+        raise Refused(Error.INVALID_PARAMETER, "a tag needs a group")
+    keys = name_key(config.name), name_key(config.display_name)
+    saves.require_free(state, *keys)
+    _refuse_taken_name(state, *keys)
+    _refuse_cycle(state, config)
+    config = _with_tag(state, config, command.assign_tag)
+    id = ServiceId(state.next_service)
+    state.next_service += 1
+    granted = handles.grant_creator(command.desired_access)
+    saves.save_record(
+        state,
+        None,
+        id,
+        config,
+        parameters={},
+        names=tuple(dict.fromkeys(keys)),
+        saved=lambda: _created(state, command.call, id, config, granted),
+        failed=lambda error: state.reply(command.call.id, error),
+    )
+
+
+def _completed(config: ServiceConfig) -> ServiceConfig:
+    """With what the caller left out: the display name is the key name, the account LocalSystem."""
+    changes: dict[str, object] = {"tag": 0}
+    if not config.display_name:
+        changes["display_name"] = config.name
+    if not config.account:
+        changes["account"] = LOCAL_SYSTEM
+    return config.replace(**changes)
+
+
+def _refuse_taken_name(state: State, key: str, display_key: str) -> None:
+    existing = state.by_key.get(key)
+    if existing is not None:
+        saves.require_idle(existing)
+        marked = existing.deleted
+        raise Refused(Error.SERVICE_MARKED_FOR_DELETE if marked else Error.SERVICE_EXISTS)
+    if key in state.by_display:
+        raise Refused(Error.DUPLICATE_SERVICE_NAME)
+    _refuse_taken_display_name(state, display_key, None)
+
+
+def _refuse_taken_display_name(state: State, key: str, own: ServiceRecord | None) -> None:
+    for found in (state.by_display.get(key), state.by_key.get(key)):
+        if found is not None and found is not own:
+            raise Refused(Error.DUPLICATE_SERVICE_NAME)
+
+
+def _refuse_cycle(state: State, config: ServiceConfig) -> None:
+    """1059, counting what every other record has and what it is about to have."""
+    if not config.dependencies:
+        return
+    coming = [save.config for save in state.saves.values() if save.config is not None]
+
+    def by_key(key: str) -> list[ServiceConfig]:
+        record = state.by_key.get(key)
+        now = [record.config] if record is not None else []
+        return now + [other for other in coming if name_key(other.name) == key]
+
+    def members(group: str) -> list[ServiceConfig]:
+        now = [member.config for member in state.index.members(group)]
+        key = name_key(group)
+        return now + [other for other in coming if name_key(other.load_order_group) == key]
+
+    if closes_cycle(config, by_key, members):
+        raise Refused(Error.CIRCULAR_DEPENDENCY)
+
+
+def _with_tag(state: State, config: ServiceConfig, assign: bool) -> ServiceConfig:
+    """A tag that no service of the group has, when one is asked for."""
+    if not assign:
+        return config
+    group = name_key(config.load_order_group)
+    state.tags[group] = state.tags.get(group, 0) + 1
+    return config.replace(tag=state.tags[group])
+
+
+def _created(state: State, call: Call, id: ServiceId, config: ServiceConfig, granted: int) -> None:
+    record = ServiceRecord(id, config, {}, False)
+    _insert(state, record)
+    if state.next_service > id + 1:
+        # Saves may end in another order than they began.
+        state.records = {key: state.records[key] for key in sorted(state.records)}
+    handle = handles.open_handle(state, call.association, record, granted)
+    state.emit(ServiceCreated(id, config.name))
+    type, start = f"{config.type:#x}", START_TYPE_WORDS[StartType(config.start_type)]
+    strings = (config.name, config.image_path, type, start, config.account)
+    state.emit(LogEvent(int(EventId.INSTALLED), id, strings))
+    state.reply(call.id, Error.SUCCESS, (handle, config.tag))
+
+
+# Change ---------------------------------------------------------------------------------------
+
+
+def _changeable(
+    state: State, command: ChangeConfig | ChangeConfig2 | SetParameters
+) -> ServiceRecord:
+    """The record of the command's handle, if its configuration may be changed now."""
+    right = int(ServiceAccess.CHANGE_CONFIG)
+    record = handles.service(state, command.call, command.service, right)
+    saves.require_idle(record)
+    if record.deleted:
+        raise Refused(Error.SERVICE_MARKED_FOR_DELETE)
+    return record
+
+
+def change_config(state: State, command: ChangeConfig) -> None:
+    """[MS-SCMR] 3.1.4.11."""
+    record = _changeable(state, command)
+    _refuse_in_shutdown(state)
+    config = _changed(record.config, command)
+    _check_change(state, record, config)
+    key = name_key(config.display_name)
+    names: tuple[str, ...] = ()
+    if key != name_key(record.config.display_name):
+        saves.require_free(state, key)
+        _refuse_taken_display_name(state, key, record)
+        names = (key,)
+    if config.dependencies != record.config.dependencies or (
+        config.load_order_group != record.config.load_order_group
+    ):
+        _refuse_cycle(state, config)
+    if command.assign_tag:
+        if not config.load_order_group:
+            raise Refused(Error.INVALID_PARAMETER, "a tag needs a group")
+        config = _with_tag(state, config, True)
+    _save_change(state, record, config, command.call.id, config.tag, names)
+
+
+def _changed(config: ServiceConfig, command: ChangeConfig) -> ServiceConfig:
+    fields = (
+        "type",
+        "start_type",
+        "error_control",
+        "image_path",
+        "load_order_group",
+        "dependencies",
+        "account",
+    )
+    changes = {field: value for field in fields if (value := getattr(command, field)) is not None}
+    if command.display_name is not None:
+        changes["display_name"] = command.display_name or config.name
+    group = changes.get("load_order_group")
+    if group is not None and name_key(group) != name_key(config.load_order_group):
+        changes["tag"] = 0
+    return config.replace(**changes)
+
+
+def _check_change(state: State, record: ServiceRecord, config: ServiceConfig) -> None:
+    was_driver = record.is_driver
+    try:
+        check_text(config.display_name, 256)
+    except Refused:
+        raise Refused(Error.INVALID_PARAMETER, "display name") from None
+    validation.check_config(config, state.settings)
+    if was_driver != (config.type in validation.DRIVER_TYPES):
+        raise Refused(Error.INVALID_PARAMETER, "a service does not become a driver")
+
+
+def change_config2(state: State, command: ChangeConfig2) -> None:
+    """[MS-SCMR] 3.1.4.37."""
+    record = _changeable(state, command)
+    _refuse_in_shutdown(state)
+    granted = handles.lookup(state, command.call, command.service).granted
+    token = command.call.caller.token
+    config = changed_by_level(record.config, command.level, command.value, granted, token)
+    _save_change(state, record, config, command.call.id, None, ())
+
+
+def _save_change(
+    state: State,
+    record: ServiceRecord,
+    config: ServiceConfig,
+    call: CallId,
+    result: object,
+    names: tuple[str, ...],
+) -> None:
+    if config == record.config:
+        state.reply(call, Error.SUCCESS, result)
+        return
+
+    def saved() -> None:
+        _apply(state, record, config)
+        state.reply(call, Error.SUCCESS, result)
+
+    saves.save_record(
+        state,
+        record,
+        record.id,
+        config,
+        names=names,
+        saved=saved,
+        failed=lambda error: state.reply(call, error),
+    )
+
+
+def _apply(state: State, record: ServiceRecord, config: ServiceConfig) -> None:
+    """Make this the record's configuration; what runs goes on as it was started."""
+    old = record.config
+    state.index.remove(record)
+    del state.by_display[name_key(old.display_name)]
+    record.config = config
+    record.descriptor = None
+    _insert(state, record)
+    if record.status.state == ServiceState.STOPPED and config.type != old.type:
+        if record.status == never_started(old.type):
+            record.status = never_started(config.type)
+        else:
+            record.status = record.status.replace(type=config.type)
+    if record.attempt is not None:
+        state.work.append(record.attempt)
+    if config.start_type != old.start_type:
+        words = START_TYPE_WORDS
+        before, after = words[StartType(old.start_type)], words[StartType(config.start_type)]
+        state.log(EventId.START_TYPE_CHANGED, record, config.display_name, before, after)
+
+
+# Parameters -----------------------------------------------------------------------------------
+
+
+def set_parameters(state: State, command: SetParameters) -> None:
+    """All of the values or none; a hosted program's are checked for their meaning."""
+    record = _changeable(state, command)
+    for name in command.values:
+        if not name or len(name) > 16_383:
+            raise Refused(Error.INVALID_PARAMETER, "a value's name")
+        check_text(name, 0, Error.INVALID_PARAMETER)
+    given = {name: value for name, value in command.values.items() if value is not None}
+    if srvany.is_hosted(record.config.image_path):
+        srvany.check_parameters(given)
+    merged = _merged(record.parameters, command)
+    if merged == record.parameters:
+        state.reply(command.call.id, Error.SUCCESS)
+        return
+    saves.save_record(
+        state,
+        record,
+        record.id,
+        record.config,
+        parameters=merged,
+        saved=lambda: _parameters_saved(state, record, merged, command.call.id),
+        failed=lambda error: state.reply(command.call.id, error),
+    )
+
+
+def _merged(present: Parameters, command: SetParameters) -> dict[str, RegistryValue]:
+    """The values after the change; names compare without case and keep their first spelling."""
+    merged = dict(present)
+    spelling = {name_key(name): name for name in merged}
+    for name, value in command.values.items():
+        known = spelling.get(name_key(name), name)
+        if value is None:
+            merged.pop(known, None)
+        else:
+            merged[known] = value
+            spelling[name_key(name)] = known
+    return merged
+
+
+def _parameters_saved(
+    state: State, record: ServiceRecord, parameters: Parameters, call: CallId
+) -> None:
+    record.parameters = parameters
+    state.reply(call, Error.SUCCESS)
+    launch = record.launch
+    if launch is not None and launch.services.get(record.id) is record:
+        state.emit(ParametersChanged(launch.id, record.id))
+
+
+# Delete ---------------------------------------------------------------------------------------
+
+
+def delete_service(state: State, command: DeleteService) -> None:
+    """Mark for delete, durably: Start becomes DISABLED ([MS-SCMR] 3.1.4.3)."""
+    right = int(ServiceAccess.DELETE)
+    record = handles.service(state, command.call, command.service, right)
+    _refuse_in_shutdown(state)
+    saves.require_idle(record)
+    if record.deleted:
+        raise Refused(Error.SERVICE_MARKED_FOR_DELETE)
+    config = record.config.replace(start_type=int(StartType.DISABLED))
+
+    def saved() -> None:
+        record.deleted = True
+        _apply(state, record, config)
+        state.reply(command.call.id, Error.SUCCESS)
+        state.changed.append(record)
+
+    saves.save_record(
+        state,
+        record,
+        record.id,
+        config,
+        deleted=True,
+        saved=saved,
+        failed=lambda error: state.reply(command.call.id, error),
+    )
+
+
+def remove_if_over(state: State, record: ServiceRecord, call: CallId | None = None) -> bool:
+    """Remove a record that is marked, stopped and closed; whether its removal is now under way.
+
+    `call` is answered with success when it has ended, whatever the disk said: the handle
+    is closed, and a record whose removal failed stays marked.
+    """
+    if not record.deleted or record.handles or record.save is not None:
+        return False
+    if not record.is_stopped or record.attempt is not None or record.launch is not None:
+        return False
+    if state.records.get(record.id) is not record:
+        return False
+    saves.remove_record(
+        state,
+        record,
+        saved=lambda: _removed(state, record, call),
+        failed=lambda error: state.reply(call, Error.SUCCESS),
+    )
+    return True
+
+
+def _removed(state: State, record: ServiceRecord, call: CallId | None) -> None:
+    del state.records[record.id]
+    del state.by_key[record.key]
+    del state.by_display[name_key(record.config.display_name)]
+    state.index.remove(record)
+    if record.hang is not None:
+        record.hang.cancel()
+    state.emit(ServiceDeleted(record.id, record.config.name))
+    state.reply(call, Error.SUCCESS)
+    state.changed.append(record)
+
+
+def _refuse_in_shutdown(state: State) -> None:
+    if state.shutdown is not None:
+        raise Refused(Error.SHUTDOWN_IN_PROGRESS)

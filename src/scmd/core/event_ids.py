@@ -1,0 +1,52 @@
+"""The SCM's entries in the event log: numbers and what their inserts are.
+
+Source "Service Control Manager". The message texts belong to `scmd.storage`; here stands
+which inserts the core gives, in order. "name" is the display name throughout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+
+
+class EventId(IntEnum):
+    START_FAILED = 7000
+    DEPENDENCY_FAILED = 7001
+    DEPENDENCY_GROUP_FAILED = 7002
+    DEPENDENCY_MISSING = 7003
+    CONNECT_TIMEOUT = 7009
+    TRANSACTION_TIMEOUT = 7011
+    INVALID_STATUS = 7016
+    HUNG_ON_STARTING = 7022
+    EXITED_WITH_ERROR = 7023
+    EXITED_WITH_SPECIFIC_ERROR = 7024
+    DIED_ACTION_FOLLOWS = 7031
+    DIED = 7034
+    ENTERED_STATE = 7036
+    START_TYPE_CHANGED = 7040
+    STOP_WITH_REASON = 7042
+    INSTALLED = 7045
+    HANDLER_LATE = 8001
+    """scmd's own: the article's one second until RegisterServiceCtrlHandler has passed."""
+
+
+INSERTS: Mapping[EventId, tuple[str, ...]] = {
+    EventId.START_FAILED: ("name", "error text"),
+    EventId.DEPENDENCY_FAILED: ("name", "dependency's name", "error text"),
+    EventId.DEPENDENCY_GROUP_FAILED: ("name", "group"),
+    EventId.DEPENDENCY_MISSING: ("name", "dependency's key name"),
+    EventId.CONNECT_TIMEOUT: ("milliseconds", "name"),
+    EventId.TRANSACTION_TIMEOUT: ("milliseconds", "name"),
+    EventId.INVALID_STATUS: ("name", "what was reported and why it is odd"),
+    EventId.HUNG_ON_STARTING: ("name",),
+    EventId.EXITED_WITH_ERROR: ("name", "error text"),
+    EventId.EXITED_WITH_SPECIFIC_ERROR: ("name", "service-specific error, decimal"),
+    EventId.DIED_ACTION_FOLLOWS: ("name", "count", "delay in ms", "action"),
+    EventId.DIED: ("name", "count"),
+    EventId.ENTERED_STATE: ("name", "running or stopped"),
+    EventId.START_TYPE_CHANGED: ("name", "old start type", "new start type"),
+    EventId.STOP_WITH_REASON: ("name", "reason, hexadecimal", "comment", "caller"),
+    EventId.INSTALLED: ("key name", "image path", "type", "start type", "account"),
+    EventId.HANDLER_LATE: ("name", "milliseconds"),
+}

@@ -1,0 +1,141 @@
+"""Handles: open references to the SCM or a service, each with a granted mask.
+
+The mask is fixed when the handle is opened; later changes of a descriptor do not touch it.
+Handles belong to an association and end with it. What a record does when its last handle
+closes is `database`'s.
+"""
+
+from __future__ import annotations
+
+from scmd.core.messages import AssociationId, Call, HandleId
+from scmd.core.records import ServiceRecord
+from scmd.core.state import State
+from scmd.security.access import GenericMapping, access_check
+from scmd.security.defaults import (
+    SCM_DESCRIPTOR,
+    SCM_MAPPING,
+    SERVICE_DESCRIPTOR,
+    SERVICE_MAPPING,
+)
+from scmd.security.descriptor import SecurityDescriptor
+from scmd.security.token import Token
+from scmd.vocabulary.errors import Error, Refused
+from scmd.vocabulary.service import ScmAccess, ServiceAccess, StandardAccess
+
+
+class ContextMismatch(Exception):
+    """The handle is unknown, or was given to another association."""
+
+
+class Handle:
+    """An open reference; `record` None: to the SCM."""
+
+    __slots__ = ("association", "granted", "id", "record")
+
+    def __init__(
+        self, id: HandleId, association: AssociationId, record: ServiceRecord | None, granted: int
+    ) -> None:
+        self.id = id
+        self.association = association
+        self.record = record
+        self.granted = granted
+
+
+def lookup(state: State, call: Call, id: HandleId) -> Handle:
+    """The association's handle, of either kind; ContextMismatch when it has none such."""
+    handle = state.handles.get(id)
+    if handle is None or handle.association != call.association:
+        raise ContextMismatch
+    return handle
+
+
+def scm(state: State, call: Call, id: HandleId, access: int = 0) -> None:
+    """Require an SCM handle that was granted all of `access`."""
+    handle = lookup(state, call, id)
+    if handle.record is not None:
+        raise Refused(Error.INVALID_HANDLE)
+    if access & ~handle.granted:
+        raise Refused(Error.ACCESS_DENIED)
+
+
+def service(state: State, call: Call, id: HandleId, access: int = 0) -> ServiceRecord:
+    """The service of a service handle that was granted all of `access`."""
+    handle = lookup(state, call, id)
+    if handle.record is None:
+        raise Refused(Error.INVALID_HANDLE)
+    if access & ~handle.granted:
+        raise Refused(Error.ACCESS_DENIED)
+    return handle.record
+
+
+def grant_scm(token: Token, desired: int) -> int:
+    """The mask for an SCM handle; CONNECT is asked for implicitly ([MS-SCMR] 3.1.4.15)."""
+    return access_check(SCM_DESCRIPTOR, token, desired | ScmAccess.CONNECT, SCM_MAPPING)
+
+
+def grant_service(record: ServiceRecord, token: Token, desired: int) -> int:
+    """The mask for a handle to the service, from its descriptor and this caller."""
+    return access_check(descriptor(record), token, desired, SERVICE_MAPPING)
+
+
+def grant_creator(desired: int) -> int:
+    """The mask for the handle CreateService returns: as asked, without a check."""
+    return _unchecked(desired, SERVICE_MAPPING, int(ServiceAccess.ALL_ACCESS))
+
+
+def _unchecked(desired: int, mapping: GenericMapping, everything: int) -> int:
+    mapped = mapping.map(desired)
+    if mapped & StandardAccess.MAXIMUM_ALLOWED:
+        mapped = mapped & ~int(StandardAccess.MAXIMUM_ALLOWED) | everything
+    return mapped
+
+
+def descriptor(record: ServiceRecord) -> SecurityDescriptor:
+    """The service's descriptor: its own, or the documented default."""
+    if record.config.security is None:
+        return SERVICE_DESCRIPTOR
+    if record.descriptor is None:
+        record.descriptor = SecurityDescriptor.from_bytes(record.config.security)
+    return record.descriptor
+
+
+def may_query(record: ServiceRecord, token: Token) -> bool:
+    """Whether an enumeration shows the service to this caller."""
+    try:
+        grant_service(record, token, int(ServiceAccess.QUERY_STATUS))
+    except Refused:
+        return False
+    return True
+
+
+def open_handle(
+    state: State, association: AssociationId, record: ServiceRecord | None, granted: int
+) -> HandleId:
+    """A new handle of this association."""
+    id = HandleId(state.next_handle)
+    state.next_handle += 1
+    handle = Handle(id, association, record, granted)
+    state.handles[id] = handle
+    state.associations.setdefault(association, {})[id] = handle
+    if record is not None:
+        record.handles += 1
+    return id
+
+
+def close_handle(state: State, handle: Handle) -> None:
+    """Forget a handle; its record is put up for a second look."""
+    del state.handles[handle.id]
+    owned = state.associations[handle.association]
+    del owned[handle.id]
+    if not owned:
+        del state.associations[handle.association]
+    if handle.record is not None:
+        handle.record.handles -= 1
+
+
+def close_all(state: State, association: AssociationId) -> list[ServiceRecord]:
+    """Rundown: close what the association owns; the records concerned, in order of opening."""
+    owned = list(state.associations.get(association, {}).values())
+    for handle in owned:
+        close_handle(state, handle)
+    return [handle.record for handle in owned if handle.record is not None]

@@ -1,0 +1,324 @@
+"""Hosted programs: any unmodified program as a service, with the SCM as its ServiceMain.
+
+    PRE_HOOK -> LAUNCHING -> SETTLING -> RUNNING -> STOP_HOOK -> STOPPING -> (exit)
+
+The program is RUNNING once it has been executed, or has lived through its settle time. It
+accepts STOP and SHUTDOWN: the stop hook runs, then the stop signal is sent, and at the
+limit the whole tree is killed. It is STOPPED when the process has exited, never before.
+An exit that was asked for is exit code 0. One that was not: code 0 is 0, code N is 1066
+with N, a signal is 1067; any exit while settling fails the start. Hooks are launches of
+their own with a deadline; only the one before the start can fail anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+from scmd.core import attempts, processes, srvany, status
+from scmd.core.deadlines import Deadline
+from scmd.core.messages import LaunchSpec, ProcessExited, SignalProcess
+from scmd.core.records import (
+    AttemptPhase,
+    Launch,
+    LaunchKind,
+    LaunchPhase,
+    ServiceRecord,
+    StartAttempt,
+)
+from scmd.core.state import State
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import ControlsAccepted, ServiceState
+from scmd.vocabulary.status import ServiceStatus
+
+HOOK_TIME = 30_000
+"""Milliseconds a hook may take before it is killed."""
+
+SIGKILL = srvany.SIGNALS["KILL"]
+ACCEPTED = int(ControlsAccepted.STOP | ControlsAccepted.SHUTDOWN)
+
+
+class Stage(Enum):
+    PRE_HOOK = auto()
+    LAUNCHING = auto()
+    SETTLING = auto()
+    RUNNING = auto()
+    STOP_HOOK = auto()
+    STOPPING = auto()
+
+
+class HostedRun:
+    """One run of a hosted program, its hooks included."""
+
+    __slots__ = ("attempt", "deadline", "hook", "launch", "plan", "record", "stage")
+
+    def __init__(self, record: ServiceRecord, attempt: StartAttempt, plan: srvany.Plan) -> None:
+        self.record = record
+        self.attempt: StartAttempt | None = attempt
+        self.plan = plan
+        self.stage = Stage.LAUNCHING
+        self.launch: Launch | None = None
+        """The program's own launch; None while the hook before it runs."""
+        self.hook: Launch | None = None
+        """The hook that is being waited for."""
+        self.deadline: Deadline | None = None
+
+
+def start(state: State, attempt: StartAttempt) -> None:
+    """Begin a run; raises Refused when the Parameters do not make one."""
+    record = attempt.record
+    plan = srvany.plan(record.id, record.config, record.parameters)
+    run = HostedRun(record, attempt, plan)
+    attempt.phase = AttemptPhase.LAUNCHING
+    record.run = run
+    if plan.start_pre is None:
+        _launch(state, run)
+        return
+    run.stage = Stage.PRE_HOOK
+    status.starting(state, record, HOOK_TIME, "its hook before the start runs")
+    run.hook = _run_hook(state, record, plan.start_pre, _pre_hook_outcome(state, run))
+
+
+def _pre_hook_outcome(state: State, run: HostedRun) -> Callable[[int, int], None]:
+    def done(error: int, specific: int) -> None:
+        if run.attempt is None or not attempts.is_alive(run.attempt):
+            return
+        run.hook = None
+        if error:
+            cause = "its hook before the start failed"
+            attempts.fail(state, run.attempt, error, cause, specific=specific)
+        else:
+            _launch(state, run)
+
+    return done
+
+
+def _launch(state: State, run: HostedRun) -> None:
+    record = run.record
+    run.stage = Stage.LAUNCHING
+    run.launch = processes.begin(state, LaunchKind.PROGRAM, run.plan.spec, record)
+    record.launch = run.launch
+    hint = state.settings.pipe_timeout
+    status.starting(state, record, hint, "its program is being started")
+    _arm(state, run, hint, _not_started, "a program to start")
+
+
+def _not_started(state: State, run: HostedRun) -> None:
+    assert run.launch is not None
+    cause = "its program was not started in time"
+    processes.kill(state, run.launch, cause)
+    _fail(state, run, Error.SERVICE_REQUEST_TIMEOUT, cause)
+
+
+def _fail(state: State, run: HostedRun, error: int, cause: str) -> None:
+    assert run.attempt is not None
+    attempts.fail(state, run.attempt, error, cause)
+
+
+def _current(launch: Launch) -> HostedRun | None:
+    """The run whose program this launch is, unless the record has let go of it."""
+    run = launch.owner.run
+    return run if run is not None and run.launch is launch else None
+
+
+def started(state: State, launch: Launch, process_id: int) -> None:
+    """The program has been executed."""
+    launch.process_id = process_id
+    run = _current(launch)
+    if run is None or run.stage is not Stage.LAUNCHING:
+        return
+    launch.phase = LaunchPhase.READY
+    _disarm(run)
+    settle = run.plan.settle_time
+    if settle:
+        run.stage = Stage.SETTLING
+        _set(state, run, ServiceState.START_PENDING, settle, "its program settles")
+        _arm(state, run, settle, _running, "a program to settle")
+    else:
+        _running(state, run)
+    attempt, run.attempt = run.attempt, None
+    assert attempt is not None
+    attempts.succeed(state, attempt)
+
+
+def _running(state: State, run: HostedRun) -> None:
+    run.stage = Stage.RUNNING
+    _set(state, run, ServiceState.RUNNING, 0, "its program runs")
+    if run.plan.start_post is not None:
+        _run_hook(state, run.record, run.plan.start_post, _nothing)
+
+
+def _set(state: State, run: HostedRun, to: ServiceState, wait_hint: int, cause: str) -> None:
+    record, launch = run.record, run.launch
+    assert launch is not None
+    report = ServiceStatus(
+        type=record.status.type,
+        state=int(to),
+        controls_accepted=0 if to == ServiceState.STOP_PENDING else ACCEPTED,
+        wait_hint=wait_hint,
+        process_id=launch.process_id,
+    )
+    status.set_status(state, record, report, cause)
+
+
+# Stopping -------------------------------------------------------------------------------------
+
+
+def stop(state: State, record: ServiceRecord) -> None:
+    """Ask the program to stop: STOP_PENDING at once, STOPPED when it has exited."""
+    run = record.run
+    assert run is not None
+    if run.stage not in (Stage.SETTLING, Stage.RUNNING):
+        return
+    _disarm(run)
+    hook = run.plan.stop_pre
+    hint = run.plan.stop_time + (HOOK_TIME if hook is not None else 0)
+    _set(state, run, ServiceState.STOP_PENDING, hint, "asked to stop")
+    if hook is None:
+        _signal(state, run)
+        return
+    run.stage = Stage.STOP_HOOK
+    run.hook = _run_hook(state, record, hook, lambda *_: _stop_hook_done(state, run))
+
+
+def _stop_hook_done(state: State, run: HostedRun) -> None:
+    if run.stage is Stage.STOP_HOOK and run.record.run is run:
+        run.hook = None
+        _signal(state, run)
+
+
+def _signal(state: State, run: HostedRun) -> None:
+    assert run.launch is not None
+    run.stage = Stage.STOPPING
+    state.emit(SignalProcess(run.launch.id, run.plan.stop_signal))
+    _arm(state, run, run.plan.stop_time, _stop_limit, "a program to stop")
+
+
+def _stop_limit(state: State, run: HostedRun) -> None:
+    launch = run.launch
+    assert launch is not None
+    cause = f"it did not stop in {run.plan.stop_time} ms"
+    if run.plan.kill_tree:
+        processes.kill(state, launch, cause)
+        return
+    launch.cause = cause
+    state.emit(SignalProcess(launch.id, SIGKILL))
+    _arm(state, run, state.settings.pipe_timeout, _stop_limit, "a killed program to exit")
+
+
+def abort(state: State, record: ServiceRecord, error: Error, cause: str) -> None:
+    """Break off a run that is not up yet: its attempt fails, what runs of it is killed."""
+    run = record.run
+    assert run is not None
+    for launch in (run.hook, run.launch):
+        if launch is not None and launch.phase is not LaunchPhase.KILLED:
+            processes.kill(state, launch, cause)
+    _disarm(run)
+    if run.attempt is not None:
+        _fail(state, run, error, cause)
+
+
+# Exits ----------------------------------------------------------------------------------------
+
+
+def launch_failed(state: State, launch: Launch, error: Error, detail: str) -> None:
+    run = _current(launch)
+    processes.drop(state, launch)
+    if run is not None and run.attempt is not None:
+        _disarm(run)
+        cause = "its program could not be run" + (f": {detail}" if detail else "")
+        _fail(state, run, error, cause)
+
+
+def exited(state: State, launch: Launch, event: ProcessExited) -> None:
+    """The program is gone: the service is STOPPED, whatever is left of the tree may go."""
+    run = _current(launch)
+    processes.forget(state, launch, keep_tree=run is not None and not run.plan.kill_tree)
+    if run is None:
+        return
+    _disarm(run)
+    record, settling = run.record, run.stage in (Stage.LAUNCHING, Stage.SETTLING)
+    cause = f"its program {processes.describe_exit(event)}"
+    if launch.cause:
+        cause += f", after: {launch.cause}"
+    if run.attempt is not None:
+        _fail(state, run, Error.SERVICE_REQUEST_TIMEOUT, cause)
+        return
+    record.run = record.launch = None
+    if run.stage in (Stage.STOP_HOOK, Stage.STOPPING):
+        status.stopped(state, record, Error.SUCCESS, cause)
+    else:
+        _unasked(state, record, event, cause, settling=settling)
+    if run.plan.exit_post is not None and not _is_killing(state):
+        _run_hook(state, record, run.plan.exit_post, _nothing)
+
+
+def _unasked(
+    state: State, record: ServiceRecord, event: ProcessExited, cause: str, *, settling: bool
+) -> None:
+    """[scmd] exit 0 is 0, exit N is 1066 with N, a signal is 1067."""
+    if event.exit_code:
+        specific = event.exit_code
+        status.stopped(state, record, Error.SERVICE_SPECIFIC_ERROR, cause, specific)
+        status.log_exit_codes(state, record)
+    elif event.signal is None and not settling:
+        status.stopped(state, record, Error.SUCCESS, cause)
+    else:
+        status.died(state, record, cause)
+
+
+def _is_killing(state: State) -> bool:
+    return state.shutdown is not None and state.shutdown.killing
+
+
+# Hooks ----------------------------------------------------------------------------------------
+
+
+def _run_hook(
+    state: State, record: ServiceRecord, spec: LaunchSpec, done: Callable[[int, int], None]
+) -> Launch:
+    """Launch a hook; `done` gets 0, the error it could not be run with, 1053 or 1066."""
+    launch = processes.begin(state, LaunchKind.HOOK, spec, record)
+    launch.hook = done
+    launch.deadline = state.after(HOOK_TIME, lambda: _hook_late(state, launch), "a hook to end")
+    return launch
+
+
+def _hook_late(state: State, launch: Launch) -> None:
+    processes.kill(state, launch, f"the hook took more than {HOOK_TIME} ms")
+    _hook_done(launch, Error.SERVICE_REQUEST_TIMEOUT)
+
+
+def hook_failed(state: State, launch: Launch, error: Error) -> None:
+    processes.drop(state, launch)
+    _hook_done(launch, error)
+
+
+def hook_exited(state: State, launch: Launch, event: ProcessExited) -> None:
+    processes.forget(state, launch)
+    if event.exit_code:
+        _hook_done(launch, Error.SERVICE_SPECIFIC_ERROR, event.exit_code)
+    else:
+        _hook_done(launch, Error.PROCESS_ABORTED if event.signal is not None else Error.SUCCESS)
+
+
+def _hook_done(launch: Launch, error: int, specific: int = 0) -> None:
+    done, launch.hook = launch.hook, None
+    if done is not None:
+        done(error, specific)
+
+
+def _nothing(error: int, specific: int) -> None:
+    """What follows a hook that nothing waits for."""
+
+
+def _arm(
+    state: State, run: HostedRun, delay: int, action: Callable[[State, HostedRun], None], why: str
+) -> None:
+    run.deadline = state.after(delay, lambda: action(state, run), why)
+
+
+def _disarm(run: HostedRun) -> None:
+    if run.deadline is not None:
+        run.deadline.cancel()
+        run.deadline = None

@@ -1,0 +1,543 @@
+"""Service processes that speak the control protocol: launched, connected, asked, ended.
+
+A launch is LAUNCHING until the process exists, CONNECTING until StartServiceCtrlDispatcher
+is called, READY while services run in it. It takes one request at a time, a start or a
+control; others queue. Every request has a deadline; one that was sent and not answered
+keeps the process busy, since its dispatcher thread has not come back, but owes nothing
+any more. When the last service has STOPPED the launch is ENDING: it may clean up for a
+while and is killed if it does not exit. A process that has closed its channel can not be
+controlled and goes the same way.
+
+[MS-SCMR] 3.1.4.19 and 3.1.4.2 for the requests' time limits.
+"""
+
+from __future__ import annotations
+
+from scmd.core import attempts, status
+from scmd.core.control_table import STATUS_GIVEN_WITH, refusal
+from scmd.core.event_ids import EventId
+from scmd.core.messages import (
+    CallId,
+    ControlAnswered,
+    DispatcherConnected,
+    ForgetLaunch,
+    HandlerRegistered,
+    KillProcess,
+    LaunchProcess,
+    LaunchSpec,
+    ProcessExited,
+    SendControl,
+    SendStart,
+    ServiceId,
+    StartAnswered,
+    StatusReported,
+)
+from scmd.core.records import (
+    AttemptPhase,
+    ControlRequest,
+    Launch,
+    LaunchKind,
+    LaunchPhase,
+    ServiceRecord,
+    StartAttempt,
+    StartRequest,
+)
+from scmd.core.state import State
+from scmd.vocabulary.errors import Error, Refused
+from scmd.vocabulary.names import name_key
+from scmd.vocabulary.service import ServiceState, ServiceType
+
+CHANNEL_GRACE = 5_000
+"""Milliseconds from the end of the channel to the kill."""
+
+_LIVE = (LaunchPhase.LAUNCHING, LaunchPhase.CONNECTING, LaunchPhase.READY)
+
+
+def is_live(launch: Launch) -> bool:
+    """Whether the process takes, or will take, requests."""
+    return launch.phase in _LIVE
+
+
+# Launching ------------------------------------------------------------------------------------
+
+
+def start(state: State, attempt: StartAttempt, words: list[str]) -> None:
+    """Start the service in a process: its own, a new shared one, or one that runs already.
+
+    Raises Refused: 1079 when the shared process runs under another account.
+    """
+    record = attempt.record
+    launch = _running_share(state, record)
+    if launch is None:
+        launch = _new(state, record, words)
+    attempt.phase = AttemptPhase.LAUNCHING
+    record.launch = launch
+    hint = state.settings.pipe_timeout
+    status.starting(state, record, hint, "its process is being started")
+    launch.queue.append(_start_request(state, launch, attempt))
+    pump(state, launch)
+
+
+def _running_share(state: State, record: ServiceRecord) -> Launch | None:
+    if not record.config.type & ServiceType.WIN32_SHARE_PROCESS:
+        return None
+    launch = state.shared.get(record.config.image_path)
+    if launch is not None and launch.account != name_key(record.config.account):
+        raise Refused(Error.DIFFERENT_SERVICE_ACCOUNT)
+    return launch
+
+
+def _new(state: State, record: ServiceRecord, words: list[str]) -> Launch:
+    config = record.config
+    spec = LaunchSpec(
+        service=record.id,
+        name=config.name,
+        argv=tuple(words),
+        account=config.account,
+        control_channel=True,
+    )
+    launch = begin(state, LaunchKind.PROTOCOL, spec, record)
+    launch.account = name_key(config.account)
+    if config.type & ServiceType.WIN32_SHARE_PROCESS:
+        launch.share_key = config.image_path
+        state.shared[config.image_path] = launch
+    launch.deadline = state.after(
+        state.settings.pipe_timeout, lambda: _not_connected(state, launch), "a process to connect"
+    )
+    return launch
+
+
+def begin(state: State, kind: LaunchKind, spec: LaunchSpec, record: ServiceRecord) -> Launch:
+    """A new launch of any kind, on its way."""
+    launch = Launch(state.new_launch_id(), kind, spec, record)
+    state.launches[launch.id] = launch
+    state.emit(LaunchProcess(launch.id, spec))
+    return launch
+
+
+def _start_request(state: State, launch: Launch, attempt: StartAttempt) -> StartRequest:
+    request = StartRequest(attempt)
+    if launch.phase is LaunchPhase.READY:
+        _limit(state, launch, request)
+    return request
+
+
+def started(state: State, launch: Launch, process_id: int) -> None:
+    if launch.phase is LaunchPhase.LAUNCHING:
+        launch.phase = LaunchPhase.CONNECTING
+    launch.process_id = process_id
+    for request in launch.queue:
+        if isinstance(request, StartRequest) and request.attempt is not None:
+            status.starting(
+                state, request.record, state.settings.pipe_timeout, "its process has been started"
+            )
+
+
+def connected(state: State, launch: Launch, event: DispatcherConnected) -> None:
+    if launch.phase not in (LaunchPhase.LAUNCHING, LaunchPhase.CONNECTING):
+        return
+    launch.phase = LaunchPhase.READY
+    launch.table = frozenset(name_key(name) for name in event.table)
+    _disarm(launch)
+    for request in launch.queue:
+        _limit(state, launch, request)
+    pump(state, launch)
+
+
+def _not_connected(state: State, launch: Launch) -> None:
+    name = launch.owner.config.display_name
+    limit = str(state.settings.pipe_timeout)
+    state.log(EventId.CONNECT_TIMEOUT, launch.owner, limit, name)
+    cause = "its process did not connect in time"
+    fail_starts(state, launch, Error.SERVICE_REQUEST_TIMEOUT, cause)
+    kill(state, launch, cause)
+
+
+def launch_failed(state: State, launch: Launch, error: Error, detail: str) -> None:
+    """The program could not be executed: whoever waited for it fails with the reason."""
+    cause = f"its program could not be run: {detail}" if detail else "its program could not be run"
+    drop(state, launch)
+    fail_starts(state, launch, error, cause)
+
+
+# Requests -------------------------------------------------------------------------------------
+
+
+def send_control(state: State, record: ServiceRecord, code: int, call: CallId | None) -> None:
+    """Queue a control for the record's process and send it when its turn comes."""
+    launch = record.launch
+    assert launch is not None
+    request = ControlRequest(state.new_control_id(), record, code, call)
+    _limit(state, launch, request)
+    launch.queue.append(request)
+    pump(state, launch)
+
+
+def pump(state: State, launch: Launch) -> None:
+    """Send the next request, if the process is free; refuse those that make no sense any more."""
+    while launch.queue and launch.current is None and launch.phase is LaunchPhase.READY:
+        request = launch.queue.popleft()
+        if isinstance(request, ControlRequest):
+            _send_control(state, launch, request)
+        else:
+            _send_start(state, launch, request)
+
+
+def _send_control(state: State, launch: Launch, request: ControlRequest) -> None:
+    # Good: the service may have stopped, or changed what it accepts, while this one queued.
+    record = request.record
+    error = Error.SERVICE_NOT_ACTIVE
+    if record.launch is launch:
+        error = refusal(state, record, request.code)
+    if error:
+        _settle_control(state, request, error)
+        return
+    launch.current = request
+    _limit(state, launch, request)
+    state.emit(SendControl(launch.id, request.id, record.id, request.code))
+
+
+def _send_start(state: State, launch: Launch, request: StartRequest) -> None:
+    attempt, record = request.attempt, request.record
+    if attempt is None:
+        return
+    own = launch.share_key is None
+    if not own and record.key not in launch.table:
+        cause = "its program does not implement it"
+        _fail_start(state, launch, request, Error.SERVICE_NOT_IN_EXE, cause)
+        end_if_unused(state, launch)
+        return
+    launch.current = request
+    _limit(state, launch, request)
+    launch.services[record.id] = record
+    status.starting(state, record, status.START_WAIT_HINT, "it has been asked to start")
+    _expect_handler(state, launch, record)
+    arguments = (record.config.name, *attempt.arguments)
+    state.emit(SendStart(launch.id, record.id, arguments))
+
+
+def _limit(state: State, launch: Launch, request: StartRequest | ControlRequest) -> None:
+    """Give the request the pipe time-out from now on."""
+    if request.deadline is not None:
+        request.deadline.cancel()
+    request.deadline = state.after(
+        state.settings.pipe_timeout, lambda: _late(state, launch, request), "a request's answer"
+    )
+
+
+def _late(state: State, launch: Launch, request: StartRequest | ControlRequest) -> None:
+    limit = str(state.settings.pipe_timeout)
+    state.log(
+        EventId.TRANSACTION_TIMEOUT, request.record, limit, request.record.config.display_name
+    )
+    request.deadline = None
+    sent = launch.current is request
+    if not sent:
+        launch.queue.remove(request)
+    if isinstance(request, ControlRequest):
+        call, request.call = request.call, None
+        state.reply(call, Error.SERVICE_REQUEST_TIMEOUT)
+    else:
+        _late_start(state, launch, request, sent)
+
+
+def _late_start(state: State, launch: Launch, request: StartRequest, sent: bool) -> None:
+    attempt = request.attempt
+    if attempt is None:
+        return
+    others = any(record is not request.record for record in launch.services.values())
+    cause = "its process did not answer the start request in time"
+    if sent and others:
+        # The process lives on for the others, and may still start this one: not STOPPED.
+        request.attempt = None
+        record = request.record
+        record.attempt = None
+        record.hung = True
+        state.changed.append(record)
+        state.reply(attempt.call, Error.SERVICE_REQUEST_TIMEOUT)
+        return
+    _fail_start(state, launch, request, Error.SERVICE_REQUEST_TIMEOUT, cause)
+    if sent:
+        fail_starts(state, launch, Error.SERVICE_REQUEST_TIMEOUT, cause)
+        kill(state, launch, cause)
+    else:
+        end_if_unused(state, launch)
+
+
+def _expect_handler(state: State, launch: Launch, record: ServiceRecord) -> None:
+    def late() -> None:
+        del launch.registering[record.id]
+        limit = str(state.settings.register_warning)
+        state.log(EventId.HANDLER_LATE, record, record.config.display_name, limit)
+
+    _handler_seen(launch, record.id)
+    launch.registering[record.id] = state.after(
+        state.settings.register_warning, late, "a handler to be registered"
+    )
+
+
+def handler_registered(launch: Launch, event: HandlerRegistered) -> None:
+    _handler_seen(launch, event.service)
+
+
+def _handler_seen(launch: Launch, service: ServiceId) -> None:
+    deadline = launch.registering.pop(service, None)
+    if deadline is not None:
+        deadline.cancel()
+
+
+def start_answered(state: State, launch: Launch, event: StartAnswered) -> None:
+    request = launch.current
+    if not isinstance(request, StartRequest) or request.record.id != event.service:
+        return
+    _done(launch, request)
+    attempt, record = request.attempt, request.record
+    if event.error:
+        cause = "its process could not start it"
+        if attempt is not None:
+            _fail_start(state, launch, request, event.error, cause)
+        elif record.launch is launch:
+            record.launch = None
+            _leave(launch, record)
+            status.stopped(state, record, event.error, cause)
+        end_if_unused(state, launch)
+    elif attempt is not None:
+        request.attempt = None
+        attempts.succeed(state, attempt)
+    pump(state, launch)
+
+
+def control_answered(state: State, launch: Launch, event: ControlAnswered) -> None:
+    request = launch.current
+    if not isinstance(request, ControlRequest) or request.id != event.control:
+        return
+    _done(launch, request)
+    _settle_control(state, request, event.error)
+    pump(state, launch)
+
+
+def _done(launch: Launch, request: StartRequest | ControlRequest) -> None:
+    launch.current = None
+    if request.deadline is not None:
+        request.deadline.cancel()
+        request.deadline = None
+
+
+def _settle_control(state: State, request: ControlRequest, error: int) -> None:
+    if request.deadline is not None:
+        request.deadline.cancel()
+        request.deadline = None
+    call, request.call = request.call, None
+    filled = request.record.status if error in STATUS_GIVEN_WITH else None
+    state.reply(call, error, filled)
+
+
+def _fail_start(
+    state: State, launch: Launch, request: StartRequest, error: int, cause: str
+) -> None:
+    if request.deadline is not None:
+        request.deadline.cancel()
+        request.deadline = None
+    attempt, request.attempt = request.attempt, None
+    _leave(launch, request.record)
+    if attempt is not None:
+        attempts.fail(state, attempt, error, cause)
+
+
+def fail_queued(
+    state: State, launch: Launch, attempt: StartAttempt, error: int, cause: str
+) -> None:
+    """Fail a start that queues for this process; a process that nobody needs any more is killed."""
+    for request in launch.queue:
+        if isinstance(request, StartRequest) and request.attempt is attempt:
+            launch.queue.remove(request)
+            _fail_start(state, launch, request, error, cause)
+            end_if_unused(state, launch)
+            return
+
+
+def fail_starts(state: State, launch: Launch, error: int, cause: str) -> None:
+    """Every start that waits for this process fails; sent or not."""
+    requests = [launch.current, *launch.queue]
+    for request in requests:
+        if isinstance(request, StartRequest):
+            _fail_start(state, launch, request, error, cause)
+    launch.queue = type(launch.queue)(r for r in launch.queue if isinstance(r, ControlRequest))
+
+
+# Reports --------------------------------------------------------------------------------------
+
+
+def reported(state: State, launch: Launch, event: StatusReported) -> None:
+    """A status report; the first STOPPED ends the service's run in this process."""
+    record = launch.services.get(event.service)
+    if record is None:
+        return
+    status.report(state, record, event.status)
+    if record.status.state != ServiceState.STOPPED:
+        return
+    launch.drained = True
+    _leave(launch, record)
+    record.launch = None
+    attempt = record.attempt
+    if attempt is not None:
+        # It was quicker than the answer to its start: ServiceMain has run, so it has started.
+        request = launch.current
+        if isinstance(request, StartRequest) and request.attempt is attempt:
+            request.attempt = None
+        attempts.succeed(state, attempt)
+    end_if_unused(state, launch)
+
+
+def _leave(launch: Launch, record: ServiceRecord) -> None:
+    launch.services.pop(record.id, None)
+    _handler_seen(launch, record.id)
+
+
+# Ending ---------------------------------------------------------------------------------------
+
+
+def end_if_unused(state: State, launch: Launch) -> None:
+    """Let a process without services go; starts that still queued for it get another one."""
+    if launch.services or not is_live(launch):
+        return
+    if launch.queue and not launch.drained:
+        return
+    _close(state, launch)
+    _move_starts(state, launch)
+    if launch.drained:
+        end(state, launch, state.settings.pipe_timeout, "its last service has stopped")
+    else:
+        kill(state, launch, "no service was started in it")
+
+
+def _move_starts(state: State, launch: Launch) -> None:
+    for request in launch.queue:
+        if request.deadline is not None:
+            request.deadline.cancel()
+            request.deadline = None
+        if isinstance(request, ControlRequest):
+            _settle_control(state, request, Error.SERVICE_NOT_ACTIVE)
+        elif request.attempt is not None:
+            _try_elsewhere(state, request.attempt)
+    launch.queue.clear()
+
+
+def _try_elsewhere(state: State, attempt: StartAttempt) -> None:
+    attempt.record.launch = None
+    attempt.phase = AttemptPhase.WAITING
+    state.work.append(attempt)
+
+
+def _close(state: State, launch: Launch) -> None:
+    if launch.share_key is not None and state.shared.get(launch.share_key) is launch:
+        del state.shared[launch.share_key]
+
+
+def _disarm(launch: Launch) -> None:
+    if launch.deadline is not None:
+        launch.deadline.cancel()
+        launch.deadline = None
+
+
+def end(state: State, launch: Launch, grace: int, cause: str) -> None:
+    """Nothing more is asked of the process; it is killed unless it exits within the grace."""
+    if not is_live(launch):
+        return
+    _close(state, launch)
+    _disarm(launch)
+    launch.phase = LaunchPhase.ENDING
+    launch.cause = cause
+    launch.deadline = state.after(grace, lambda: kill(state, launch, cause), "a process to exit")
+
+
+def kill(state: State, launch: Launch, cause: str) -> None:
+    """Kill the whole tree, and again should no exit follow."""
+    _close(state, launch)
+    _disarm(launch)
+    launch.phase = LaunchPhase.KILLED
+    launch.cause = cause
+    state.emit(KillProcess(launch.id))
+    launch.deadline = state.after(
+        state.settings.pipe_timeout, lambda: kill(state, launch, cause), "a killed process to exit"
+    )
+
+
+def channel_closed(state: State, launch: Launch) -> None:
+    """The process can not be controlled any more."""
+    if not is_live(launch):
+        return
+    if launch.phase is not LaunchPhase.READY:
+        cause = "its process closed the control channel"
+        fail_starts(state, launch, Error.SERVICE_REQUEST_TIMEOUT, cause)
+        kill(state, launch, cause)
+        return
+    end(state, launch, CHANNEL_GRACE, "its process closed the control channel")
+    _answer_all(state, launch, launch.cause)
+
+
+def exited(state: State, launch: Launch, event: ProcessExited) -> None:
+    """The process is gone: what it still owed is answered, its services are STOPPED."""
+    drop(state, launch)
+    cause = f"its process {describe_exit(event)}"
+    if launch.cause:
+        cause += f", after: {launch.cause}"
+    _answer_all(state, launch, cause)
+    for record in list(launch.services.values()):
+        _leave(launch, record)
+        record.launch = None
+        status.died(state, record, cause)
+    state.emit(ForgetLaunch(launch.id))
+
+
+def _answer_all(state: State, launch: Launch, cause: str) -> None:
+    """Answer every request: the process will not."""
+    current, launch.current = launch.current, None
+    if isinstance(current, ControlRequest):
+        stopped = current.record.status.state == ServiceState.STOPPED
+        _settle_control(state, current, 0 if stopped else Error.SERVICE_REQUEST_TIMEOUT)
+    elif current is not None:
+        _unanswered_start(state, launch, current, cause)
+    requests = list(launch.queue)
+    launch.queue.clear()
+    for request in requests:
+        if isinstance(request, ControlRequest):
+            active = request.record.launch is launch
+            error = Error.SERVICE_REQUEST_TIMEOUT if active else Error.SERVICE_NOT_ACTIVE
+            _settle_control(state, request, error)
+        else:
+            _unanswered_start(state, launch, request, cause)
+
+
+def _unanswered_start(state: State, launch: Launch, request: StartRequest, cause: str) -> None:
+    attempt = request.attempt
+    if request.deadline is not None:
+        request.deadline.cancel()
+        request.deadline = None
+    if attempt is not None and launch.drained and not attempt.retried:
+        # Its dispatcher returned because the last service had stopped, just as this start came.
+        attempt.retried = True
+        request.attempt = None
+        _leave(launch, request.record)
+        _try_elsewhere(state, attempt)
+    else:
+        _fail_start(state, launch, request, Error.SERVICE_REQUEST_TIMEOUT, cause)
+
+
+def drop(state: State, launch: Launch) -> None:
+    """Take a launch off the books that never became a process."""
+    _close(state, launch)
+    _disarm(launch)
+    del state.launches[launch.id]
+
+
+def forget(state: State, launch: Launch, keep_tree: bool = False) -> None:
+    """Take a launch that has exited off the books."""
+    drop(state, launch)
+    state.emit(ForgetLaunch(launch.id, keep_tree))
+
+
+def describe_exit(event: ProcessExited) -> str:
+    if event.signal is not None:
+        return f"was killed by signal {event.signal}"
+    return f"exited with code {event.exit_code}"

@@ -1,0 +1,118 @@
+"""Queries: what the database and the live state say; nothing changes and nothing is saved."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scmd.core import handles
+from scmd.core.messages import (
+    EnumDependents,
+    EnumServices,
+    GetDisplayName,
+    GetKeyName,
+    ServiceEntry,
+)
+from scmd.core.records import ServiceRecord
+from scmd.core.state import State
+from scmd.security.token import Token
+from scmd.vocabulary.errors import Error, Refused
+from scmd.vocabulary.names import check_service_name, check_text, name_key
+from scmd.vocabulary.service import (
+    MAX_NAME_UNITS,
+    ScmAccess,
+    ServiceAccess,
+    ServiceState,
+    ServiceType,
+    StateMask,
+)
+
+TYPE_BITS = sum(int(bit) for bit in ServiceType if bit & (bit - 1) == 0)
+_STOPPED = int(ServiceState.STOPPED)
+
+
+def enum_services(state: State, command: EnumServices) -> tuple[ServiceEntry, ...]:
+    """[MS-SCMR] 3.1.4.14, 42. A service shows if its type shares a bit with the mask."""
+    handles.scm(state, command.call, command.scm, int(ScmAccess.ENUMERATE_SERVICE))
+    if not command.type_mask or command.type_mask & ~TYPE_BITS:
+        raise Refused(Error.INVALID_PARAMETER, f"type mask {command.type_mask:#x}")
+    wanted = _state_filter(command.state_mask)
+    visible = _visible_to(command.call.caller.token)
+    after, types = command.after, command.type_mask
+    return tuple(
+        _entry(record)
+        for record in _candidates(state, command.group)
+        if record.id > after
+        and record.config.type & types
+        and wanted(record.status.state)
+        and visible(record)
+    )
+
+
+def _candidates(state: State, group: str | None) -> list[ServiceRecord]:
+    if group is None:
+        return list(state.records.values())
+    if not group:
+        return [r for r in state.records.values() if not r.config.load_order_group]
+    listed = {name_key(name) for name in state.settings.group_order}
+    if name_key(group) not in listed and not state.index.has_group(group):
+        raise Refused(Error.SERVICE_DOES_NOT_EXIST, f"group {group}")
+    return state.index.members(group)
+
+
+def _state_filter(mask: int) -> Callable[[int], bool]:
+    if not mask or mask & ~StateMask.ALL:
+        raise Refused(Error.INVALID_PARAMETER, f"state mask {mask:#x}")
+    if mask == StateMask.ALL:
+        return lambda state: True
+    active = mask == StateMask.ACTIVE
+    return lambda state: (state != _STOPPED) is active
+
+
+def _visible_to(token: Token) -> Callable[[ServiceRecord], bool]:
+    """Whether this caller may query a service; the default descriptor is asked once."""
+    default: list[bool] = []
+
+    def visible(record: ServiceRecord) -> bool:
+        if record.config.security is not None:
+            return handles.may_query(record, token)
+        if not default:
+            default.append(handles.may_query(record, token))
+        return default[0]
+
+    return visible
+
+
+def _entry(record: ServiceRecord) -> ServiceEntry:
+    config = record.config
+    return ServiceEntry(record.id, config.name, config.display_name, record.status)
+
+
+def enum_dependents(state: State, command: EnumDependents) -> tuple[ServiceEntry, ...]:
+    """[MS-SCMR] 3.1.4.13: direct and indirect ones, in the order in which to stop them."""
+    right = int(ServiceAccess.ENUMERATE_DEPENDENTS)
+    record = handles.service(state, command.call, command.service, right)
+    wanted = _state_filter(command.state_mask)
+    found = state.index.dependents(record)
+    return tuple(_entry(dependent) for dependent in found if wanted(dependent.status.state))
+
+
+def display_name(state: State, command: GetDisplayName) -> str:
+    """[MS-SCMR] 3.1.4.20: by key name only."""
+    handles.scm(state, command.call, command.scm)
+    check_service_name(command.name)
+    record = state.by_key.get(name_key(command.name))
+    if record is None:
+        raise Refused(Error.SERVICE_DOES_NOT_EXIST)
+    return record.config.display_name
+
+
+def key_name(state: State, command: GetKeyName) -> str:
+    """[MS-SCMR] 3.1.4.21: by display name only."""
+    handles.scm(state, command.call, command.scm)
+    check_text(command.display_name, MAX_NAME_UNITS)
+    if not command.display_name:
+        raise Refused(Error.INVALID_NAME)
+    record = state.by_display.get(name_key(command.display_name))
+    if record is None:
+        raise Refused(Error.SERVICE_DOES_NOT_EXIST)
+    return record.config.name

@@ -1,0 +1,261 @@
+"""The things the core keeps: service records, start attempts, launches, saves.
+
+Plain data with slots; what happens to them is decided elsewhere. A record is one
+installed service. An attempt is one try to start it, alive until it has succeeded or
+failed. A launch is one run of one process, alive until its exit. A save is one change on
+its way to the disk.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+
+from scmd.core.deadlines import Deadline
+from scmd.core.messages import (
+    CallId,
+    Command,
+    ControlId,
+    LaunchId,
+    LaunchSpec,
+    Parameters,
+    SaveId,
+    ServiceId,
+)
+from scmd.security.descriptor import SecurityDescriptor
+from scmd.vocabulary.configuration import ServiceConfig
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.names import name_key
+from scmd.vocabulary.service import ServiceState, ServiceType
+from scmd.vocabulary.status import ServiceStatus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.core.hosting import HostedRun
+
+NO_PARAMETERS: Mapping[str, object] = {}
+
+_never_started: dict[int, ServiceStatus] = {}
+
+
+def never_started(type: int) -> ServiceStatus:
+    """The status before the first start, with exit code 1077; shared, since it is a value."""
+    status = _never_started.get(type)
+    if status is None:
+        status = _never_started[type] = ServiceStatus(
+            type=type, win32_exit_code=int(Error.SERVICE_NEVER_STARTED)
+        )
+    return status
+
+
+class ServiceRecord:
+    """One installed service: what is stored, and what is true now."""
+
+    __slots__ = (
+        "attempt",
+        "config",
+        "deleted",
+        "descriptor",
+        "failures",
+        "handles",
+        "hang",
+        "hung",
+        "id",
+        "key",
+        "launch",
+        "noted",
+        "parameters",
+        "run",
+        "save",
+        "status",
+        "waiters",
+    )
+
+    def __init__(
+        self, id: ServiceId, config: ServiceConfig, parameters: Parameters, deleted: bool
+    ) -> None:
+        self.id = id
+        self.key = name_key(config.name)
+        self.config = config
+        self.parameters = parameters
+        self.deleted = deleted
+        self.status = never_started(config.type)
+        self.handles = 0
+        self.save: Save | None = None
+        """The change on its way to the disk; others wait for it."""
+        self.attempt: StartAttempt | None = None
+        self.launch: Launch | None = None
+        """The process it runs in, from the decision to launch until it is STOPPED."""
+        self.run: HostedRun | None = None
+        self.hang: Deadline | None = None
+        self.hung = False
+        """A pending state has seen no progress for too long."""
+        self.failures = 0
+        self.noted: set[tuple[int, int]] | None = None
+        """Oddities of this run that have been logged, so that a flood is logged once."""
+        self.waiters: dict[ServiceId, StartAttempt] | None = None
+        """Attempts that look again when this service changes."""
+        self.descriptor: SecurityDescriptor | None = None
+        """`config.security`, parsed; kept with the bytes it came from by `handles`."""
+
+    @property
+    def is_up(self) -> bool:
+        """It runs and is neither starting nor stopping, so that dependents may start."""
+        return self.status.state not in _DOWN
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.status.state == ServiceState.STOPPED
+
+    @property
+    def is_driver(self) -> bool:
+        return not self.config.type & ServiceType.WIN32
+
+
+_DOWN = (ServiceState.STOPPED, ServiceState.START_PENDING, ServiceState.STOP_PENDING)
+
+
+class AttemptPhase(Enum):
+    WAITING = auto()
+    """For dependencies; it has started nothing of its own."""
+    LAUNCHING = auto()
+    """Its process is on the way, or its start request is queued or sent."""
+
+
+class StartAttempt:
+    """One try to start a service, by a client's call or for a dependent."""
+
+    __slots__ = ("arguments", "call", "phase", "record", "retried", "tried")
+
+    def __init__(
+        self, record: ServiceRecord, call: CallId | None, arguments: tuple[str, ...]
+    ) -> None:
+        self.record = record
+        self.call = call
+        self.arguments = arguments
+        self.phase = AttemptPhase.WAITING
+        self.tried: set[ServiceId] = set()
+        """Dependencies that were started, or found starting: one that is down now has failed."""
+        self.retried = False
+
+
+class LaunchKind(Enum):
+    PROTOCOL = auto()
+    """Speaks the control protocol."""
+    PROGRAM = auto()
+    """Hosted: an unmodified program."""
+    HOOK = auto()
+    """A command run before or after a hosted program."""
+
+
+class LaunchPhase(Enum):
+    LAUNCHING = auto()
+    CONNECTING = auto()
+    READY = auto()
+    ENDING = auto()
+    """Nothing more is asked of it; it is killed unless it exits soon."""
+    KILLED = auto()
+
+
+class Launch:
+    """One run of one process."""
+
+    __slots__ = (
+        "account",
+        "cause",
+        "current",
+        "deadline",
+        "drained",
+        "hook",
+        "id",
+        "kind",
+        "owner",
+        "phase",
+        "process_id",
+        "queue",
+        "registering",
+        "services",
+        "share_key",
+        "spec",
+        "table",
+    )
+
+    def __init__(
+        self, id: LaunchId, kind: LaunchKind, spec: LaunchSpec, owner: ServiceRecord
+    ) -> None:
+        self.id = id
+        self.kind = kind
+        self.spec = spec
+        self.owner = owner
+        """The service it was launched for."""
+        self.phase = LaunchPhase.LAUNCHING
+        self.process_id = 0
+        self.deadline: Deadline | None = None
+        self.cause = ""
+        """Why it is being ended, for people."""
+        self.hook: Callable[[int, int], None] | None = None
+        """Of a hook: what to do with its outcome, a Win32 error and with 1066 the exit code."""
+        # What follows is about the control protocol only.
+        self.share_key: str | None = None
+        self.account = ""
+        self.services: dict[ServiceId, ServiceRecord] = {}
+        """Those asked to start in it that have not been STOPPED since."""
+        self.table: frozenset[str] = frozenset()
+        self.current: StartRequest | ControlRequest | None = None
+        self.queue: deque[StartRequest | ControlRequest] = deque()
+        self.registering: dict[ServiceId, Deadline] = {}
+        """Services whose Handler is not registered yet, and when that is worth a warning."""
+        self.drained = False
+        """Some service of it has STOPPED, so its dispatcher may be about to return."""
+
+
+class StartRequest:
+    """A start on its way through a process; abandoned when nobody waits any more."""
+
+    __slots__ = ("attempt", "deadline", "record")
+
+    def __init__(self, attempt: StartAttempt) -> None:
+        self.attempt: StartAttempt | None = attempt
+        self.record = attempt.record
+        self.deadline: Deadline | None = None
+
+
+class ControlRequest:
+    """A control on its way to a Handler."""
+
+    __slots__ = ("call", "code", "deadline", "id", "record")
+
+    def __init__(
+        self, id: ControlId, record: ServiceRecord, code: int, call: CallId | None
+    ) -> None:
+        self.id = id
+        self.record = record
+        self.code = code
+        self.call = call
+        """None: the SCM's own control, or one whose caller has been answered."""
+        self.deadline: Deadline | None = None
+
+
+class Save:
+    """A change on its way to the disk, and what waits for it."""
+
+    __slots__ = ("config", "failed", "id", "names", "saved", "waiting")
+
+    def __init__(
+        self,
+        id: SaveId,
+        config: ServiceConfig | None,
+        names: tuple[str, ...],
+        saved: Callable[[], None],
+        failed: Callable[[Error], None],
+    ) -> None:
+        self.id = id
+        self.config = config
+        """The record's configuration once saved; None when it will be removed."""
+        self.names = names
+        """Name keys that nobody else may take meanwhile."""
+        self.saved = saved
+        self.failed = failed
+        self.waiting: deque[Command] = deque()
+        """Commands to be looked at again when the outcome is known."""

@@ -1,0 +1,129 @@
+"""Saves: nothing is true until it is durable.
+
+A change goes out as an effect and is applied when the shell reports RecordSaved, or leaves
+no trace on SaveFailed. Meanwhile the record and the names it is about to take are
+reserved: a command that needs them waits and is looked at again when the outcome is
+known. Saves of different records are independent; many may be out at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scmd.core.messages import (
+    Command,
+    Parameters,
+    RemoveRecord,
+    SaveFailed,
+    SaveId,
+    SaveRecord,
+    ServiceId,
+)
+from scmd.core.records import Save, ServiceRecord
+from scmd.core.state import State
+from scmd.vocabulary.configuration import ServiceConfig
+from scmd.vocabulary.errors import Error
+
+
+class MustWait(Exception):
+    """The command needs what a pending save has reserved."""
+
+    def __init__(self, save: Save) -> None:
+        super().__init__(save.id)
+        self.save = save
+
+
+def require_idle(record: ServiceRecord) -> None:
+    """Raise MustWait while a change of the record is on its way."""
+    if record.save is not None:
+        raise MustWait(record.save)
+
+
+def require_free(state: State, *keys: str) -> None:
+    """Raise MustWait while a pending save is about to take one of these name keys."""
+    for key in keys:
+        save = state.reserved.get(key)
+        if save is not None:
+            raise MustWait(save)
+
+
+def wait(state: State, save: Save, command: Command) -> None:
+    """Look at the command again when the save's outcome is known."""
+    save.waiting.append(command)
+
+
+def save_record(
+    state: State,
+    record: ServiceRecord | None,
+    id: ServiceId,
+    config: ServiceConfig,
+    *,
+    saved: Callable[[], None],
+    failed: Callable[[Error], None],
+    parameters: Parameters | None = None,
+    deleted: bool = False,
+    names: tuple[str, ...] = (),
+) -> None:
+    """Send a record out; `saved` or `failed` is called with the outcome."""
+    save = _begin(state, record, config, names, saved, failed)
+    state.emit(SaveRecord(save.id, id, config, parameters, deleted))
+
+
+def remove_record(
+    state: State,
+    record: ServiceRecord,
+    saved: Callable[[], None],
+    failed: Callable[[Error], None],
+) -> None:
+    """Send a removal out."""
+    save = _begin(state, record, None, (), saved, failed)
+    state.emit(RemoveRecord(save.id, record.id))
+
+
+def _begin(
+    state: State,
+    record: ServiceRecord | None,
+    config: ServiceConfig | None,
+    names: tuple[str, ...],
+    saved: Callable[[], None],
+    failed: Callable[[Error], None],
+) -> Save:
+    def applied() -> None:
+        if record is not None:
+            record.save = None
+        saved()
+
+    def refused(error: Error) -> None:
+        if record is not None:
+            record.save = None
+        failed(error)
+
+    save = Save(SaveId(state.next_save), config, names, applied, refused)
+    state.next_save += 1
+    state.saves[save.id] = save
+    for name in names:
+        state.reserved[name] = save
+    if record is not None:
+        record.save = save
+    return save
+
+
+def record_saved(state: State, id: SaveId) -> None:
+    save = _end(state, id)
+    if save is not None:
+        save.saved()
+
+
+def save_failed(state: State, event: SaveFailed) -> None:
+    save = _end(state, event.save)
+    if save is not None:
+        save.failed(event.error)
+
+
+def _end(state: State, id: SaveId) -> Save | None:
+    save = state.saves.pop(id, None)
+    if save is not None:
+        for name in save.names:
+            del state.reserved[name]
+        state.commands.extend(save.waiting)
+    return save

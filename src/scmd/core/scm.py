@@ -1,0 +1,361 @@
+"""The SCM as one object: messages in, effects out.
+
+`handle` takes a command or an event, `expire` the passing of time; both return effects to
+be done in their order. Time is an argument, in whole milliseconds of a monotonic clock.
+What a message sets off is worked through here, queue by queue, until nothing is left to
+look at; what the parts decide stands in their modules.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import assert_never
+
+from scmd.core import (
+    attempts,
+    auto_start,
+    controls,
+    database,
+    handles,
+    hosting,
+    processes,
+    queries,
+    saves,
+    shutdown,
+    starting,
+)
+from scmd.core.messages import (
+    CONTEXT_MISMATCH,
+    AssociationEnded,
+    AutoStart,
+    ChangeConfig,
+    ChangeConfig2,
+    ChannelClosed,
+    CheckScmHandle,
+    CloseHandle,
+    Command,
+    ControlAnswered,
+    ControlService,
+    CreateService,
+    DeleteService,
+    DispatcherConnected,
+    Effect,
+    EnumDependents,
+    EnumServices,
+    Event,
+    GetDisplayName,
+    GetKeyName,
+    HandlerRegistered,
+    IdentifyService,
+    LaunchFailed,
+    LaunchId,
+    OpenScm,
+    OpenService,
+    ProcessExited,
+    ProcessStarted,
+    QueryConfig,
+    QueryParameters,
+    QueryStatus,
+    RecordSaved,
+    SaveFailed,
+    SetParameters,
+    Settings,
+    Shutdown,
+    StartAnswered,
+    StartService,
+    StatusReported,
+    StoredService,
+)
+from scmd.core.records import Launch, LaunchKind
+from scmd.core.state import State
+from scmd.vocabulary.errors import Error, Refused
+from scmd.vocabulary.names import check_service_name, check_text, name_key
+from scmd.vocabulary.service import MAX_ARGUMENT_UNITS, MAX_ARGUMENTS, ServiceAccess
+
+_QUERY_STATUS = int(ServiceAccess.QUERY_STATUS)
+_QUERY_CONFIG = int(ServiceAccess.QUERY_CONFIG)
+_START = int(ServiceAccess.START)
+
+DATABASES = {"SERVICESACTIVE": Error.SUCCESS, "SERVICESFAILED": Error.DATABASE_DOES_NOT_EXIST}
+
+
+class Scm:
+    """One service control manager, without its hands."""
+
+    def __init__(self, stored: Iterable[StoredService], settings: Settings) -> None:
+        self._state = State(settings)
+        database.load(self._state, stored)
+
+    @property
+    def state(self) -> State:
+        """For tests and diagnosis; nobody else changes it."""
+        return self._state
+
+    def handle(self, message: Command | Event, now: int) -> list[Effect]:
+        """Take a message in; what is to be done because of it, in order."""
+        state = self._state
+        state.now = max(state.now, now)
+        if isinstance(message, Command):
+            _command(state, message)
+        else:
+            _event(state, message)
+        return self._settle()
+
+    def next_deadline(self) -> int | None:
+        """When to call `expire`, on the clock of `now`; None: not before the next message."""
+        return self._state.deadlines.next()
+
+    def expire(self, now: int) -> list[Effect]:
+        """Do what is due by now."""
+        state = self._state
+        state.now = max(state.now, now)
+        while (deadline := state.deadlines.pop_due(state.now)) is not None:
+            deadline.action()
+            self._work()
+        return self._settle()
+
+    def _settle(self) -> list[Effect]:
+        state = self._state
+        self._work()
+        if state.shutdown is not None:
+            shutdown.look(state)
+            self._work()
+        effects, state.effects = state.effects, []
+        return effects
+
+    def _work(self) -> None:
+        """Empty the queues: what changed, then the starts it allows, then waiting commands."""
+        state = self._state
+        while True:
+            if state.changed:
+                record = state.changed.popleft()
+                attempts.wake(state, record)
+                auto_start.look(state, record)
+                database.remove_if_over(state, record)
+            elif state.work:
+                starting.advance(state, state.work.popleft())
+            elif state.commands:
+                _command(state, state.commands.popleft())
+            else:
+                return
+
+
+# Commands -------------------------------------------------------------------------------------
+
+
+def _command(state: State, command: Command) -> None:
+    """Carry a command out, or refuse it and change nothing."""
+    try:
+        _dispatch(state, command)
+    except Refused as refused:
+        state.reply(command.call.id, refused.error)
+    except handles.ContextMismatch:
+        state.reply(command.call.id, CONTEXT_MISMATCH)
+    except saves.MustWait as must_wait:
+        saves.wait(state, must_wait.save, command)
+
+
+def _dispatch(state: State, command: Command) -> None:
+    match command:
+        case QueryStatus():
+            record = handles.service(state, command.call, command.service, _QUERY_STATUS)
+            state.reply(command.call.id, Error.SUCCESS, record.status)
+        case OpenService():
+            _open_service(state, command)
+        case CloseHandle():
+            _close_handle(state, command)
+        case StartService():
+            _start_service(state, command)
+        case ControlService():
+            controls.control_service(state, command)
+        case QueryConfig():
+            record = handles.service(state, command.call, command.service, _QUERY_CONFIG)
+            state.reply(command.call.id, Error.SUCCESS, record.config)
+        case OpenScm():
+            _open_scm(state, command)
+        case EnumServices():
+            state.reply(command.call.id, Error.SUCCESS, queries.enum_services(state, command))
+        case EnumDependents():
+            state.reply(command.call.id, Error.SUCCESS, queries.enum_dependents(state, command))
+        case CreateService():
+            database.create_service(state, command)
+        case ChangeConfig():
+            database.change_config(state, command)
+        case ChangeConfig2():
+            database.change_config2(state, command)
+        case DeleteService():
+            database.delete_service(state, command)
+        case _:
+            _dispatch_rest(state, command)
+
+
+def _dispatch_rest(state: State, command: Command) -> None:
+    match command:
+        case GetDisplayName():
+            state.reply(command.call.id, Error.SUCCESS, queries.display_name(state, command))
+        case GetKeyName():
+            state.reply(command.call.id, Error.SUCCESS, queries.key_name(state, command))
+        case QueryParameters():
+            record = handles.service(state, command.call, command.service, _QUERY_CONFIG)
+            state.reply(command.call.id, Error.SUCCESS, record.parameters)
+        case SetParameters():
+            database.set_parameters(state, command)
+        case IdentifyService():
+            record = handles.service(state, command.call, command.service, command.access)
+            state.reply(command.call.id, Error.SUCCESS, record.id)
+        case CheckScmHandle():
+            handles.scm(state, command.call, command.scm, command.access)
+            state.reply(command.call.id, Error.SUCCESS)
+        case _:
+            raise AssertionError(f"no such command: {type(command).__name__}")
+
+
+def _open_scm(state: State, command: OpenScm) -> None:
+    """[MS-SCMR] 3.1.4.15: NULL and "" mean ServicesActive."""
+    error = DATABASES.get((command.database or "ServicesActive").upper(), Error.INVALID_NAME)
+    if error:
+        raise Refused(error)
+    granted = handles.grant_scm(command.call.caller.token, command.desired_access)
+    handle = handles.open_handle(state, command.call.association, None, granted)
+    state.reply(command.call.id, Error.SUCCESS, handle)
+
+
+def _open_service(state: State, command: OpenService) -> None:
+    """[MS-SCMR] 3.1.4.16: by key name only."""
+    handles.scm(state, command.call, command.scm)
+    check_service_name(command.name)
+    record = state.by_key.get(name_key(command.name))
+    if record is None:
+        raise Refused(Error.SERVICE_DOES_NOT_EXIST)
+    if record.save is not None and record.save.config is None:
+        raise saves.MustWait(record.save)
+    granted = handles.grant_service(record, command.call.caller.token, command.desired_access)
+    handle = handles.open_handle(state, command.call.association, record, granted)
+    state.reply(command.call.id, Error.SUCCESS, handle)
+
+
+def _close_handle(state: State, command: CloseHandle) -> None:
+    """[MS-SCMR] 3.1.4.1: the last one of a marked service waits for the removal to be durable."""
+    handle = handles.lookup(state, command.call, command.handle)
+    handles.close_handle(state, handle)
+    record = handle.record
+    if record is None or not database.remove_if_over(state, record, command.call.id):
+        state.reply(command.call.id, Error.SUCCESS)
+
+
+def _start_service(state: State, command: StartService) -> None:
+    record = handles.service(state, command.call, command.service, _START)
+    if len(command.arguments) > MAX_ARGUMENTS:
+        raise Refused(Error.INVALID_PARAMETER)
+    for argument in command.arguments:
+        check_text(argument, MAX_ARGUMENT_UNITS, Error.INVALID_PARAMETER)
+    starting.begin(state, record, command.call.id, command.arguments)
+
+
+# Events ---------------------------------------------------------------------------------------
+
+
+def _event(state: State, event: Event) -> None:
+    match event:
+        case StatusReported(launch=id):
+            launch = _protocol_launch(state, id)
+            if launch is not None:
+                processes.reported(state, launch, event)
+        case RecordSaved(save=save):
+            saves.record_saved(state, save)
+        case SaveFailed():
+            saves.save_failed(state, event)
+        case AssociationEnded(association=association):
+            state.changed.extend(handles.close_all(state, association))
+        case AutoStart():
+            auto_start.begin(state)
+        case Shutdown():
+            shutdown.begin(state)
+        case LaunchFailed() | ProcessStarted() | ProcessExited():
+            _process_event(state, event)
+        case _:
+            _protocol_event(state, event)
+
+
+def _protocol_launch(state: State, id: LaunchId) -> Launch | None:
+    """The launch of a process that speaks the control protocol, if it is still on the books."""
+    launch = state.launches.get(id)
+    return launch if launch is not None and launch.kind is LaunchKind.PROTOCOL else None
+
+
+def _process_event(state: State, event: LaunchFailed | ProcessStarted | ProcessExited) -> None:
+    launch = state.launches.get(event.launch)
+    if launch is None:
+        return
+    match event:
+        case ProcessStarted(process_id=process_id):
+            _process_started(state, launch, process_id)
+        case LaunchFailed(error=error, detail=detail):
+            if not launch.process_id:
+                _launch_failed(state, launch, error, detail)
+        case ProcessExited():
+            _process_exited(state, launch, event)
+        case _:
+            assert_never(event)
+
+
+def _process_started(state: State, launch: Launch, process_id: int) -> None:
+    match launch.kind:
+        case LaunchKind.PROTOCOL:
+            processes.started(state, launch, process_id)
+        case LaunchKind.PROGRAM:
+            hosting.started(state, launch, process_id)
+        case LaunchKind.HOOK:
+            launch.process_id = process_id
+        case _:
+            assert_never(launch.kind)
+
+
+def _launch_failed(state: State, launch: Launch, error: Error, detail: str) -> None:
+    match launch.kind:
+        case LaunchKind.PROTOCOL:
+            processes.launch_failed(state, launch, error, detail)
+        case LaunchKind.PROGRAM:
+            hosting.launch_failed(state, launch, error, detail)
+        case LaunchKind.HOOK:
+            hosting.hook_failed(state, launch, error)
+        case _:
+            assert_never(launch.kind)
+
+
+def _process_exited(state: State, launch: Launch, event: ProcessExited) -> None:
+    match launch.kind:
+        case LaunchKind.PROTOCOL:
+            processes.exited(state, launch, event)
+        case LaunchKind.PROGRAM:
+            hosting.exited(state, launch, event)
+        case LaunchKind.HOOK:
+            hosting.hook_exited(state, launch, event)
+        case _:
+            assert_never(launch.kind)
+
+
+def _protocol_event(state: State, event: Event) -> None:
+    match event:
+        case DispatcherConnected(launch=id):
+            launch = _protocol_launch(state, id)
+            if launch is not None:
+                processes.connected(state, launch, event)
+        case ChannelClosed(launch=id):
+            launch = _protocol_launch(state, id)
+            if launch is not None:
+                processes.channel_closed(state, launch)
+        case StartAnswered(launch=id):
+            launch = _protocol_launch(state, id)
+            if launch is not None:
+                processes.start_answered(state, launch, event)
+        case ControlAnswered(launch=id):
+            launch = _protocol_launch(state, id)
+            if launch is not None:
+                processes.control_answered(state, launch, event)
+        case HandlerRegistered(launch=id):
+            launch = _protocol_launch(state, id)
+            if launch is not None:
+                processes.handler_registered(launch, event)
+        case _:
+            raise AssertionError(f"no such event: {type(event).__name__}")

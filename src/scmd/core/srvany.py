@@ -1,0 +1,337 @@
+"""Hosted programs: what the Parameters that SRVANY and NSSM users know mean.
+
+A record whose ImagePath is `srvany` hosts any unmodified program. `check_parameters` says
+at once what is wrong with a value; `plan` turns the values into what is to be launched and
+how it is to be stopped. Names compare without case; values this module does not know are
+the program's own business. What happens to the launch is `hosting`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from scmd.core.messages import LaunchSpec, Parameters, ServiceId
+from scmd.vocabulary.command_line import split_command_line
+from scmd.vocabulary.configuration import ServiceConfig
+from scmd.vocabulary.errors import Error, Refused
+from scmd.vocabulary.registry import RegistryValue
+
+SIGNALS: Mapping[str, int] = {
+    "HUP": 1,
+    "INT": 2,
+    "QUIT": 3,
+    "ILL": 4,
+    "TRAP": 5,
+    "ABRT": 6,
+    "BUS": 7,
+    "FPE": 8,
+    "KILL": 9,
+    "USR1": 10,
+    "SEGV": 11,
+    "USR2": 12,
+    "PIPE": 13,
+    "ALRM": 14,
+    "TERM": 15,
+    "STKFLT": 16,
+    "CHLD": 17,
+    "CONT": 18,
+    "STOP": 19,
+    "TSTP": 20,
+    "TTIN": 21,
+    "TTOU": 22,
+    "URG": 23,
+    "XCPU": 24,
+    "XFSZ": 25,
+    "VTALRM": 26,
+    "PROF": 27,
+    "WINCH": 28,
+    "IO": 29,
+    "PWR": 30,
+    "SYS": 31,
+}
+"""Linux signal numbers (x86, ARM, RISC-V)."""
+
+LAST_SIGNAL = 64
+UNLIMITED = -1
+"""resource.RLIM_INFINITY."""
+LIMITS = frozenset(
+    (
+        *("AS", "CORE", "CPU", "DATA", "FSIZE", "LOCKS", "MEMLOCK", "MSGQUEUE", "NICE"),
+        *("NOFILE", "NPROC", "RSS", "RTPRIO", "RTTIME", "SIGPENDING", "STACK"),
+    )
+)
+LONGEST_TIME = 0x7FFFFFFF
+MAX_CPUS = 4096
+
+START_PRE = "AppEvents\\Start\\Pre"
+START_POST = "AppEvents\\Start\\Post"
+STOP_PRE = "AppEvents\\Stop\\Pre"
+EXIT_POST = "AppEvents\\Exit\\Post"
+_LIMIT_PREFIX = "APPLIMIT\\"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to be launched, and how it is to be settled and stopped. Milliseconds."""
+
+    spec: LaunchSpec
+    stop_signal: int
+    stop_time: int
+    settle_time: int
+    kill_tree: bool
+    start_pre: LaunchSpec | None
+    start_post: LaunchSpec | None
+    stop_pre: LaunchSpec | None
+    exit_post: LaunchSpec | None
+
+
+def is_hosted(image_path: str) -> bool:
+    """Whether the first word's base name is `srvany` or `srvany.exe`, in any case."""
+    if "srvany" not in image_path.lower():
+        return False
+    words = split_command_line(image_path)
+    if not words:
+        return False
+    base = words[0].replace("\\", "/").rpartition("/")[2].lower()
+    return base in ("srvany", "srvany.exe")
+
+
+def check_parameters(values: Parameters) -> None:
+    """Refuse with 87 the first value that is not what its name demands.
+
+    The detail names the value and what was expected. A missing value is no error here.
+    """
+    for name, value in values.items():
+        reader = _reader(name.upper())
+        if reader is not None:
+            reader(name, value)
+
+
+def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> Plan:
+    """What to do to run this service.
+
+    Refused: 2 without an absolute Application, 87 for an illegal value.
+    """
+    values = {name.upper(): (name, value) for name, value in parameters.items()}
+    check_parameters(parameters)
+    application = _text(values, "APPLICATION").strip()
+    if not application.startswith("/"):
+        raise Refused(Error.FILE_NOT_FOUND, "Application is not an absolute path")
+    spec = LaunchSpec(
+        service=service,
+        name=config.name,
+        argv=(application, *split_command_line(_text(values, "APPPARAMETERS"))),
+        account=config.account,
+        control_channel=False,
+        directory=_text(values, "APPDIRECTORY") or None,
+        environment=_pairs(values, "APPENVIRONMENT"),
+        extra_environment=_pairs(values, "APPENVIRONMENTEXTRA") or (),
+        umask=_number(values, "APPUMASK", read_umask),
+        nice=_number(values, "APPNICE", read_nice),
+        affinity=_affinity(values),
+        limits=_limits(values),
+    )
+    return Plan(
+        spec=spec,
+        stop_signal=_number(values, "APPSTOPSIGNAL", read_signal) or SIGNALS["TERM"],
+        stop_time=_milliseconds(values, "APPSTOPTIME", 20_000),
+        settle_time=_milliseconds(values, "APPSETTLETIME", 0),
+        kill_tree=bool(_milliseconds(values, "APPKILLPROCESSTREE", 1)),
+        start_pre=_hook(values, spec, START_PRE),
+        start_post=_hook(values, spec, START_POST),
+        stop_pre=_hook(values, spec, STOP_PRE),
+        exit_post=_hook(values, spec, EXIT_POST),
+    )
+
+
+# Readers: a value's name as given and the value; Refused(87) or what it means ---------------
+
+
+def _wrong(name: str, expected: str) -> Refused:
+    return Refused(Error.INVALID_PARAMETER, f"{name}: expected {expected}")
+
+
+def read_text(name: str, value: RegistryValue) -> str:
+    if not isinstance(value.data, str) or "\0" in value.data:
+        raise _wrong(name, "a string")
+    return value.data
+
+
+def read_path(name: str, value: RegistryValue) -> str:
+    text = read_text(name, value)
+    if text and not text.startswith("/"):
+        raise _wrong(name, "an absolute path")
+    return text
+
+
+def read_milliseconds(name: str, value: RegistryValue) -> int:
+    number = value.data
+    if isinstance(number, str) and number.isascii() and number.isdigit():
+        number = int(number)
+    if not isinstance(number, int) or not 0 <= number <= LONGEST_TIME:
+        raise _wrong(name, f"a number from 0 to {LONGEST_TIME}")
+    return number
+
+
+def read_environment(name: str, value: RegistryValue) -> tuple[tuple[str, str], ...]:
+    """`K=V` strings; a single string may hold one."""
+    lines = (value.data,) if isinstance(value.data, str) else value.data
+    if not isinstance(lines, tuple):
+        raise _wrong(name, "strings of the form NAME=value")
+    pairs = []
+    for line in lines:
+        key, equals, text = line.partition("=")
+        if not key or not equals or "\0" in line:
+            raise _wrong(name, f"NAME=value, not {line!r}")
+        pairs.append((key, text))
+    return tuple(pairs)
+
+
+def read_signal(name: str, value: RegistryValue) -> int:
+    text = value.data
+    if isinstance(text, str):
+        bare = text.strip().upper().removeprefix("SIG")
+        if bare in SIGNALS:
+            return SIGNALS[bare]
+        text = int(bare) if bare.isascii() and bare.isdigit() else 0
+    if not isinstance(text, int) or not 1 <= text <= LAST_SIGNAL:
+        raise _wrong(name, f"a signal such as SIGTERM, TERM or 15, not {value.data!r}")
+    return text
+
+
+def read_umask(name: str, value: RegistryValue) -> int:
+    number = _integer(value.data, 8) if isinstance(value.data, str) else value.data
+    if not isinstance(number, int) or not 0 <= number <= 0o777:
+        raise _wrong(name, f"a mask from 000 to 777 in octal, not {value.data!r}")
+    return number
+
+
+def read_nice(name: str, value: RegistryValue) -> int:
+    number = _integer(value.data, 10) if isinstance(value.data, str) else value.data
+    if isinstance(number, int) and number >= 0x8000_0000:
+        number -= 0x1_0000_0000
+    if not isinstance(number, int) or not -20 <= number <= 19:
+        raise _wrong(name, f"a number from -20 to 19, not {value.data!r}")
+    return number
+
+
+def read_affinity(name: str, value: RegistryValue) -> tuple[int, ...]:
+    """`All`, a list such as `0,2-3`, or a number whose bits are processors."""
+    if isinstance(value.data, int):
+        return tuple(bit for bit in range(64) if value.data >> bit & 1)
+    text = read_text(name, value).strip()
+    if not text or text.lower() == "all":
+        return ()
+    cpus: set[int] = set()
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        low, high = _integer(first, 10), _integer(last if dash else first, 10)
+        if low is None or high is None or not 0 <= low <= high < MAX_CPUS:
+            raise _wrong(name, f"All or a list such as 0,2-3, not {text!r}")
+        cpus.update(range(low, high + 1))
+    return tuple(sorted(cpus))
+
+
+def read_limit(name: str, value: RegistryValue) -> tuple[str, int]:
+    """`AppLimit\\NOFILE` and so on; 64 bits of ones, or `unlimited`, is no limit."""
+    resource = name.rpartition("\\")[2].upper().removeprefix("RLIMIT_")
+    if resource not in LIMITS:
+        raise _wrong(name, f"one of {', '.join(sorted(LIMITS))} as the limit's name")
+    number = _integer(value.data, 10) if isinstance(value.data, str) else value.data
+    if number == 2**64 - 1 or str(value.data).strip().lower() in ("unlimited", "infinity"):
+        number = UNLIMITED
+    if not isinstance(number, int) or not UNLIMITED <= number < 2**63:
+        raise _wrong(name, f"a number or unlimited, not {value.data!r}")
+    return resource, number
+
+
+def read_command(name: str, value: RegistryValue) -> tuple[str, ...]:
+    words = split_command_line(read_text(name, value))
+    if words and not words[0].startswith("/"):
+        raise _wrong(name, "a command line that begins with an absolute path")
+    return tuple(words)
+
+
+def _integer(text: str, base: int) -> int | None:
+    try:
+        return int(text.strip(), base)
+    except ValueError:
+        return None
+
+
+_Reader = Callable[[str, RegistryValue], object]
+
+READERS: Mapping[str, _Reader] = {
+    "Application": read_path,
+    "AppParameters": read_text,
+    "AppDirectory": read_path,
+    "AppEnvironment": read_environment,
+    "AppEnvironmentExtra": read_environment,
+    "AppStopSignal": read_signal,
+    "AppStopTime": read_milliseconds,
+    "AppSettleTime": read_milliseconds,
+    "AppKillProcessTree": read_milliseconds,
+    "AppUmask": read_umask,
+    "AppNice": read_nice,
+    "AppAffinity": read_affinity,
+    START_PRE: read_command,
+    START_POST: read_command,
+    STOP_PRE: read_command,
+    EXIT_POST: read_command,
+}
+"""Every name with a meaning, besides `AppLimit\\<resource>`."""
+
+_BY_UPPER = {name.upper(): reader for name, reader in READERS.items()}
+
+
+def _reader(upper: str) -> _Reader | None:
+    return read_limit if upper.startswith(_LIMIT_PREFIX) else _BY_UPPER.get(upper)
+
+
+# Parts of a plan ------------------------------------------------------------------------------
+
+_Values = Mapping[str, tuple[str, RegistryValue]]
+
+
+def _text(values: _Values, upper: str) -> str:
+    return read_text(*values[upper]) if upper in values else ""
+
+
+def _number(values: _Values, upper: str, reader: Callable[[str, RegistryValue], int]) -> int | None:
+    return reader(*values[upper]) if upper in values else None
+
+
+def _milliseconds(values: _Values, upper: str, default: int) -> int:
+    return read_milliseconds(*values[upper]) if upper in values else default
+
+
+def _pairs(values: _Values, upper: str) -> tuple[tuple[str, str], ...] | None:
+    return read_environment(*values[upper]) if upper in values else None
+
+
+def _affinity(values: _Values) -> tuple[int, ...]:
+    return read_affinity(*values["APPAFFINITY"]) if "APPAFFINITY" in values else ()
+
+
+def _limits(values: _Values) -> tuple[tuple[str, int], ...]:
+    found: Iterable[str] = (upper for upper in values if upper.startswith(_LIMIT_PREFIX))
+    return tuple(sorted(read_limit(*values[upper]) for upper in found))
+
+
+def _hook(values: _Values, spec: LaunchSpec, name: str) -> LaunchSpec | None:
+    upper = name.upper()
+    words = read_command(*values[upper]) if upper in values else ()
+    if not words:
+        return None
+    return LaunchSpec(
+        service=spec.service,
+        name=spec.name,
+        argv=words,
+        account=spec.account,
+        control_channel=False,
+        directory=spec.directory,
+        environment=spec.environment,
+        extra_environment=spec.extra_environment,
+        umask=spec.umask,
+    )

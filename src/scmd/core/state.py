@@ -1,0 +1,96 @@
+"""The SCM's state, and the few ways in which every part of the core acts on it.
+
+Parts are modules of functions that take the `State`. They append effects, arm deadlines
+and put what has to be looked at again into one of three queues, which `scm.Scm` empties:
+records that changed, attempts to advance, commands whose turn has come.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+
+from scmd.core.deadlines import Deadline, Deadlines
+from scmd.core.dependencies import DependencyIndex
+from scmd.core.event_ids import EventId
+from scmd.core.messages import (
+    AssociationId,
+    CallId,
+    Command,
+    ControlId,
+    Effect,
+    HandleId,
+    LaunchId,
+    LogEvent,
+    Reply,
+    SaveId,
+    ServiceId,
+    Settings,
+)
+from scmd.core.records import Launch, Save, ServiceRecord, StartAttempt
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.core.auto_start import AutoStartRun
+    from scmd.core.handles import Handle
+    from scmd.core.shutdown import ShutdownRun
+
+
+class State:
+    """Everything one SCM knows."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.now = 0
+        self.effects: list[Effect] = []
+        self.deadlines = Deadlines()
+        self.records: dict[ServiceId, ServiceRecord] = {}
+        """In ascending order of record numbers."""
+        self.by_key: dict[str, ServiceRecord] = {}
+        self.by_display: dict[str, ServiceRecord] = {}
+        self.index = DependencyIndex()
+        self.handles: dict[HandleId, Handle] = {}
+        self.associations: dict[AssociationId, dict[HandleId, Handle]] = {}
+        self.saves: dict[SaveId, Save] = {}
+        self.reserved: dict[str, Save] = {}
+        """Name keys, of key and display names, that a pending save is about to take."""
+        self.tags: dict[str, int] = {}
+        """The highest tag given out in each group."""
+        self.launches: dict[LaunchId, Launch] = {}
+        self.shared: dict[str, Launch] = {}
+        """Processes that take further services, by image path."""
+        self.changed: deque[ServiceRecord] = deque()
+        self.work: deque[StartAttempt] = deque()
+        self.commands: deque[Command] = deque()
+        self.auto_start: AutoStartRun | None = None
+        self.shutdown: ShutdownRun | None = None
+        self.next_handle = 1
+        self.next_save = 1
+        self.next_service = settings.first_service
+        self.next_launch = settings.first_launch
+        self.next_control = 1
+
+    def emit(self, effect: Effect) -> None:
+        self.effects.append(effect)
+
+    def reply(self, call: CallId | None, error: int, result: object = None) -> None:
+        """Answer a call; nothing when there is none to answer."""
+        if call is not None:
+            self.effects.append(Reply(call, int(error), result))
+
+    def log(self, event: EventId, record: ServiceRecord, *strings: str) -> None:
+        self.effects.append(LogEvent(int(event), record.id, strings))
+
+    def after(self, delay: int, action: Callable[[], None], why: str) -> Deadline:
+        """A new deadline, armed to be due in `delay` ms."""
+        deadline = Deadline(action, why)
+        self.deadlines.arm(deadline, self.now + delay)
+        return deadline
+
+    def new_launch_id(self) -> LaunchId:
+        self.next_launch += 1
+        return LaunchId(self.next_launch - 1)
+
+    def new_control_id(self) -> ControlId:
+        self.next_control += 1
+        return ControlId(self.next_control - 1)
