@@ -1,0 +1,327 @@
+"""The operations that open, query, start and control services, one method each.
+
+Vocabulary values come out, `WinError` with the Win32 function's name is raised; buffers grow as
+the server asks, enumerations are paged. What reads and writes configurations is in
+`configuration`, what is scmd's own in `management`: both build on `Calls`, and a short command
+imports only what it uses.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from scmd.client.connection import Connection, ConnectionFailed, connect_local, function_name
+from scmd.ndr.errors import NdrError
+from scmd.svcctl import control, opening
+from scmd.svcctl.interface import SVCCTL
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import ScmAccess, ServiceState
+from scmd.vocabulary.status import ServiceStatus
+from scmd.vocabulary.value import Value
+from scmd.vocabulary.winerror import WinError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Self, TypeVar
+
+    from scmd.ndr.structure import Structure
+    from scmd.ndr.values import ContextHandle
+    from scmd.rpc.interface import Operation
+
+    Req = TypeVar("Req", bound=Structure)
+    Resp = TypeVar("Resp", bound=Structure)
+
+FIRST_ENUM_BYTES = 65_536
+MAX_ENUM_BYTES = 262_144
+_STATES = {int(state): state for state in ServiceState}
+# RQueryServiceStatusEx: what follows the handle (level 0, 36 bytes), and the answer: the array's
+# count, SERVICE_STATUS_PROCESS, bytes needed, result.
+_STATUS_EX_TAIL = bytes([0, 0, 0, 0, 36, 0, 0, 0])
+_STATUS_EX_ANSWER = Struct("<12I")
+_STATUS_ANSWER = Struct("<8I")
+
+
+class Entry(Value):
+    """One service of an enumeration."""
+
+    name: str
+    display_name: str
+    status: ServiceStatus
+
+
+class EntriesPart(Value):
+    """A part of an enumeration; `resume` is 0 when it was the last, else where to go on.
+
+    `needed` is the size in bytes of what is left.
+    """
+
+    entries: list[Entry]
+    needed: int
+    resume: int
+
+
+class Calls:
+    """The calls on one connection; a context manager that closes it, and with it every handle."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.connection.close()
+
+    @property
+    def is_closed(self) -> bool:
+        return self.connection.is_closed
+
+    def call(
+        self,
+        operation: Operation[Req, Resp],
+        request: Req,
+        allowed: tuple[int, ...] = (),
+        unfit: Error = Error.INVALID_PARAMETER,
+    ) -> Resp:
+        """Any operation; WinError for a result that is neither 0 nor in `allowed`."""
+        response = self.connection.call(operation, request, unfit)
+        error: int = getattr(response, "error", 0)
+        if error and error not in allowed:
+            raise WinError(error, function_name(operation.name))
+        return response
+
+    # Handles --------------------------------------------------------------------------------
+
+    def open_scm(
+        self, access: int = ScmAccess.CONNECT, database: str | None = None
+    ) -> ContextHandle:
+        """A handle to the SCM with these rights; 5 when the caller may not have them."""
+        request = opening.OpenScManagerRequest(database=database, desired_access=access)
+        return self.call(opening.OPEN_SC_MANAGER_W, request, unfit=Error.INVALID_NAME).handle
+
+    def open_service(self, scm: ContextHandle, name: str, access: int) -> ContextHandle:
+        """A handle to the service with this key name; 1060, 123, 5."""
+        if "\0" in name:
+            raise WinError(Error.INVALID_NAME, "OpenService")
+        request = opening.OpenServiceRequest(scm=scm, name=name, desired_access=access)
+        return self.call(opening.OPEN_SERVICE_W, request, unfit=Error.INVALID_NAME).handle
+
+    def close_handle(self, handle: ContextHandle) -> None:
+        """Any handle; 6 when it is none (any more)."""
+        self.call(
+            opening.CLOSE_SERVICE_HANDLE,
+            opening.CloseServiceHandleRequest(handle=handle),
+            # Success, and news about notifications ([MS-SCMR] 3.1.4.1).
+            allowed=(0xFFFF_75FD, 0xFFFF_75FE),
+        )
+
+    # Status ---------------------------------------------------------------------------------
+
+    def query_status(self, service: ContextHandle) -> ServiceStatus:
+        """QueryServiceStatusEx: all nine fields."""
+        answer = self.connection.exchange(
+            SVCCTL, 40, service + _STATUS_EX_TAIL, "RQueryServiceStatusEx"
+        )
+        if answer.form or len(answer.stub) != _STATUS_EX_ANSWER.size:
+            raise WinError(Error.RPC_CALL_FAILED, "QueryServiceStatusEx")
+        _, *fields, _, error = _STATUS_EX_ANSWER.unpack(answer.stub)
+        if error:
+            raise WinError(error, "QueryServiceStatusEx")
+        return _status(*fields)
+
+    def query_basic_status(self, service: ContextHandle) -> ServiceStatus:
+        """QueryServiceStatus: the first seven fields; process id and flags are 0."""
+        answer = self.connection.exchange(SVCCTL, 6, service, "RQueryServiceStatus")
+        if answer.form or len(answer.stub) < _STATUS_ANSWER.size:
+            raise WinError(Error.RPC_CALL_FAILED, "QueryServiceStatus")
+        *fields, error = _STATUS_ANSWER.unpack_from(answer.stub)
+        if error:
+            raise WinError(error, "QueryServiceStatus")
+        return _status(*fields)
+
+    # Start and control ----------------------------------------------------------------------
+
+    def start_service(self, service: ContextHandle, arguments: Sequence[str]) -> None:
+        """Answered when ServiceMain runs; `arguments` follow argv[0], the service name."""
+        texts = tuple(control.Argument(text=argument) for argument in arguments)
+        request = control.StartServiceRequest(service=service, arguments=texts or None)
+        self.call(control.START_SERVICE_W, request)
+
+    def control_service(self, service: ContextHandle, code: int) -> ServiceStatus:
+        """Send a control; the status after it, without process id."""
+        request = control.ControlServiceRequest(service=service, control=code)
+        return _named_state(self.call(control.CONTROL_SERVICE, request).status)
+
+    def control_service_ex(
+        self, service: ContextHandle, code: int, reason: int, comment: str | None = None
+    ) -> ServiceStatus:
+        """ControlServiceEx: a stop with a reason (SERVICE_STOP_REASON_*) and a comment."""
+        parameters = control.ControlReasonIn(reason=reason, comment=comment)
+        request = control.ControlServiceExRequest(
+            service=service, control=code, parameters=parameters
+        )
+        answer = self.call(control.CONTROL_SERVICE_EX_W, request).parameters
+        if answer is None:
+            raise WinError(Error.RPC_CALL_FAILED, "ControlServiceEx")
+        return _named_state(answer.status)
+
+    # Enumerations ---------------------------------------------------------------------------
+
+    def enum_services(
+        self,
+        scm: ContextHandle,
+        type_mask: int,
+        state_mask: int,
+        group: str | None = None,
+        resume: int = 0,
+    ) -> list[Entry]:
+        """Everything that matches, in as many parts as it takes."""
+        entries: list[Entry] = []
+        size = FIRST_ENUM_BYTES
+        while True:
+            part = self.enum_services_part(scm, type_mask, state_mask, group, resume, size)
+            entries += part.entries
+            if not part.resume:
+                return entries
+            resume, size = part.resume, MAX_ENUM_BYTES
+
+    def enum_services_part(
+        self,
+        scm: ContextHandle,
+        type_mask: int,
+        state_mask: int,
+        group: str | None,
+        resume: int,
+        size: int,
+    ) -> EntriesPart:
+        """EnumServicesStatusEx once: as many whole entries as `size` bytes hold."""
+        request = control.EnumServicesStatusExRequest(
+            scm=scm,
+            type=type_mask,
+            state=state_mask,
+            buffer_size=size,
+            resume_index=resume,
+            group=group,
+        )
+        answer = self.call(
+            control.ENUM_SERVICES_STATUS_EX_W,
+            request,
+            allowed=(Error.MORE_DATA,),
+            unfit=Error.INVALID_NAME,
+        )
+        entries = _entries(answer.buffer, answer.returned, True)
+        next_index = answer.resume_index or 0
+        if answer.error != Error.MORE_DATA:
+            next_index = 0
+        elif next_index == resume and (entries or size >= MAX_ENUM_BYTES):
+            # A server that says "more" and does not move on would be asked for ever.
+            raise WinError(Error.MORE_DATA, "EnumServicesStatusEx")
+        return EntriesPart(entries=entries, needed=answer.bytes_needed, resume=next_index)
+
+    def enum_dependents(
+        self, service: ContextHandle, state_mask: int, size: int | None = None
+    ) -> list[Entry]:
+        """Those that depend on the service, in stop order; a given size does not grow (234)."""
+        wanted = FIRST_ENUM_BYTES if size is None else size
+        while True:
+            request = control.EnumDependentServicesRequest(
+                service=service, state=state_mask, buffer_size=wanted
+            )
+            allowed = (Error.MORE_DATA,) if size is None and wanted < MAX_ENUM_BYTES else ()
+            answer = self.call(control.ENUM_DEPENDENT_SERVICES_W, request, allowed=allowed)
+            if answer.error == Error.SUCCESS:
+                return _entries(answer.buffer, answer.returned, False)
+            wanted = MAX_ENUM_BYTES
+
+    # Names ----------------------------------------------------------------------------------
+
+    def display_name(self, scm: ContextHandle, name: str) -> str:
+        """The display name of a key name; 1060, 123."""
+        request = control.NameRequest(scm=scm, name=name, buffer_size=4096)
+        operation = control.GET_SERVICE_DISPLAY_NAME_W
+        return self.call(operation, request, unfit=Error.INVALID_NAME).name
+
+    def key_name(self, scm: ContextHandle, display_name: str) -> str:
+        """The key name of a display name; 1060, 123."""
+        request = control.NameRequest(scm=scm, name=display_name, buffer_size=4096)
+        operation = control.GET_SERVICE_KEY_NAME_W
+        return self.call(operation, request, unfit=Error.INVALID_NAME).name
+
+
+def open_calls(host: str | None = None, timeout: float | None = None) -> Calls:
+    """Calls on this machine's SCM. WinError 50 for a host: this version has no remote calls."""
+    if host is not None:
+        raise ConnectionFailed(
+            Error.NOT_SUPPORTED,
+            "OpenSCManager",
+            f"{host}: remote administration is not available in this version",
+        )
+    return Calls(connect_local(timeout))
+
+
+def _status(
+    type_: int,
+    state: int,
+    accepted: int,
+    win32_exit_code: int,
+    specific: int,
+    check_point: int,
+    wait_hint: int,
+    process_id: int = 0,
+    flags: int = 0,
+) -> ServiceStatus:
+    return ServiceStatus(
+        type=type_,
+        state=_STATES.get(state, state),
+        controls_accepted=accepted,
+        win32_exit_code=win32_exit_code,
+        service_specific_exit_code=specific,
+        check_point=check_point,
+        wait_hint=wait_hint,
+        process_id=process_id,
+        service_flags=flags,
+    )
+
+
+def _named_state(status: ServiceStatus) -> ServiceStatus:
+    return status.replace(state=_STATES.get(status.state, status.state))
+
+
+def _entries(buffer: bytes, count: int, with_process: bool) -> list[Entry]:
+    from scmd.svcctl.buffers import unpack_services
+
+    with bad_answers("EnumServicesStatus"):
+        found = unpack_services(buffer, count, with_process=with_process)
+    return [
+        Entry(name=name, display_name=display_name, status=_named_state(status))
+        for name, display_name, status in found
+    ]
+
+
+class bad_answers:
+    """Makes an answer that cannot be decoded a `WinError`, as any other failure of a call."""
+
+    def __init__(self, funcname: str) -> None:
+        self._funcname = funcname
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, NdrError):
+            raise WinError(Error.RPC_CALL_FAILED, self._funcname) from error

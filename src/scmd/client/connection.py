@@ -1,0 +1,168 @@
+"""One connection to an SCM: interfaces are bound, calls made, faults become `WinError`.
+
+Blocking: a call is one send and, as a rule, one receive. Calls of several threads take turns. After
+anything but an answer or a fault the connection is closed, since what comes next is not known.
+"""
+
+from __future__ import annotations
+
+from _thread import allocate_lock
+
+from scmd.ndr.errors import NdrError
+from scmd.rpc.client import BindRefused, ClientConnection, Fault, Response
+from scmd.rpc.errors import RpcError, win32_error
+from scmd.svcctl.interface import SVCCTL
+from scmd.transport.blocking import RECEIVE_BYTES, BlockingSocket
+from scmd.transport.places import PlaceError, runtime_directory, socket_path
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.winerror import WinError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn, TypeVar
+
+    from scmd.ndr.structure import Structure
+    from scmd.rpc.client import ClientEvent
+    from scmd.rpc.interface import Interface, Operation
+
+    Req = TypeVar("Req", bound=Structure)
+    Resp = TypeVar("Resp", bound=Structure)
+
+
+class ConnectionFailed(WinError):
+    """The SCM cannot be reached, or the connection broke; `detail` says where and what to do."""
+
+    def __init__(self, error: Error, funcname: str, detail: str) -> None:
+        super().__init__(error, funcname)
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{super().__str__()}: {self.detail}"
+
+
+class Connection:
+    """A bound connection. `socket` is anything with BlockingSocket's four methods."""
+
+    def __init__(self, socket: BlockingSocket) -> None:
+        """Bind svcctl; ConnectionFailed: the server refuses it or is no RPC server."""
+        self._socket = socket
+        self._rpc = ClientConnection()
+        self._lock = allocate_lock()
+        self._bound = {SVCCTL}
+        self.is_closed = False
+        self._bind(SVCCTL, self._rpc.bind([SVCCTL]))
+
+    def close(self) -> None:
+        """May be called again. The server closes all handles of the connection."""
+        self.is_closed = True
+        self._socket.close()
+
+    def call(
+        self,
+        operation: Operation[Req, Resp],
+        request: Req,
+        unfit: Error = Error.INVALID_PARAMETER,
+    ) -> Resp:
+        """One call. WinError: a fault, or `unfit` where an argument does not fit the wire."""
+        try:
+            stub = operation.encode_request(request)
+        except NdrError as error:
+            raise WinError(unfit, function_name(operation.name)) from error
+        response = self.exchange(operation.interface, operation.opnum, stub, operation.name)
+        try:
+            return operation.decode_response(response.stub, response.form)
+        except NdrError as error:
+            self.close()
+            raise ConnectionFailed(
+                Error.RPC_CALL_FAILED, function_name(operation.name), str(error)
+            ) from error
+
+    def exchange(self, interface: Interface, opnum: int, stub: bytes, name: str) -> Response:
+        """Send a request's stub and wait for the response's; `name` is for errors."""
+        with self._lock:
+            if self.is_closed:
+                self._broken(name, "the connection is closed")
+            if interface not in self._bound:
+                self._bind(interface, self._rpc.alter_context([interface]))
+            call_id, data = self._rpc.call(interface, opnum, stub)
+            event = self._round_trip(data, call_id, name)
+        if isinstance(event, Response):
+            return event
+        assert isinstance(event, Fault)
+        raise WinError(win32_error(event.status), function_name(name))
+
+    def _bind(self, interface: Interface, data: bytes) -> None:
+        event = self._round_trip(data, 0, "ROpenSCManagerW")
+        if isinstance(event, BindRefused):
+            self._broken("ROpenSCManagerW", f"the server refuses to bind (reason {event.reason})")
+        if interface in getattr(event, "refused", ()):
+            if interface is SVCCTL:
+                self._broken("ROpenSCManagerW", "the server does not speak svcctl")
+            raise WinError(Error.CALL_NOT_IMPLEMENTED, interface.name)
+        self._bound.add(interface)
+
+    def _round_trip(self, data: bytes, call_id: int, name: str) -> ClientEvent:
+        """Send, and receive until the answer to this call (0: to a bind) is there."""
+        socket, rpc = self._socket, self._rpc
+        try:
+            socket.send(data)
+            while True:
+                received = socket.receive(RECEIVE_BYTES)
+                if not received:
+                    self._broken(name, "the SCM closed the connection")
+                for event in rpc.receive_data(received):
+                    if getattr(event, "call_id", 0) == call_id:
+                        return event
+        except TimeoutError as error:
+            self.close()
+            raise ConnectionFailed(
+                Error.WAIT_TIMEOUT, function_name(name), "the SCM does not answer"
+            ) from error
+        except (OSError, RpcError) as error:
+            self.close()
+            raise ConnectionFailed(
+                Error.RPC_CALL_FAILED, function_name(name), str(error)
+            ) from error
+        except BaseException:
+            self.close()
+            raise
+
+    def _broken(self, name: str, detail: str) -> NoReturn:
+        self.close()
+        raise ConnectionFailed(Error.RPC_CALL_FAILED, function_name(name), detail)
+
+
+def function_name(operation: str) -> str:
+    """The Win32 function that an operation's IDL name stands for: ROpenServiceW is OpenService."""
+    return operation.removeprefix("R").removesuffix("W")
+
+
+def connect_local(timeout: float | None = None) -> Connection:
+    """Connect to this machine's SCM (transport/places.py says where); ConnectionFailed: none."""
+    try:
+        path = socket_path(runtime_directory())
+    except PlaceError as error:
+        raise ConnectionFailed(Error.RPC_SERVER_UNAVAILABLE, "OpenSCManager", str(error)) from error
+    return connect_to(path, timeout)
+
+
+def connect_to(path: str, timeout: float | None = None) -> Connection:
+    """Connect to the SCM that listens at a unix socket's path."""
+    try:
+        socket = BlockingSocket(path, timeout)
+    except PermissionError as error:
+        raise ConnectionFailed(
+            Error.ACCESS_DENIED, "OpenSCManager", f"{path} is closed to this user"
+        ) from error
+    except OSError as error:
+        raise ConnectionFailed(
+            Error.RPC_SERVER_UNAVAILABLE,
+            "OpenSCManager",
+            f"no SCM listens at {path} ({error.strerror or error}); "
+            "start one with `scmd run`, or set SCMD_RUNTIME to where one runs",
+        ) from error
+    try:
+        return Connection(socket)
+    except BaseException:
+        socket.close()
+        raise

@@ -1,0 +1,92 @@
+"""What scmd has beyond svcctl: Parameters, logs, the event log, the manager's own state.
+
+The operations of the scmd interface as functions over `Calls`. Other servers do not speak it;
+there every function raises WinError 120 (ERROR_CALL_NOT_IMPLEMENTED).
+"""
+
+from __future__ import annotations
+
+from scmd.client.calls import bad_answers
+from scmd.ndr.errors import NdrError
+from scmd.scmd_interface import operations as scmd
+from scmd.scmd_interface.parameters import pack_changes, unpack_parameters
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.value import Value
+from scmd.vocabulary.winerror import WinError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from scmd.client.calls import Calls
+    from scmd.ndr.values import ContextHandle
+    from scmd.vocabulary.registry import RegistryValue
+
+LOG_END = scmd.LOG_END
+
+
+class LogPart(Value):
+    """Captured output: `data` begins at byte `start`; ask for `next` next."""
+
+    start: int
+    data: bytes
+    next: int
+
+
+class EventsPart(Value):
+    """Event records as JSON lines, oldest first; ask for those after `next` next."""
+
+    lines: bytes
+    next: int
+
+
+def manager_status(calls: Calls) -> bytes:
+    """A JSON object in UTF-8: keeper_pid, manager_pid, version, uptime_ms, counts, end_points."""
+    return calls.call(scmd.QUERY_MANAGER_STATUS, scmd.EmptyRequest()).status
+
+
+def query_parameters(calls: Calls, service: ContextHandle) -> dict[str, RegistryValue]:
+    """The service's own values by name; needs SERVICE_QUERY_CONFIG."""
+    response = calls.call(scmd.QUERY_PARAMETERS, scmd.QueryParametersRequest(service=service))
+    with bad_answers("QueryParameters"):
+        return unpack_parameters(response.parameters)
+
+
+def set_parameters(
+    calls: Calls, service: ContextHandle, values: Mapping[str, RegistryValue | None]
+) -> None:
+    """Change all of these values or none; None deletes one. Needs SERVICE_CHANGE_CONFIG."""
+    try:
+        changes = pack_changes(values)
+    except NdrError as error:
+        raise WinError(Error.INVALID_PARAMETER, "SetParameters", str(error)) from error
+    calls.call(scmd.SET_PARAMETERS, scmd.SetParametersRequest(service=service, changes=changes))
+
+
+def read_log(
+    calls: Calls, service: ContextHandle, position: int = LOG_END, count: int = scmd.MAX_LOG_BYTES
+) -> LogPart:
+    """Captured output from a byte position, at most `count` bytes; needs SERVICE_START.
+
+    LOG_END asks for the last `count` bytes. `start` is later than asked for when rotation has
+    dropped what was there.
+    """
+    response = calls.call(
+        scmd.READ_LOG, scmd.ReadLogRequest(service=service, position=position, count=count)
+    )
+    return LogPart(start=response.start, data=response.data, next=response.next_position)
+
+
+def read_events(
+    calls: Calls,
+    scm: ContextHandle,
+    after: int = 0,
+    count: int = 1000,
+    source: str | None = None,
+) -> EventsPart:
+    """Events with a record number above `after`; needs SC_MANAGER_ENUMERATE_SERVICE."""
+    response = calls.call(
+        scmd.READ_EVENTS,
+        scmd.ReadEventsRequest(scm=scm, after=after, count=count, source=source),
+    )
+    return EventsPart(lines=response.events, next=response.next)

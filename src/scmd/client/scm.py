@@ -1,0 +1,447 @@
+"""The client as objects: `scmd.connect()` gives a `Scm`, `scm["Web"]` a `Service`.
+
+Everything raises `WinError`. A `Service` keeps no handle between calls, so that holding one never
+keeps a deleted record alive. Waiting is client-side and honours check points and wait hints
+(`waiting`).
+"""
+
+from __future__ import annotations
+
+import time
+
+from scmd.client import configuration
+from scmd.client.calls import Calls, open_calls
+from scmd.client.waiting import Progress
+from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import (
+    FIRST_USER_CONTROL,
+    PENDING_STATES,
+    ConfigLevel,
+    Control,
+    ErrorControl,
+    ScmAccess,
+    ServiceAccess,
+    ServiceState,
+    ServiceType,
+    StartType,
+    StateMask,
+)
+from scmd.vocabulary.winerror import WinError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from scmd.client.calls import Entry
+    from scmd.client.parameters import ServiceParameters
+    from scmd.ndr.values import ContextHandle
+    from scmd.vocabulary.status import ServiceStatus
+
+START_WORDS: Mapping[str, StartType] = {
+    "auto": StartType.AUTO_START,
+    "delayed": StartType.AUTO_START,
+    "demand": StartType.DEMAND_START,
+    "disabled": StartType.DISABLED,
+}
+STATE_WORDS: Mapping[str, StateMask] = {
+    "active": StateMask.ACTIVE,
+    "inactive": StateMask.INACTIVE,
+    "all": StateMask.ALL,
+}
+DEFAULT_WAIT_S = 30.0
+
+
+class WaitFailed(WinError):
+    """The service did not come to the state waited for; `status` is its last one."""
+
+    def __init__(self, error: int, text: str, status: ServiceStatus) -> None:
+        super().__init__(error, "", text)
+        self.status = status
+
+
+class Scm:
+    """One connection to an SCM; a context manager. May be used by several threads in turn."""
+
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the connection and with it all its handles; may be called again."""
+        self.calls.close()
+
+    def __getitem__(self, name: str) -> Service:
+        """The service with this key name; WinError 1060 or 123 comes from its first use."""
+        return Service(self, name)
+
+    def __contains__(self, name: str) -> bool:
+        try:
+            with self[name].opened(ServiceAccess.QUERY_STATUS):
+                return True
+        except WinError as error:
+            if error.winerror in (Error.SERVICE_DOES_NOT_EXIST, Error.INVALID_NAME):
+                return False
+            raise
+
+    def services(
+        self, state: str | ServiceState = "all", type: int = ServiceType.WIN32
+    ) -> list[Service]:
+        """What is installed, each with the status it had now in `last_status`.
+
+        `state` is active, inactive, all, or one of the seven states (`"running"`); `type` a mask.
+        """
+        mask, exact = _state_filter(state)
+        scm = self.calls.open_scm(ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE)
+        entries = self.calls.enum_services(scm, type, mask)
+        self.calls.close_handle(scm)
+        return [
+            Service(self, entry.name, entry)
+            for entry in entries
+            if exact is None or entry.status.state == exact
+        ]
+
+    def __iter__(self) -> Iterator[Service]:
+        return iter(self.services())
+
+    def create(
+        self,
+        name: str,
+        command: str | Sequence[str],
+        *,
+        start: str = "demand",
+        depends: Sequence[str] = (),
+        account: str = LOCAL_SYSTEM,
+        password: str | None = None,
+        display: str = "",
+        description: str = "",
+        type: int = ServiceType.WIN32_OWN_PROCESS,
+        error_control: int = ErrorControl.NORMAL,
+        group: str = "",
+        failure_actions_flag: bool = False,
+    ) -> Service:
+        """A program that speaks the control protocol as a service; `install` takes any other.
+
+        `command` is an ImagePath, or the arguments of one. `start` is auto, delayed, demand or
+        disabled. When a later step fails the record is deleted again.
+        """
+        if start not in START_WORDS:
+            raise ValueError(f"start is one of {', '.join(START_WORDS)}, not {start!r}")
+        record = ServiceConfig(
+            name=name,
+            display_name=display,
+            type=type,
+            start_type=START_WORDS[start],
+            error_control=error_control,
+            image_path=_image_path(command),
+            load_order_group=group,
+            dependencies=tuple(depends),
+            account=account,
+        )
+        extras: dict[ConfigLevel, str | bool] = {}
+        if description:
+            extras[ConfigLevel.DESCRIPTION] = description
+        if start == "delayed":
+            extras[ConfigLevel.DELAYED_AUTO_START_INFO] = True
+        if failure_actions_flag:
+            extras[ConfigLevel.FAILURE_ACTIONS_FLAG] = True
+        with self._created(record, password) as service:
+            for level, value in extras.items():
+                configuration.change_config2(self.calls, service, level, value)
+        return Service(self, name)
+
+    def install(
+        self,
+        name: str,
+        command: str | Sequence[str],
+        *,
+        start: str = "demand",
+        depends: Sequence[str] = (),
+        account: str = LOCAL_SYSTEM,
+        password: str | None = None,
+        directory: str | None = None,
+        environment: Mapping[str, str] | None = None,
+        display: str = "",
+        description: str = "",
+        parameters: Mapping[str, str | int | bytes | Sequence[str]] | None = None,
+    ) -> Service:
+        """Any unmodified program as a service, hosted by the srvany adaptor.
+
+        The program is found on PATH now and recorded by its absolute path; a relative
+        `directory` is made absolute too. The failure-actions flag is set. FileNotFoundError: no
+        such program. When a later step fails the record is deleted again.
+        """
+        from scmd.client.hosting import hosting_parameters
+
+        values = hosting_parameters(command, directory, environment)
+        service = self.create(
+            name,
+            "srvany",
+            start=start,
+            depends=depends,
+            account=account,
+            password=password,
+            display=display,
+            description=description,
+            failure_actions_flag=True,
+        )
+        try:
+            service.parameters.update({**values, **(parameters or {})})
+        except BaseException:
+            service.delete()
+            raise
+        return service
+
+    def status(self) -> dict[str, object]:
+        """The manager itself: keeper_pid, manager_pid, version, uptime_ms, counts, end_points."""
+        import json
+
+        from scmd.client.management import manager_status
+
+        document: dict[str, object] = json.loads(manager_status(self.calls))
+        return document
+
+    def _created(self, record: ServiceConfig, password: str | None) -> _OpenService:
+        scm = self.calls.open_scm(ScmAccess.CONNECT | ScmAccess.CREATE_SERVICE)
+        access = ServiceAccess.CHANGE_CONFIG | ServiceAccess.START | ServiceAccess.DELETE
+        handle, _ = configuration.create_service(self.calls, scm, record, access, password)
+        self.calls.close_handle(scm)
+        return _OpenService(self.calls, handle, delete_on_error=True)
+
+
+class Service:
+    """An installed service, by its key name. Cheap to make; each use asks the SCM."""
+
+    def __init__(self, scm: Scm, name: str, entry: Entry | None = None) -> None:
+        self.scm = scm
+        self.name = name
+        self._entry = entry
+
+    def __repr__(self) -> str:
+        return f"<scmd service {self.name!r}>"
+
+    def opened(self, access: int) -> _OpenService:
+        """A context that gives a handle with these rights and closes it at the end."""
+        calls = self.scm.calls
+        scm = calls.open_scm()
+        try:
+            handle = calls.open_service(scm, self.name, access)
+        finally:
+            calls.close_handle(scm)
+        return _OpenService(calls, handle)
+
+    @property
+    def last_status(self) -> ServiceStatus:
+        """The status the enumeration that found this service gave; else the status now."""
+        return self.status if self._entry is None else self._entry.status
+
+    @property
+    def status(self) -> ServiceStatus:
+        """The status now; `.state` is a `ServiceState`."""
+        with self.opened(ServiceAccess.QUERY_STATUS) as handle:
+            return self.scm.calls.query_status(handle)
+
+    @property
+    def config(self) -> ServiceConfig:
+        """The whole record, with what ChangeServiceConfig2 sets."""
+        with self.opened(ServiceAccess.QUERY_CONFIG) as handle:
+            return configuration.query_whole_config(self.scm.calls, handle, self.name)
+
+    @property
+    def display_name(self) -> str:
+        if self._entry is not None:
+            return self._entry.display_name
+        calls = self.scm.calls
+        scm = calls.open_scm()
+        try:
+            return calls.display_name(scm, self.name)
+        finally:
+            calls.close_handle(scm)
+
+    @property
+    def parameters(self) -> ServiceParameters:
+        """The service's own values, like a dictionary; each use reads or writes the SCM's."""
+        from scmd.client.parameters import ServiceParameters
+
+        return ServiceParameters(self)
+
+    def start(self, *arguments: str, wait: float | bool = DEFAULT_WAIT_S) -> ServiceStatus:
+        """Start it; `wait` says how long to wait for RUNNING: seconds, True, or False.
+
+        True waits as long as the service keeps its promises. WaitFailed: it stopped again
+        (`winerror` says why), hangs, or the time is up (258).
+        """
+        with self.opened(ServiceAccess.START | ServiceAccess.QUERY_STATUS) as handle:
+            self.scm.calls.start_service(handle, arguments)
+            return self._wait(handle, ServiceState.RUNNING, wait)
+
+    def stop(
+        self, *, wait: float | bool = DEFAULT_WAIT_S, dependents: bool = False
+    ) -> ServiceStatus:
+        """Stop it and wait for STOPPED; `dependents` stops first those that need it (1051)."""
+        if dependents:
+            for dependent in self.dependents("active"):
+                dependent.stop(wait=wait)
+        return self._controlled(Control.STOP, ServiceAccess.STOP, ServiceState.STOPPED, wait)
+
+    def pause(self, *, wait: float | bool = DEFAULT_WAIT_S) -> ServiceStatus:
+        access = ServiceAccess.PAUSE_CONTINUE
+        return self._controlled(Control.PAUSE, access, ServiceState.PAUSED, wait)
+
+    def continue_(self, *, wait: float | bool = DEFAULT_WAIT_S) -> ServiceStatus:
+        access = ServiceAccess.PAUSE_CONTINUE
+        return self._controlled(Control.CONTINUE, access, ServiceState.RUNNING, wait)
+
+    def restart(self, *arguments: str, wait: float | bool = DEFAULT_WAIT_S) -> ServiceStatus:
+        """Stop it, if it runs, always waiting for the end of that; then start it."""
+        try:
+            self.stop(wait=wait or DEFAULT_WAIT_S)
+        except WinError as error:
+            if error.winerror != Error.SERVICE_NOT_ACTIVE:
+                raise
+        return self.start(*arguments, wait=wait)
+
+    def control(self, code: int) -> ServiceStatus:
+        """Send a control: INTERROGATE, PARAMCHANGE, or 128 to 255, the service's own."""
+        with self.opened(_control_access(code)) as handle:
+            return self.scm.calls.control_service(handle, code)
+
+    def wait_for(self, state: ServiceState, wait: float | bool = True) -> ServiceStatus:
+        """Wait until the service is in a state; WaitFailed as `start` says."""
+        with self.opened(ServiceAccess.QUERY_STATUS) as handle:
+            return self._wait(handle, state, wait)
+
+    def dependents(self, state: str = "all") -> list[Service]:
+        """Those that need this service, indirectly too, in the order in which to stop them."""
+        with self.opened(ServiceAccess.ENUMERATE_DEPENDENTS) as handle:
+            entries = self.scm.calls.enum_dependents(handle, STATE_WORDS[state])
+        return [Service(self.scm, entry.name, entry) for entry in entries]
+
+    def delete(self) -> None:
+        """Mark it for deletion: it goes when it has stopped and nobody holds it open."""
+        with self.opened(ServiceAccess.DELETE) as handle:
+            configuration.delete_service(self.scm.calls, handle)
+
+    def _controlled(
+        self, code: int, access: int, state: ServiceState, wait: float | bool
+    ) -> ServiceStatus:
+        with self.opened(access | ServiceAccess.QUERY_STATUS) as handle:
+            self.scm.calls.control_service(handle, code)
+            return self._wait(handle, state, wait)
+
+    def _wait(
+        self, handle: ContextHandle, wanted: ServiceState, wait: float | bool
+    ) -> ServiceStatus:
+        query = self.scm.calls.query_status
+        status = query(handle)
+        progress = Progress(status, time.monotonic())
+        # bool is an int: True must not mean one second.
+        end = progress.started + wait if wait is not True else None
+        while wait is not False and status.state != wanted:
+            now = time.monotonic()
+            if status.state not in PENDING_STATES:
+                raise _unexpected(self.name, status, wanted)
+            if progress.is_hung(now) or (end is not None and now >= end):
+                raise _overdue(self.name, status, wanted, now - progress.started)
+            delay = progress.delay()
+            time.sleep(delay if end is None else min(delay, max(end - now, 0.0)))
+            status = query(handle)
+            progress.update(status, time.monotonic())
+        return status
+
+
+class _OpenService:
+    """A handle in a `with`; with `delete_on_error` an error deletes the service again."""
+
+    def __init__(self, calls: Calls, handle: ContextHandle, delete_on_error: bool = False) -> None:
+        self._calls = calls
+        self._handle = handle
+        self._delete_on_error = delete_on_error
+
+    def __enter__(self) -> ContextHandle:
+        return self._handle
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is not None and self._calls.is_closed:
+            return
+        if error is not None and self._delete_on_error:
+            configuration.delete_service(self._calls, self._handle)
+        self._calls.close_handle(self._handle)
+
+
+def connect(host: str | None = None, *, timeout: float | None = None) -> Scm:
+    """Connect to this machine's SCM; `timeout` in seconds bounds each send and receive.
+
+    WinError 1722 when no SCM listens, 50 for a remote `host`.
+    """
+    return Scm(open_calls(host, timeout))
+
+
+def _control_access(code: int) -> ServiceAccess:
+    """The right a control needs, [MS-SCMR] 3.1.4.2."""
+    if code >= FIRST_USER_CONTROL:
+        return ServiceAccess.USER_DEFINED_CONTROL
+    if code == Control.STOP:
+        return ServiceAccess.STOP
+    if code == Control.INTERROGATE:
+        return ServiceAccess.INTERROGATE
+    return ServiceAccess.PAUSE_CONTINUE
+
+
+def _image_path(command: str | Sequence[str]) -> str:
+    if isinstance(command, str):
+        return command
+    from scmd.vocabulary.command_line import join_command_line
+
+    return join_command_line(list(command))
+
+
+def _state_filter(state: str | ServiceState) -> tuple[StateMask, ServiceState | None]:
+    if isinstance(state, str):
+        if state in STATE_WORDS:
+            return STATE_WORDS[state], None
+        name = state.upper()
+        if name not in ServiceState.__members__:
+            raise ValueError(f"{state!r} is no state: active, inactive, all, running, stopped...")
+        state = ServiceState[name]
+    stopped = state == ServiceState.STOPPED
+    return (StateMask.INACTIVE if stopped else StateMask.ACTIVE), state
+
+
+def _unexpected(name: str, status: ServiceStatus, wanted: ServiceState) -> WaitFailed:
+    """It came to rest elsewhere: the error is the exit code it stopped with, if any."""
+    state = ServiceState(status.state).name
+    error = status.win32_exit_code if status.state == ServiceState.STOPPED else 0
+    text = f"{name} is {state}, not {wanted.name}"
+    if error == Error.SERVICE_SPECIFIC_ERROR:
+        text += f": its own error {status.service_specific_exit_code}"
+    elif error:
+        from scmd.vocabulary.errors import error_text
+
+        text += f": {error_text(error)}"
+    return WaitFailed(error or Error.SERVICE_REQUEST_TIMEOUT, text, status)
+
+
+def _overdue(name: str, status: ServiceStatus, wanted: ServiceState, waited: float) -> WaitFailed:
+    text = (
+        f"{name} is still {ServiceState(status.state).name} after {waited:.0f} s "
+        f"(check point {status.check_point}), not {wanted.name}"
+    )
+    return WaitFailed(Error.WAIT_TIMEOUT, text, status)

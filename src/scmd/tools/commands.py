@@ -1,0 +1,168 @@
+"""The subcommands besides sc and net: their usage texts, options and errors in one way."""
+
+from __future__ import annotations
+
+import sys
+
+from scmd.vocabulary.winerror import WinError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SUCCEEDED = 0
+FAILED = 1
+WRONG_USAGE = 2
+
+
+class CommandError(Exception):
+    """A command failed; the text says what and why. Exit status 1."""
+
+
+class CommandUsageError(Exception):
+    """The arguments are wrong; the text says how. Exit status 2."""
+
+
+def find(name: str) -> Callable[[list[str]], int] | None:
+    """The function of a subcommand; None for an unknown one."""
+    loader = _LOADERS.get(name)
+    if loader is None:
+        return None
+    command, usage = loader()
+    return lambda arguments: perform(name, command, usage, arguments)
+
+
+def perform(
+    name: str, command: Callable[[list[str]], int], usage: str, arguments: list[str]
+) -> int:
+    """Run a command; its help, its errors and the SCM's become text and an exit status."""
+    before_program = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    if "--help" in before_program or "-h" in before_program:
+        sys.stdout.write(usage)
+        return SUCCEEDED
+    try:
+        return command(arguments)
+    except CommandUsageError as error:
+        sys.stderr.write(f"scmd {name}: {error}\n{usage}")
+        return WRONG_USAGE
+    except CommandError as error:
+        sys.stderr.write(f"scmd {name}: {error}\n")
+    except WinError as error:
+        detail = getattr(error, "detail", "") or str(error)
+        sys.stderr.write(f"scmd {name}: {detail}\n")
+    return FAILED
+
+
+class Options:
+    """Options before the arguments: `--name VALUE`, `--name=VALUE` and flags, ended by `--`."""
+
+    def __init__(self, arguments: list[str], valued: tuple[str, ...], flags: tuple[str, ...] = ()):
+        self.values: dict[str, list[str]] = {}
+        self.rest: list[str] = []
+        """What is no option, in order."""
+        self.after: list[str] | None = None
+        """What stands after `--`; None without it."""
+        position = 0
+        while position < len(arguments):
+            argument = arguments[position]
+            position += 1
+            if argument == "--":
+                self.after = arguments[position:]
+                return
+            name, equals, value = argument.partition("=")
+            if argument in flags:
+                self.values.setdefault(argument, []).append("")
+            elif name in valued:
+                if not equals:
+                    if position == len(arguments):
+                        raise CommandUsageError(f"{name} needs a value")
+                    value = arguments[position]
+                    position += 1
+                self.values.setdefault(name, []).append(value)
+            elif argument.startswith("-") and len(argument) > 1:
+                raise CommandUsageError(f"there is no option {argument}")
+            else:
+                self.rest.append(argument)
+
+    def last(self, name: str) -> str | None:
+        values = self.values.get(name)
+        return values[-1] if values else None
+
+    def flag(self, name: str) -> bool:
+        return name in self.values
+
+    def number(self, name: str, default: int, lowest: int = 0) -> int:
+        """The option as a number, not under `lowest`."""
+        text = self.last(name)
+        if text is None:
+            return default
+        if not text.isdecimal() or int(text) < lowest:
+            raise CommandUsageError(f"{name} needs a number from {lowest}, not {text}")
+        return int(text)
+
+
+def _run() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.run import USAGE, run
+
+    return run, USAGE
+
+
+def _install() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.install import INSTALL_USAGE, install
+
+    return install, INSTALL_USAGE
+
+
+def _remove() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.install import REMOVE_USAGE, remove
+
+    return remove, REMOVE_USAGE
+
+
+def _set() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.parameters import SET_USAGE, set_parameter
+
+    return set_parameter, SET_USAGE
+
+
+def _get() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.parameters import GET_USAGE, get_parameters
+
+    return get_parameters, GET_USAGE
+
+
+def _status() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.status import USAGE, run
+
+    return run, USAGE
+
+
+def _logs() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.logs import USAGE, run
+
+    return run, USAGE
+
+
+def _events() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.events import USAGE, run
+
+    return run, USAGE
+
+
+def _links() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.links import USAGE, run
+
+    return run, USAGE
+
+
+_LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
+    "run": _run,
+    "install": _install,
+    "remove": _remove,
+    "set": _set,
+    "get": _get,
+    "status": _status,
+    "logs": _logs,
+    "events": _events,
+    "links": _links,
+}

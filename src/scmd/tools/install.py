@@ -1,0 +1,126 @@
+"""scmd install and remove: an unmodified program as a service, and its end."""
+
+from __future__ import annotations
+
+import sys
+
+from scmd.client.hosting import hosting_parameters, variable
+from scmd.client.scm import START_WORDS, connect
+from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.vocabulary.configuration import LOCAL_SYSTEM
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.names import escaped
+from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.winerror import WinError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.client.scm import Service
+
+INSTALL_USAGE = """\
+usage: scmd install NAME [OPTION...] -- PROGRAM [ARG...]
+
+Makes any program a service. PROGRAM is found on PATH now and recorded by its absolute path. The
+failure-actions flag is set: a stop with an error counts as a failure.
+
+  --start auto|delayed|demand|disabled   when it starts (default demand)
+  --depend A,B                           what must run first; +GROUP for a group
+  --account X                            who it runs as (default LocalSystem)
+  --dir D                                its working directory
+  --env K=V                              a variable more in its environment; may be repeated
+  --display TEXT                         its display name (default NAME)
+  --description TEXT
+"""
+
+REMOVE_USAGE = """\
+usage: scmd remove NAME
+
+Stops the service, waits for its end, and deletes it with its parameters and logs.
+"""
+
+_VALUED = (
+    "--start",
+    "--depend",
+    "--account",
+    "--dir",
+    "--env",
+    "--display",
+    "--description",
+)
+
+
+def install(arguments: list[str]) -> int:
+    """Create the record and its parameters; a failure leaves nothing behind."""
+    options = Options(arguments, _VALUED)
+    if len(options.rest) != 1 or not options.after:
+        raise CommandUsageError("needs a NAME, and -- before the PROGRAM and its arguments")
+    name = options.rest[0]
+    start = options.last("--start") or "demand"
+    if start not in START_WORDS:
+        raise CommandUsageError(f"--start is one of {', '.join(START_WORDS)}, not {start}")
+    directory, environment = options.last("--dir"), _environment(options)
+    try:
+        # Before the SCM is asked, so that a wrong program is refused first.
+        hosting_parameters(options.after, directory, environment)
+    except (OSError, ValueError) as error:
+        raise CommandError(str(error)) from error
+    with connect() as scm:
+        scm.install(
+            name,
+            options.after,
+            start=start,
+            depends=_list(options.last("--depend")),
+            account=options.last("--account") or LOCAL_SYSTEM,
+            directory=directory,
+            environment=environment,
+            display=options.last("--display") or "",
+            description=options.last("--description") or "",
+        )
+    sys.stdout.write(f"{escaped(name)} is installed.\n")
+    return 0
+
+
+def _list(text: str | None) -> list[str]:
+    return [part for part in (text or "").split(",") if part]
+
+
+def _environment(options: Options) -> dict[str, str]:
+    environment = {}
+    for setting in options.values.get("--env", []):
+        name, equals, value = setting.partition("=")
+        try:
+            variable(name, value)
+        except ValueError as error:
+            raise CommandUsageError(str(error)) from error
+        if not equals:
+            raise CommandUsageError(f"--env needs NAME=VALUE, not {setting}")
+        environment[name] = value
+    return environment
+
+
+def remove(arguments: list[str]) -> int:
+    """Stop, wait, delete; a service with running dependents is refused and stays as it is."""
+    options = Options(arguments, ())
+    if len(options.rest) != 1:
+        raise CommandUsageError("needs a NAME")
+    with connect() as scm:
+        service = scm[options.rest[0]]
+        _stop(service)
+        service.delete()
+    sys.stdout.write(f"{escaped(options.rest[0])} is removed.\n")
+    return 0
+
+
+def _stop(service: Service) -> None:
+    if service.status.state == ServiceState.STOPPED:
+        return
+    try:
+        service.stop(wait=True)
+    except WinError as error:
+        if error.winerror == Error.SERVICE_CANNOT_ACCEPT_CTRL:
+            service.wait_for(ServiceState.STOPPED)
+        elif error.winerror == Error.DEPENDENT_SERVICES_RUNNING:
+            names = ", ".join(escaped(other.name) for other in service.dependents("active"))
+            raise CommandError(f"{escaped(service.name)} is needed by {names}") from error
+        elif error.winerror != Error.SERVICE_NOT_ACTIVE:
+            raise

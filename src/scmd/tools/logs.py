@@ -1,0 +1,106 @@
+"""scmd logs: what a service wrote to its standard output and error."""
+
+from __future__ import annotations
+
+import re
+import sys
+import time
+
+from scmd.client.calls import open_calls
+from scmd.client.management import LOG_END, read_log
+from scmd.tools.commands import CommandUsageError, Options
+from scmd.vocabulary.service import ServiceAccess
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scmd.client.management import LogPart
+
+    Reader = Callable[[int, int], LogPart]
+
+USAGE = """\
+usage: scmd logs NAME [-f] [-n LINES]
+
+Shows the captured output of a service, as much of it as is kept.
+
+  -f         go on as it grows, until Ctrl-C
+  -n LINES   only the last LINES lines
+"""
+
+_CHUNK = 65_536
+_FIRST_DELAY_S = 0.01
+_LAST_DELAY_S = 0.25
+# A log must not drive the reader's terminal: colours pass, everything else is shown as text.
+_CONTROLS = re.compile(rb"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+def run(arguments: list[str]) -> int:
+    options = Options(arguments, ("-n",), ("-f",))
+    if len(options.rest) != 1:
+        raise CommandUsageError("needs a NAME")
+    count = options.number("-n", 0) if options.last("-n") is not None else None
+    with open_calls() as calls:
+        scm = calls.open_scm()
+        service = calls.open_service(scm, options.rest[0], ServiceAccess.START)
+
+        def read(position: int, size: int) -> LogPart:
+            return read_log(calls, service, position, size)
+
+        position = 0 if count is None else show_last(read, count)
+        position = show_from(read, position)
+        if options.flag("-f"):
+            follow(read, position)
+    return 0
+
+
+def show_from(read: Reader, position: int) -> int:
+    """Write all there is from a position on; the position of its end."""
+    while True:
+        part = read(position, _CHUNK)
+        _write(part.data)
+        position = part.next
+        if not part.data:
+            return position
+
+
+def show_last(read: Reader, lines: int) -> int:
+    """Write the last `lines` lines; the position of the end."""
+    part = read(LOG_END, _CHUNK)
+    data, start, end = part.data, part.start, part.next
+    while data.count(b"\n") <= lines and start > 0:
+        wanted = max(0, start - _CHUNK)
+        part = read(wanted, start - wanted)
+        if part.start != wanted or not part.data:
+            # Rotation dropped what was before.
+            break
+        data, start = part.data + data, wanted
+    pieces = data.splitlines(keepends=True)
+    _write(b"".join(pieces[-lines:]) if lines else b"")
+    return end
+
+
+def follow(read: Reader, position: int) -> None:
+    """Write what is added, for ever; the questions come rarer while nothing does."""
+    delay = _FIRST_DELAY_S
+    while True:
+        part = read(position, _CHUNK)
+        position = part.next
+        if part.data:
+            _write(part.data)
+            delay = _FIRST_DELAY_S
+        else:
+            time.sleep(delay)
+            delay = min(2 * delay, _LAST_DELAY_S)
+
+
+def visible(data: bytes) -> bytes:
+    """The bytes with control characters other than colours, tabs and line ends as text."""
+    return _CONTROLS.sub(lambda found: b"\\x%02x" % found[0][0], data)
+
+
+def _write(data: bytes) -> None:
+    if data:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(visible(data) if sys.stdout.isatty() else data)
+        sys.stdout.buffer.flush()

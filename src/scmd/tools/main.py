@@ -1,0 +1,96 @@
+"""scmd: one executable with subcommands; `sc` and `net` by those names too (`scmd links`).
+
+The dispatch is by hand and imports only the subcommand that is asked for. What several commands
+share is here: exit statuses for an interrupted or a cut-off command, and the outputs' encoding.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+INTERRUPTED = 130
+WRONG_USAGE = 2
+
+USAGE = """\
+usage: scmd COMMAND [ARGUMENT...]
+
+  run [--state DIR] [--runtime DIR]   the Service Control Manager, in the foreground
+  demo                                a scratch SCM with five example services
+  sc [//HOST] COMMAND ...             SC.EXE: query, start, stop, create, config...
+  net start|stop|pause|continue       NET.EXE's service part
+  install NAME [OPTION...] -- PROGRAM [ARG...]
+                                      an unmodified program as a service
+  set NAME PARAMETER VALUE...         a parameter of a service
+  get NAME [PARAMETER] [--json]       its parameters
+  remove NAME                         stop and delete a service
+  status [--json]                     the SCM itself
+  logs NAME [-f] [-n LINES]           captured output of a service
+  events [-n N] [--source S] [--json] the event log
+  links DIR                           make the links `sc` and `net` in DIR
+  COMMAND --help                      more about one command
+
+Every command finds its SCM through SCMD_RUNTIME (and SCMD_STATE), else at the
+usual place: /run/scmd for root, XDG_RUNTIME_DIR/scmd for other users.
+"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command line (default: this process's); the exit status."""
+    if arguments is None:
+        program = os.path.basename(sys.argv[0])
+        arguments = sys.argv[1:] if program not in ("sc", "net") else [program, *sys.argv[1:]]
+    _make_outputs_safe()
+    try:
+        status = _dispatch(arguments)
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # The reader has gone; what is still buffered must not raise again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    return status
+
+
+def _make_outputs_safe() -> None:
+    """A terminal of another encoding shows escapes instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and stream.encoding.lower() not in ("utf-8", "utf8"):
+            reconfigure = getattr(stream, "reconfigure", None)
+            if reconfigure is not None:
+                reconfigure(errors="backslashreplace")
+
+
+def _dispatch(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("--help", "-h", "help"):
+        (sys.stdout if arguments else sys.stderr).write(USAGE)
+        return 0 if arguments else WRONG_USAGE
+    name = arguments[0]
+    if name in ("--version", "-V"):
+        from scmd import __version__
+
+        sys.stdout.write(f"scmd {__version__}\n")
+        return 0
+    command = find(name)
+    if command is None:
+        sys.stderr.write(f"scmd: there is no command {name!r}; see scmd --help\n")
+        return WRONG_USAGE
+    return command(arguments[1:])
+
+
+def find(name: str) -> Callable[[list[str]], int] | None:
+    """The function of a subcommand, imported now; None for an unknown one."""
+    if name == "sc":
+        from scmd.tools.sc import run as command
+    elif name == "net":
+        from scmd.tools.net import run as command
+    else:
+        from scmd.tools.commands import find as find_other
+
+        return find_other(name)
+    return command

@@ -1,0 +1,115 @@
+"""sc: SC.EXE's commands against an SCM; here the dispatch, the exit status and the errors.
+
+The commands live in `sc_query`, `sc_control`, `sc_config` and `sc_questions`, of which only the
+one that is needed is imported: this program starts often and lives for milliseconds.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from scmd.tools.sc_grammar import UsageError
+from scmd.tools.sc_request import Request
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from scmd.client.calls import Calls
+    from scmd.vocabulary.winerror import WinError
+
+SUCCEEDED = 0
+FAILED = 1
+WRONG_USAGE = 2
+
+_QUERIES = ("query", "queryex", "enumdepend")
+_QUESTIONS = (
+    "qc",
+    "qdescription",
+    "qfailure",
+    "qfailureflag",
+    "qsidtype",
+    "qprivs",
+    "getdisplayname",
+    "getkeyname",
+    "showsid",
+)
+_CONTROLS = ("start", "stop", "pause", "continue", "interrogate", "control")
+
+
+def run(arguments: list[str]) -> int:
+    """Carry out one command line (without the program's name); the exit status."""
+    host, arguments = split_host(arguments)
+    if not arguments or arguments[0] in ("--help", "-h", "/?"):
+        return _show_usage("", bool(arguments))
+    verb = arguments[0].lower()
+    command = find(verb)
+    if command is None:
+        return _show_usage(f"*** Unrecognized Command ***  {arguments[0]}\n", False)
+    as_json = verb in _QUERIES + _QUESTIONS and "--json" in arguments
+    rest = [argument for argument in arguments[1:] if not (as_json and argument == "--json")]
+    if rest in (["--help"], ["/?"]):
+        return _show_command_usage(verb, "", True)
+    return _perform(command, host, Request(verb, rest, as_json, sys.stdout.write))
+
+
+def find(verb: str) -> Callable[[Calls, Request], None] | None:
+    """The function of a command, by its lower-case name; None for an unknown one."""
+    commands: Mapping[str, Callable[[Calls, Request], None]]
+    if verb in _QUERIES:
+        from scmd.tools.sc_query import COMMANDS as commands
+    elif verb in _QUESTIONS:
+        from scmd.tools.sc_questions import COMMANDS as commands
+    elif verb in _CONTROLS:
+        from scmd.tools.sc_control import COMMANDS as commands
+    else:
+        from scmd.tools.sc_config import COMMANDS as commands
+    return commands.get(verb)
+
+
+def split_host(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """The server, if the first argument names one (`//HOST`, `ssh://HOST`...), and the rest."""
+    first = arguments[0] if arguments else ""
+    if first.startswith(("//", "\\\\", "ssh://")):
+        return first, arguments[1:]
+    return None, arguments
+
+
+def _perform(command: Callable[[Calls, Request], None], host: str | None, request: Request) -> int:
+    from scmd.client.calls import open_calls
+    from scmd.vocabulary.winerror import WinError
+
+    try:
+        if not request.arguments and request.verb not in _QUERIES[:2]:
+            raise UsageError("")
+        with open_calls(host) as calls:
+            command(calls, request)
+    except UsageError as error:
+        return _show_command_usage(request.verb, str(error), False)
+    except WinError as error:
+        return _show_failure(error)
+    return SUCCEEDED
+
+
+def _show_failure(error: WinError) -> int:
+    from scmd.tools.sc_output import failure
+
+    sys.stdout.write(failure(error.funcname, error.winerror, error.strerror))
+    detail = getattr(error, "detail", "")
+    if detail:
+        sys.stderr.write(f"scmd: {detail}\n")
+    return FAILED
+
+
+def _show_usage(message: str, asked: bool) -> int:
+    from scmd.tools.sc_usage import usage
+
+    sys.stdout.write(message + usage())
+    return SUCCEEDED if asked else WRONG_USAGE
+
+
+def _show_command_usage(verb: str, message: str, asked: bool) -> int:
+    from scmd.tools.sc_usage import command_usage
+
+    sys.stdout.write((message + "\n\n" if message else "") + command_usage(verb))
+    return SUCCEEDED if asked else WRONG_USAGE

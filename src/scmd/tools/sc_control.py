@@ -1,0 +1,128 @@
+"""sc start, stop, pause, continue, interrogate and control: what makes services act."""
+
+from __future__ import annotations
+
+from scmd.tools.sc_grammar import UsageError, no_more, number
+from scmd.tools.sc_output import status_block
+from scmd.tools.sc_request import opened
+from scmd.vocabulary.service import (
+    FIRST_USER_CONTROL,
+    LAST_USER_CONTROL,
+    MAX_COMMENT_UNITS,
+    PENDING_STATES,
+    Control,
+    ServiceAccess,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from scmd.client.calls import Calls
+    from scmd.tools.sc_request import Request
+    from scmd.vocabulary.status import ServiceStatus
+
+_NAMED_CONTROLS = {
+    "paramchange": Control.PARAMCHANGE,
+    "netbindadd": Control.NETBINDADD,
+    "netbindremove": Control.NETBINDREMOVE,
+    "netbindenable": Control.NETBINDENABLE,
+    "netbinddisable": Control.NETBINDDISABLE,
+}
+# [MS-SCMR] 2.2.29 and the reference's 6.6: SERVICE_STOP_REASON_FLAG_*, the top four bits.
+_REASON_FLAGS = {1: 0x1000_0000, 2: 0x2000_0000, 4: 0x4000_0000}
+
+
+def start(calls: Calls, request: Request) -> None:
+    """Start with arguments for ServiceMain; prints a block as queryex does."""
+    name = request.name()
+    service = opened(
+        calls, request, ServiceAccess.START | ServiceAccess.QUERY_STATUS, "StartService: "
+    )
+    calls.start_service(service, request.arguments[1:])
+    status = calls.query_status(service)
+    request.write(status_block(name, status, extended=True))
+    _follow(calls, request, status)
+
+
+def stop(calls: Calls, request: Request) -> None:
+    """Stop, with `flag:major:minor [comment]` as the reason when it is given."""
+    no_more(request.arguments, 3)
+    reason = _reason(request.arguments[1]) if request.arguments[1:] else 0
+    comment = request.arguments[2] if request.arguments[2:] else None
+    if comment is not None and len(comment) > MAX_COMMENT_UNITS:
+        raise UsageError(f"ERROR:  The comment has more than {MAX_COMMENT_UNITS} characters")
+    service = opened(calls, request, ServiceAccess.STOP)
+    if reason:
+        status = calls.control_service_ex(service, Control.STOP, reason, comment)
+    else:
+        status = calls.control_service(service, Control.STOP)
+    _report(calls, request, status)
+
+
+def _reason(text: str) -> int:
+    parts = text.split(":")
+    if len(parts) != 3:
+        raise UsageError(f"ERROR:  A reason is flag:major:minor, not {text}")
+    flag = number(parts[0], "The reason's flag", 1, 4)
+    if flag not in _REASON_FLAGS:
+        raise UsageError("ERROR:  The reason's flag must be 1, 2 or 4")
+    major = number(parts[1], "The reason's major code", 1, 0xFF)
+    return _REASON_FLAGS[flag] | major << 16 | number(parts[2], "The minor code", 1, 0xFFFF)
+
+
+def pause(calls: Calls, request: Request) -> None:
+    _send(calls, request, Control.PAUSE, ServiceAccess.PAUSE_CONTINUE)
+
+
+def continue_(calls: Calls, request: Request) -> None:
+    _send(calls, request, Control.CONTINUE, ServiceAccess.PAUSE_CONTINUE)
+
+
+def interrogate(calls: Calls, request: Request) -> None:
+    _send(calls, request, Control.INTERROGATE, ServiceAccess.INTERROGATE)
+
+
+def control(calls: Calls, request: Request) -> None:
+    """A control by its name, or a service's own by its number, 128 to 255."""
+    if len(request.arguments) < 2:
+        raise UsageError("")
+    no_more(request.arguments, 2)
+    word = request.arguments[1]
+    named = _NAMED_CONTROLS.get(word.lower())
+    if named is not None:
+        _send(calls, request, named, ServiceAccess.PAUSE_CONTINUE, 2)
+        return
+    code = number(word, "The control", FIRST_USER_CONTROL, LAST_USER_CONTROL)
+    _send(calls, request, code, ServiceAccess.USER_DEFINED_CONTROL, 2)
+
+
+def _send(calls: Calls, request: Request, code: int, access: int, count: int = 1) -> None:
+    no_more(request.arguments, count)
+    service = opened(calls, request, access)
+    _report(calls, request, calls.control_service(service, code))
+
+
+def _report(calls: Calls, request: Request, status: ServiceStatus) -> None:
+    request.write(status_block(request.name(), status))
+    _follow(calls, request, status)
+
+
+def _follow(calls: Calls, request: Request, status: ServiceStatus) -> None:
+    """On a terminal, show how a pending state goes on; SC.EXE's answer stands already."""
+    if status.state in PENDING_STATES:
+        from scmd.tools.progress import follow, on_terminal
+
+        if on_terminal():
+            service = opened(calls, request, ServiceAccess.QUERY_STATUS)
+            follow(request.name(), lambda: calls.query_status(service), status)
+
+
+COMMANDS: Mapping[str, Callable[[Calls, Request], None]] = {
+    "start": start,
+    "stop": stop,
+    "pause": pause,
+    "continue": continue_,
+    "interrogate": interrogate,
+    "control": control,
+}

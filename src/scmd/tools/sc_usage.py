@@ -1,0 +1,89 @@
+"""What sc prints when it is asked nothing, or wrongly."""
+
+from __future__ import annotations
+
+_DESCRIPTION = """\
+DESCRIPTION:
+        SC communicates with the Service Control Manager and services.
+USAGE:
+        sc <server> [command] [service name] <option1> <option2>...
+
+        The option <server> has the form "\\\\ServerName" or "//ServerName".
+        Type "sc [command]" for the usage of one command.
+        Options are "name= value" or "name=value"; case does not matter.
+        --json after a query prints an object, or a list of objects.
+        Exit status: 0 success, 1 the SCM refused (its error is printed), 2 wrong usage.
+        Commands:
+"""
+
+# Verb: (arguments, what it does).
+COMMANDS: dict[str, tuple[str, str]] = {
+    "query": (
+        (
+            "[service] | [type= driver|service|userservice|all|own|share|interact|kernel|filesys"
+            "|rec|adapt] [state= active|inactive|all] [bufsize= BYTES] [ri= INDEX] [group= GROUP]"
+        ),
+        "Queries the status of a service, or enumerates.",
+    ),
+    "queryex": ("as query", "Queries the extended status: PID and FLAGS too."),
+    "start": ("service [argument...]", "Starts a service."),
+    "pause": ("service", "Sends a PAUSE control."),
+    "interrogate": ("service", "Sends an INTERROGATE control."),
+    "continue": ("service", "Sends a CONTINUE control."),
+    "stop": ("service [flag:major:minor [comment]]", "Sends a STOP control."),
+    "config": (
+        (
+            "service [type= own|share|interact] [start= auto|demand|disabled|delayed-auto]"
+            " [error= normal|severe|critical|ignore] [binPath= COMMANDLINE] [group= GROUP]"
+            " [tag= yes|no] [depend= A/B/+GROUP] [obj= ACCOUNT] [DisplayName= TEXT]"
+            " [password= TEXT]"
+        ),
+        "Changes the configuration of a service.",
+    ),
+    "description": ("service [text]", "Changes the description of a service."),
+    "failure": (
+        (
+            "service [reset= SECONDS|INFINITE] [reboot= TEXT] [command= COMMANDLINE]"
+            " [actions= restart|reboot|run/MILLISECONDS/...]"
+        ),
+        "Changes what is done when a service fails.",
+    ),
+    "failureflag": ("service 0|1", "Makes a stop with an error count as a failure, or not."),
+    "sidtype": ("service none|unrestricted|restricted", "Changes the service SID type."),
+    "privs": ("service PRIVILEGE/...", "Changes the required privileges of a service."),
+    "qc": ("service [bufsize]", "Queries the configuration of a service."),
+    "qdescription": ("service [bufsize]", "Queries the description of a service."),
+    "qfailure": ("service [bufsize]", "Queries the actions taken when a service fails."),
+    "qfailureflag": ("service", "Queries the failure actions flag."),
+    "qsidtype": ("service", "Queries the service SID type."),
+    "qprivs": ("service [bufsize]", "Queries the required privileges."),
+    "showsid": ("service", "Shows the SID of a service name; the service need not exist."),
+    "control": (
+        "service paramchange|netbindadd|netbindremove|netbindenable|netbinddisable|128..255",
+        "Sends a control to a service.",
+    ),
+    "create": (
+        "service binPath= COMMANDLINE [options of config]",
+        "Creates a service (an entry in the database).",
+    ),
+    "delete": ("service", "Deletes a service (from the database)."),
+    "GetDisplayName": ("service [bufsize]", "Gets the display name of a service."),
+    "GetKeyName": ("displayname [bufsize]", "Gets the key name for a display name."),
+    "EnumDepend": ("service [bufsize]", "Enumerates what depends on a service."),
+}
+
+
+def usage() -> str:
+    """The whole help text: how to call it, and every command in a line."""
+    return _DESCRIPTION + "".join(
+        f"          {verb:<15}{meaning}\n" for verb, (_, meaning) in COMMANDS.items()
+    )
+
+
+def command_usage(verb: str) -> str:
+    """The usage of one command, by its name in any case; the whole text for an unknown one."""
+    for known, (arguments, meaning) in COMMANDS.items():
+        if known.lower() == verb.lower():
+            line = f"        sc <server> {known} {arguments}"
+            return f"DESCRIPTION:\n        {meaning}\nUSAGE:\n{line}\n"
+    return usage()
