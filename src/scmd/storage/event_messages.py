@@ -88,7 +88,7 @@ def insert(text: str, strings: Sequence[str]) -> str:
     """The text with %1 to %9 replaced; an insert that is missing is left as it stands."""
     parts = text.split("%")
     for index, part in enumerate(parts[1:], 1):
-        number = int(part[:1]) if part[:1].isdigit() else 0
+        number = "0123456789".find(part[0]) if part else 0
         known = 0 < number <= len(strings)
         parts[index] = strings[number - 1] + part[1:] if known else "%" + part
     return "".join(parts)

@@ -1,0 +1,35 @@
+"""SCM-wide values: documented types, and defaults for what makes no sense."""
+
+from __future__ import annotations
+
+import pytest
+
+from scmd.storage import control_values
+from scmd.vocabulary.registry import RegistryType, RegistryValue
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, 20_000),
+        (RegistryValue.of("5000"), 5000),
+        (RegistryValue.of(7), 7),
+        (RegistryValue.of("soon"), 20_000),
+        (RegistryValue.of("-1"), 20_000),
+        (RegistryValue.of(""), 20_000),
+        (RegistryValue.of("٣"), 20_000),
+        (RegistryValue.of(b"\1"), 20_000),
+        (RegistryValue.of(2**40), 20_000),
+    ],
+)
+def test_numbers(value: RegistryValue | None, expected: int) -> None:
+    values = {} if value is None else {control_values.KILL_TIMEOUT: value}
+    assert control_values.number(values, control_values.KILL_TIMEOUT, 20_000) == expected
+
+
+def test_the_group_order_is_a_list_of_strings() -> None:
+    order = RegistryValue.of(["Base", "Net"])
+    assert control_values.group_order({control_values.GROUP_ORDER: order}) == ("Base", "Net")
+    assert control_values.group_order({}) == ()
+    wrong = RegistryValue(type=RegistryType.SZ, data="Base")
+    assert control_values.group_order({control_values.GROUP_ORDER: wrong}) == ()
