@@ -1,0 +1,181 @@
+"""The scmd interface: Parameters, logs, events, the manager's state."""
+
+from __future__ import annotations
+
+import pytest
+
+from scmd.core.messages import (
+    CheckScmHandle,
+    IdentifyService,
+    QueryParameters,
+    ServiceId,
+    SetParameters,
+)
+from scmd.scmd_interface import operations as scmd_operations
+from scmd.scmd_interface.parameters import pack_changes, unpack_parameters
+from scmd.server.handles import ForeignHandle
+from scmd.server.host_requests import (
+    LOG_END,
+    QueryManagerStatus,
+    ReadEvents,
+    ReadLog,
+    ReportEvent,
+)
+from scmd.server.scmd_server import SCMD_OPERATIONS
+from scmd.vocabulary.registry import RegistryType, RegistryValue
+from scmd.vocabulary.service import ScmAccess, ServiceAccess
+from tests.server.exchange import (
+    CALL,
+    FOREIGN,
+    SCM,
+    SERVICE,
+    WIRE_SCM,
+    WIRE_SERVICE,
+    Exchange,
+    error,
+    ok,
+)
+
+VALUES = {
+    "Application": RegistryValue.of("/usr/bin/web"),
+    "AppEvents\\Start\\Pre": RegistryValue(type=RegistryType.EXPAND_SZ, data="%x%"),
+    "AppEnvironment": RegistryValue.of(("A=1", "B=€")),
+    "AppStopTime": RegistryValue.of(1500),
+    "Big": RegistryValue.of(2**40),
+    "Raw": RegistryValue.of(b"\0\1"),
+}
+
+
+def test_every_operation_is_served() -> None:
+    assert set(SCMD_OPERATIONS) == set(scmd_operations.SCMD.operations)
+
+
+def test_manager_status() -> None:
+    exchange = Exchange()
+    request = scmd_operations.EmptyRequest()
+    response = exchange.run(scmd_operations.QUERY_MANAGER_STATUS, request, ok(b'{"a":1}'))
+    assert exchange.asked == [QueryManagerStatus(CALL)]
+    assert (response.status, response.error) == (b'{"a":1}', 0)
+    refused = exchange.run(scmd_operations.QUERY_MANAGER_STATUS, request, error(1115))
+    assert (refused.status, refused.error) == (b"", 1115)
+
+
+def test_the_version_is_the_interfaces() -> None:
+    exchange = Exchange()
+    response = exchange.run(scmd_operations.QUERY_VERSION, scmd_operations.EmptyRequest())
+    assert (response.major, response.minor, response.error) == (1, 0, 0)
+    assert exchange.asked == []
+
+
+def test_parameters_out() -> None:
+    exchange = Exchange()
+    request = scmd_operations.QueryParametersRequest(service=WIRE_SERVICE)
+    response = exchange.run(scmd_operations.QUERY_PARAMETERS, request, ok(VALUES))
+    assert exchange.asked == [QueryParameters(CALL, SERVICE)]
+    assert unpack_parameters(response.parameters) == VALUES
+    refused = exchange.run(scmd_operations.QUERY_PARAMETERS, request, error(5))
+    assert (refused.parameters, refused.error) == (None, 5)
+
+
+def test_parameters_in() -> None:
+    exchange = Exchange()
+    changes = {**VALUES, "Gone": None}
+    request = scmd_operations.SetParametersRequest(
+        service=WIRE_SERVICE, changes=pack_changes(changes)
+    )
+    assert exchange.run(scmd_operations.SET_PARAMETERS, request, error(1072)).error == 1072
+    assert exchange.asked == [SetParameters(CALL, SERVICE, changes)]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        (scmd_operations.ParameterChange(name=None, type=1),),
+        (scmd_operations.ParameterChange(name="A", type=99),),
+        (scmd_operations.ParameterChange(name="A", type=4, data=b"123"),),
+        (scmd_operations.ParameterChange(name="A", type=1, data=b"odd"),),
+        (scmd_operations.ParameterChange(name="A", type=4, data=b"1234"),) * 2,
+    ],
+)
+def test_parameters_that_mean_nothing_are_87_to_who_may_change(
+    changes: tuple[scmd_operations.ParameterChange, ...],
+) -> None:
+    request = scmd_operations.SetParametersRequest(service=WIRE_SERVICE, changes=changes)
+    for reply, expected in ((ok(ServiceId(1)), 87), (error(5), 5)):
+        exchange = Exchange()
+        response = exchange.run(scmd_operations.SET_PARAMETERS, request, reply)
+        assert response.error == expected
+        assert exchange.asked == [IdentifyService(CALL, SERVICE, ServiceAccess.CHANGE_CONFIG)]
+
+
+def test_a_log_is_read_after_the_core_agreed() -> None:
+    exchange = Exchange()
+    request = scmd_operations.ReadLogRequest(service=WIRE_SERVICE, position=LOG_END, count=100)
+    response = exchange.run(
+        scmd_operations.READ_LOG, request, ok(ServiceId(44)), ok((2**33, b"line\n", 2**33 + 5))
+    )
+    assert exchange.asked == [
+        IdentifyService(CALL, SERVICE, ServiceAccess.START),
+        ReadLog(CALL, ServiceId(44), LOG_END, 100),
+    ]
+    assert (response.start, response.data, response.next_position, response.error) == (
+        2**33,
+        b"line\n",
+        2**33 + 5,
+        0,
+    )
+
+
+def test_a_log_is_not_read_without_the_right() -> None:
+    exchange = Exchange()
+    request = scmd_operations.ReadLogRequest(service=WIRE_SERVICE, position=0, count=100)
+    response = exchange.run(scmd_operations.READ_LOG, request, error(5))
+    assert len(exchange.asked) == 1
+    assert (response.start, response.data, response.next_position, response.error) == (0, b"", 0, 5)
+    response = exchange.run(scmd_operations.READ_LOG, request, ok(ServiceId(44)), error(2))
+    assert (response.data, response.error) == (b"", 2)
+
+
+def test_events_are_read_after_the_core_agreed() -> None:
+    exchange = Exchange()
+    request = scmd_operations.ReadEventsRequest(scm=WIRE_SCM, after=7, count=10, source="SCM")
+    response = exchange.run(scmd_operations.READ_EVENTS, request, ok(), ok((b"{}\n", 9)))
+    assert exchange.asked == [
+        CheckScmHandle(CALL, SCM, ScmAccess.ENUMERATE_SERVICE),
+        ReadEvents(CALL, 7, 10, "SCM"),
+    ]
+    assert (response.events, response.next, response.error) == (b"{}\n", 9, 0)
+    refused = exchange.run(scmd_operations.READ_EVENTS, request, error(5))
+    assert (refused.events, refused.next, refused.error) == (b"", 0, 5)
+
+
+def test_a_program_reports_an_event_with_all_access_only() -> None:
+    exchange = Exchange()
+    request = scmd_operations.ReportEventRequest(
+        scm=WIRE_SCM,
+        source="Backup",
+        type=4,
+        event_id=100,
+        strings=(
+            scmd_operations.EventString(text="one"),
+            scmd_operations.EventString(text=None),
+        ),
+    )
+    assert exchange.run(scmd_operations.REPORT_EVENT, request, ok(), ok()).error == 0
+    assert exchange.asked == [
+        CheckScmHandle(CALL, SCM, ScmAccess.ALL_ACCESS),
+        ReportEvent(CALL, "Backup", 4, 100, ("one", "")),
+    ]
+    assert Exchange().run(scmd_operations.REPORT_EVENT, request, error(5)).error == 5
+
+
+def test_foreign_handles_are_found_first() -> None:
+    service = scmd_operations.ReadLogRequest(service=FOREIGN, position=0, count=0)
+    with pytest.raises(ForeignHandle):
+        Exchange().run(scmd_operations.READ_LOG, service)
+    scm = scmd_operations.ReadEventsRequest(scm=FOREIGN, after=0, count=0)
+    with pytest.raises(ForeignHandle):
+        Exchange().run(scmd_operations.READ_EVENTS, scm)
+    parameters = scmd_operations.SetParametersRequest(service=FOREIGN)
+    with pytest.raises(ForeignHandle):
+        Exchange().run(scmd_operations.SET_PARAMETERS, parameters)
