@@ -107,6 +107,12 @@ def _run() -> tuple[Callable[[list[str]], int], str]:
     return run, USAGE
 
 
+def _demo() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.demo import USAGE, run
+
+    return run, USAGE
+
+
 def _install() -> tuple[Callable[[list[str]], int], str]:
     from scmd.tools.install import INSTALL_USAGE, install
 
@@ -157,6 +163,7 @@ def _links() -> tuple[Callable[[list[str]], int], str]:
 
 _LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
     "run": _run,
+    "demo": _demo,
     "install": _install,
     "remove": _remove,
     "set": _set,

@@ -94,3 +94,7 @@ def find(name: str) -> Callable[[list[str]], int] | None:
 
         return find_other(name)
     return command
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -142,7 +142,7 @@ class Net:
         status = self._wait(handle, "starting")
         if status.state != ServiceState.RUNNING:
             raise self._ended(status, "could not be started")
-        self._say("was started successfully.", "")
+        self._say("was started successfully.")
 
     def _already(self, handle: ContextHandle) -> NetError:
         if self._calls.query_status(handle).state in PENDING_STATES:
@@ -197,7 +197,7 @@ class Net:
         status = self._wait(handle, "stopping")
         if status.state != ServiceState.STOPPED:
             raise NetError(f"The {self.display_name} service could not be stopped.\n")
-        self._say("was stopped successfully.", "")
+        self._say("was stopped successfully.")
 
     def _quick(self, code: Control, wanted: ServiceState, done: str, failed: str) -> None:
         handle = self._open(ServiceAccess.PAUSE_CONTINUE | ServiceAccess.QUERY_STATUS)
@@ -211,7 +211,7 @@ class Net:
             raise self._refused(error, handle) from error
         if self._wait(handle).state != wanted:
             raise NetError(f"The {self.display_name} service {failed}.\n")
-        self._say(f"was {done} successfully.", "")
+        self._say(f"was {done} successfully.")
 
     def _refused(self, error: WinError, handle: ContextHandle) -> Exception:
         """NET's own error for a control that was refused, or the system's."""
@@ -234,8 +234,8 @@ class Net:
     def _open(self, access: int) -> ContextHandle:
         return self._calls.open_service(self._scm, self.name, access)
 
-    def _say(self, what: str, end: str = "\n") -> None:
-        sys.stdout.write(f"The {self.display_name} service {what}\n{end}")
+    def _say(self, what: str) -> None:
+        sys.stdout.write(f"The {self.display_name} service {what}\n\n")
 
     def _wait(self, handle: ContextHandle, doing: str = "") -> ServiceStatus:
         """Poll until the service rests or hangs; `doing` is announced, with a dot now and then."""

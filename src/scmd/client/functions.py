@@ -1,0 +1,330 @@
+"""The Win32 functions of service control programs; `scmd.winsvc` has them under these names.
+
+Arguments come in Win32's order and are Python's own: None keeps a value (or is NULL), lists are
+multi-strings, buffers and sizes do not occur. Results are returned, failures raise `WinError` with
+the function's name. A handle closes itself when it is collected; a connection ends with its last
+handle.
+"""
+
+from __future__ import annotations
+
+from scmd.client import configuration
+from scmd.client.calls import open_calls
+from scmd.vocabulary.configuration import LOCAL_SYSTEM, FailureActions, ServiceConfig
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import NO_CHANGE, ConfigLevel, ScmAccess, ServiceType, StateMask
+from scmd.vocabulary.winerror import WinError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+    from typing import Self
+
+    from scmd.client.calls import Calls, Entry
+    from scmd.ndr.values import ContextHandle
+    from scmd.svcctl.config2_buffers import Config2Value
+    from scmd.vocabulary.status import ServiceStatus
+
+
+class _Shared:
+    """A connection and how many handles are open on it."""
+
+    __slots__ = ("calls", "handles")
+
+    def __init__(self, calls: Calls) -> None:
+        self.calls = calls
+        self.handles = 0
+
+
+class ScHandle:
+    """SC_HANDLE: a handle to the SCM or to a service; a context manager."""
+
+    __slots__ = ("_raw", "_shared", "name")
+
+    def __init__(self, shared: _Shared, raw: ContextHandle, name: str = "") -> None:
+        shared.handles += 1
+        self._shared = shared
+        self._raw: ContextHandle | None = raw
+        self.name = name
+        """The service's key name as it was given; "" for the SCM."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.Close()
+
+    def __del__(self) -> None:
+        try:
+            self.Close()
+        except Exception:
+            # The SCM closes what it cannot be told about when the connection ends.
+            return
+
+    def __bool__(self) -> bool:
+        return self._raw is not None
+
+    def __repr__(self) -> str:
+        what = repr(self.name) if self.name else "the SCM"
+        return f"<handle to {what}>" if self else f"<closed handle to {what}>"
+
+    def use(self, function: str) -> tuple[Calls, ContextHandle]:
+        """What a call needs; WinError 6 after Close."""
+        if self._raw is None:
+            raise WinError(Error.INVALID_HANDLE, function)
+        return self._shared.calls, self._raw
+
+    def child(self, raw: ContextHandle, name: str) -> ScHandle:
+        """A service handle on the same connection."""
+        return ScHandle(self._shared, raw, name)
+
+    def Close(self) -> None:
+        """Close it; a second time does nothing."""
+        raw, self._raw = self._raw, None
+        if raw is None:
+            return
+        shared = self._shared
+        shared.handles -= 1
+        if shared.calls.is_closed:
+            return
+        if shared.handles:
+            shared.calls.close_handle(raw)
+        else:
+            shared.calls.close()
+
+
+# Handles ------------------------------------------------------------------------------------
+
+
+def OpenSCManager(
+    machine_name: str | None = None,
+    database_name: str | None = None,
+    desired_access: int = ScmAccess.CONNECT,
+) -> ScHandle:
+    """Connect to the SCM; ServicesActive is the database. 5, 123, 1065, 1722."""
+    calls = open_calls(machine_name or None)
+    try:
+        raw = calls.open_scm(desired_access, database_name)
+    except BaseException:
+        calls.close()
+        raise
+    return ScHandle(_Shared(calls), raw)
+
+
+def OpenService(scm: ScHandle, service_name: str, desired_access: int) -> ScHandle:
+    """A handle by key name. 5, 6, 123, 1060."""
+    calls, raw = scm.use("OpenService")
+    return scm.child(calls.open_service(raw, service_name, desired_access), service_name)
+
+
+def CloseServiceHandle(handle: ScHandle) -> None:
+    """6 when it is closed already."""
+    handle.use("CloseServiceHandle")
+    handle.Close()
+
+
+# Records ------------------------------------------------------------------------------------
+
+
+def CreateService(
+    scm: ScHandle,
+    service_name: str,
+    display_name: str | None,
+    desired_access: int,
+    service_type: int,
+    start_type: int,
+    error_control: int,
+    binary_path_name: str,
+    load_order_group: str | None = None,
+    tag: bool = False,
+    dependencies: Sequence[str] | None = None,
+    service_start_name: str | None = None,
+    password: str | None = None,
+) -> ScHandle | tuple[ScHandle, int]:
+    """A handle to the new service; with a true `tag`, the handle and the tag it was given."""
+    calls, raw = scm.use("CreateService")
+    config = ServiceConfig(
+        name=service_name,
+        display_name=display_name or "",
+        type=service_type,
+        start_type=start_type,
+        error_control=error_control,
+        image_path=binary_path_name,
+        load_order_group=load_order_group or "",
+        dependencies=tuple(dependencies or ()),
+        account=service_start_name or LOCAL_SYSTEM,
+    )
+    created, number = configuration.create_service(
+        calls, raw, config, desired_access, password, tag
+    )
+    handle = scm.child(created, service_name)
+    return (handle, number) if tag else handle
+
+
+def DeleteService(service: ScHandle) -> None:
+    """Mark for deletion; it goes when it is stopped and the last handle is closed. 5, 1072."""
+    configuration.delete_service(*service.use("DeleteService"))
+
+
+def QueryServiceConfig(service: ScHandle) -> ServiceConfig:
+    """The members of QUERY_SERVICE_CONFIG; the record's other fields have their defaults."""
+    return configuration.query_config(*service.use("QueryServiceConfig"), service.name)
+
+
+def QueryServiceConfig2(service: ScHandle, info_level: int) -> Config2Value:
+    """1 str; 2 FailureActions; 3, 4 bool; 5, 7 int; 6 tuple of str; 9 int or None. 124."""
+    return configuration.query_config2(*service.use("QueryServiceConfig2"), info_level)
+
+
+def ChangeServiceConfig(
+    service: ScHandle,
+    service_type: int | None = None,
+    start_type: int | None = None,
+    error_control: int | None = None,
+    binary_path_name: str | None = None,
+    load_order_group: str | None = None,
+    tag: bool = False,
+    dependencies: Sequence[str] | None = None,
+    service_start_name: str | None = None,
+    password: str | None = None,
+    display_name: str | None = None,
+) -> int | None:
+    """None and SERVICE_NO_CHANGE keep, "" and () clear; with a true `tag`, the new tag."""
+    calls, raw = service.use("ChangeServiceConfig")
+    number = configuration.change_config(
+        calls,
+        raw,
+        type=_changed(service_type),
+        start_type=_changed(start_type),
+        error_control=_changed(error_control),
+        image_path=binary_path_name,
+        load_order_group=load_order_group,
+        assign_tag=tag,
+        dependencies=dependencies,
+        account=service_start_name,
+        password=password,
+        display_name=display_name,
+    )
+    return number if tag else None
+
+
+def _changed(value: int | None) -> int | None:
+    # Some headers have SERVICE_NO_CHANGE as -1.
+    return None if value is None or value & NO_CHANGE == NO_CHANGE else value
+
+
+def ChangeServiceConfig2(service: ScHandle, info_level: int, info: Config2Value) -> None:
+    """The value of a level as QueryServiceConfig2 gives it; None changes nothing, but deletes at 9.
+
+    87: a value of another type than the level's; 124: a level there is not.
+    """
+    calls, raw = service.use("ChangeServiceConfig2")
+    if info_level not in _LEVEL_TYPES:
+        raise WinError(Error.INVALID_LEVEL, "ChangeServiceConfig2")
+    if info is None and info_level != ConfigLevel.PREFERRED_NODE:
+        return
+    if info is not None and not isinstance(info, _LEVEL_TYPES[info_level]):
+        raise WinError(Error.INVALID_PARAMETER, "ChangeServiceConfig2")
+    if isinstance(info, FailureActions):
+        configuration.change_failure_actions(
+            calls,
+            raw,
+            reset_period_s=info.reset_period_s,
+            reboot_message=info.reboot_message,
+            command=info.command,
+            actions=info.actions,
+        )
+    else:
+        configuration.change_config2(calls, raw, ConfigLevel(info_level), info)
+
+
+_LEVEL_TYPES: dict[int, type] = {
+    ConfigLevel.DESCRIPTION: str,
+    ConfigLevel.FAILURE_ACTIONS: FailureActions,
+    ConfigLevel.DELAYED_AUTO_START_INFO: int,
+    ConfigLevel.FAILURE_ACTIONS_FLAG: int,
+    ConfigLevel.SERVICE_SID_INFO: int,
+    ConfigLevel.REQUIRED_PRIVILEGES_INFO: tuple,
+    ConfigLevel.PRESHUTDOWN_INFO: int,
+    ConfigLevel.PREFERRED_NODE: int,
+}
+
+
+# Status, start, control ---------------------------------------------------------------------
+
+
+def QueryServiceStatus(service: ScHandle) -> ServiceStatus:
+    """SERVICE_STATUS; process id and flags are 0."""
+    calls, raw = service.use("QueryServiceStatus")
+    return calls.query_basic_status(raw)
+
+
+def QueryServiceStatusEx(service: ScHandle) -> ServiceStatus:
+    """SERVICE_STATUS_PROCESS: with process id and flags."""
+    calls, raw = service.use("QueryServiceStatusEx")
+    return calls.query_status(raw)
+
+
+def StartService(service: ScHandle, arguments: Sequence[str] | None = None) -> None:
+    """Answered when ServiceMain's thread exists; `arguments` follow the service name in argv."""
+    calls, raw = service.use("StartService")
+    calls.start_service(raw, arguments or ())
+
+
+def ControlService(service: ScHandle, control: int) -> ServiceStatus:
+    """Send a control; the status after the Handler returned. 1051, 1052, 1053, 1061, 1062."""
+    calls, raw = service.use("ControlService")
+    return calls.control_service(raw, control)
+
+
+def ControlServiceEx(
+    service: ScHandle, control: int, reason: int = 0, comment: str | None = None
+) -> ServiceStatus:
+    """The same with a stop reason (SERVICE_STOP_REASON_*) and a comment; with process id."""
+    calls, raw = service.use("ControlServiceEx")
+    return calls.control_service_ex(raw, control, reason, comment)
+
+
+# Enumerations and names -----------------------------------------------------------------------
+
+
+def EnumServicesStatus(
+    scm: ScHandle, service_type: int = ServiceType.WIN32, service_state: int = StateMask.ALL
+) -> list[Entry]:
+    """Every service that matches: name, display_name, status."""
+    return EnumServicesStatusEx(scm, service_type, service_state)
+
+
+def EnumServicesStatusEx(
+    scm: ScHandle,
+    service_type: int = ServiceType.WIN32,
+    service_state: int = StateMask.ALL,
+    group_name: str | None = None,
+) -> list[Entry]:
+    """The same, of one load-order group; "" means services without a group, None all."""
+    calls, raw = scm.use("EnumServicesStatusEx")
+    return calls.enum_services(raw, service_type, service_state, group_name)
+
+
+def EnumDependentServices(service: ScHandle, service_state: int = StateMask.ALL) -> list[Entry]:
+    """Those that depend on it, in the order in which to stop them."""
+    calls, raw = service.use("EnumDependentServices")
+    return calls.enum_dependents(raw, service_state)
+
+
+def GetServiceDisplayName(scm: ScHandle, service_name: str) -> str:
+    """The display name of a key name. 1060."""
+    calls, raw = scm.use("GetServiceDisplayName")
+    return calls.display_name(raw, service_name)
+
+
+def GetServiceKeyName(scm: ScHandle, display_name: str) -> str:
+    """The key name of a display name. 1060."""
+    calls, raw = scm.use("GetServiceKeyName")
+    return calls.key_name(raw, display_name)
