@@ -26,6 +26,7 @@ from scmd.core import (
 )
 from scmd.core.messages import (
     CONTEXT_MISMATCH,
+    AnyEffect,
     AssociationEnded,
     AutoStart,
     ChangeConfig,
@@ -39,7 +40,6 @@ from scmd.core.messages import (
     CreateService,
     DeleteService,
     DispatcherConnected,
-    Effect,
     EnumDependents,
     EnumServices,
     Event,
@@ -58,6 +58,7 @@ from scmd.core.messages import (
     QueryStatus,
     RecordSaved,
     SaveFailed,
+    ServiceId,
     SetParameters,
     Settings,
     Shutdown,
@@ -91,7 +92,22 @@ class Scm:
         """For tests and diagnosis; nobody else changes it."""
         return self._state
 
-    def handle(self, message: Command | Event, now: int) -> list[Effect]:
+    def counts(self) -> dict[str, int]:
+        """How much there is of what: for `scmd status`."""
+        state = self._state
+        return {
+            "services": len(state.records),
+            "running": sum(not record.is_stopped for record in state.records.values()),
+            "launches": len(state.launches),
+            "handles": len(state.handles),
+        }
+
+    def hosts(self, launch: LaunchId, service: ServiceId) -> bool:
+        """Whether this run of a process is running this service now."""
+        record = self._state.records.get(service)
+        return record is not None and record.launch is not None and record.launch.id == launch
+
+    def handle(self, message: Command | Event, now: int) -> list[AnyEffect]:
         """Take a message in; what is to be done because of it, in order."""
         state = self._state
         state.now = max(state.now, now)
@@ -105,7 +121,7 @@ class Scm:
         """When to call `expire`, on the clock of `now`; None: not before the next message."""
         return self._state.deadlines.next()
 
-    def expire(self, now: int) -> list[Effect]:
+    def expire(self, now: int) -> list[AnyEffect]:
         """Do what is due by now."""
         state = self._state
         state.now = max(state.now, now)
@@ -114,7 +130,7 @@ class Scm:
             self._work()
         return self._settle()
 
-    def _settle(self) -> list[Effect]:
+    def _settle(self) -> list[AnyEffect]:
         state = self._state
         self._work()
         if state.shutdown is not None:

@@ -14,11 +14,11 @@ from scmd.core.deadlines import Deadline, Deadlines
 from scmd.core.dependencies import DependencyIndex
 from scmd.core.event_ids import EventId
 from scmd.core.messages import (
+    AnyEffect,
     AssociationId,
     CallId,
     Command,
     ControlId,
-    Effect,
     HandleId,
     LaunchId,
     LogEvent,
@@ -42,7 +42,7 @@ class State:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.now = 0
-        self.effects: list[Effect] = []
+        self.effects: list[AnyEffect] = []
         self.deadlines = Deadlines()
         self.records: dict[ServiceId, ServiceRecord] = {}
         """In ascending order of record numbers."""
@@ -70,7 +70,7 @@ class State:
         self.next_launch = settings.first_launch
         self.next_control = 1
 
-    def emit(self, effect: Effect) -> None:
+    def emit(self, effect: AnyEffect) -> None:
         self.effects.append(effect)
 
     def reply(self, call: CallId | None, error: int, result: object = None) -> None:
