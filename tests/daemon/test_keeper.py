@@ -1,0 +1,282 @@
+"""The keeper with real processes: launches, exits, its own life and the manager's deaths."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+from scmd.core import messages as core
+from scmd.core.messages import LaunchId
+from scmd.daemon.keeper import run
+from scmd.vocabulary.errors import Error
+from tests.daemon.world import RUN, SHELL, World, gone
+
+
+async def test_a_program_runs_and_its_exit_code_is_reported(world: World) -> None:
+    manager = await world.start()
+    started = await manager.launch(1, SHELL, "-c", "echo $$ >&$SCMD_CONTROL_FD; exit 7")
+    assert await manager.packet(1) == str(started.process_id)
+    assert await manager.exit_of(1) == core.ProcessExited(LaunchId(1), 7, None)
+
+
+async def test_a_signal_is_an_exit_without_a_code(world: World) -> None:
+    manager = await world.start()
+    await manager.launch(1, SHELL, "-c", "kill -SEGV $$")
+    assert await manager.exit_of(1) == core.ProcessExited(LaunchId(1), None, signal.SIGSEGV)
+
+
+async def test_the_ready_line_names_directories_and_pid(world: World) -> None:
+    manager = await world.start()
+    assert world.process is not None
+    manager.link.ready()
+    assert await world.line() == (
+        f"scmd: ready (state {world.state}, runtime {world.runtime}, pid {world.process.pid})"
+    )
+    assert manager.state.keeper_pid == world.process.pid
+    assert manager.state.state == world.state
+    assert manager.state.runtime == world.runtime
+    assert await world.finish(3) == 3
+    assert not (world.runtime / "scm.sock").exists()
+
+
+async def test_exits_and_channels_are_kept_for_a_new_manager(world: World) -> None:
+    first = await world.start()
+    ended = await first.launch(1, SHELL, "-c", "exit 5")
+    await first.exit_of(1)
+    script = "echo early >&$SCMD_CONTROL_FD; read x <&$SCMD_CONTROL_FD; exit 6"
+    alive = await first.launch(2, SHELL, "-c", script)
+    await first.launch(3, SHELL, "-c", "exit 4", control_channel=False)
+    await first.exit_of(3)
+    first.link.forget(LaunchId(3))
+    await first.launch(4, SHELL, "-c", "exit 0")  # Orders are obeyed in order.
+    await first.exit_of(4)
+    os.kill(first.pid, signal.SIGKILL)
+    await first.wait_until_lost()
+
+    second = await world.next_manager()
+    assert [(found.launch, found.process_id) for found in second.state.launches][:2] == [
+        (1, ended.process_id),
+        (2, alive.process_id),
+    ]
+    assert [found.launch for found in second.state.launches] == [1, 2, 4]
+    assert second.state.launches[1].name == "service 2"
+    assert await second.exit_of(1) == core.ProcessExited(LaunchId(1), 5, None)
+    assert await second.packet(2) == "early"
+    second.channels[2].send(b"\n")
+    assert (await second.exit_of(2)).exit_code == 6
+
+
+async def test_the_listening_socket_outlives_the_manager(world: World) -> None:
+    first = await world.start()
+    client = await asyncio.open_unix_connection(world.runtime / "scm.sock")
+    os.kill(first.pid, signal.SIGKILL)
+    second = await world.next_manager()
+    connection, _ = await asyncio.get_running_loop().sock_accept(second.state.listener)
+    connection.close()
+    client[1].close()
+    await client[1].wait_closed()
+
+
+async def test_a_manager_that_exits_for_its_configuration_ends_the_keeper(world: World) -> None:
+    manager = await world.start()
+    started = await manager.launch(1, "/bin/sleep", "1000")
+    manager.exit(78)
+    assert world.process is not None
+    assert await world.process.wait() == 78
+    await gone(started.process_id)
+
+
+async def test_a_manager_that_crashes_is_started_again_later_and_later(world: World) -> None:
+    manager = await world.start()
+    manager.exit(1)
+    assert "exit status 1; services go on; a new one in 0 s" in await world.line()
+    second = await world.next_manager()
+    os.kill(second.pid, signal.SIGKILL)
+    assert "signal 9; services go on; a new one in 1 s" in await world.line()
+
+
+async def test_sigterm_asks_the_manager_and_waits_for_it(world: World) -> None:
+    manager = await world.start()
+    assert world.process is not None
+    started = await manager.launch(1, "/bin/sleep", "1000")
+    world.process.terminate()
+    await manager.wait(lambda event: isinstance(event, core.Shutdown))
+    assert await world.finish() == 0
+    await gone(started.process_id)
+
+
+async def test_a_second_request_does_not_wait(world: World) -> None:
+    manager = await world.start()
+    assert world.process is not None
+    await manager.launch(1, "/bin/sleep", "1000")
+    world.process.send_signal(signal.SIGINT)
+    await manager.wait(lambda event: isinstance(event, core.Shutdown))
+    world.process.send_signal(signal.SIGINT)
+    assert await world.process.wait() == 1
+
+
+async def test_one_keeper_per_state_directory(world: World) -> None:
+    await world.start()
+    assert world.process is not None
+    second = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        RUN.format(f"{str(world.state)!r}, {str(world.runtime / 'other')!r}"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await second.communicate()
+    assert second.returncode == 1
+    assert f"pid {world.process.pid}" in errors.decode()
+
+
+async def test_a_runtime_directory_in_use_is_refused(world: World) -> None:
+    await world.start()
+    second = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-c",
+        RUN.format(f"{str(world.state / 'other')!r}, {str(world.runtime)!r}"),
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, errors = await second.communicate()
+    assert second.returncode == 1
+    assert "another SCM serves" in errors.decode()
+
+
+def test_a_directory_that_others_may_change_is_refused(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open").chmod(0o777)
+    assert run(tmp_path / "open", tmp_path / "run") == 1
+    assert "can be changed by others" in capfd.readouterr().err
+
+
+async def test_a_killed_keeper_s_services_end_before_the_next_one_starts(world: World) -> None:
+    manager = await world.start()
+    assert world.process is not None
+    started = await manager.launch(1, SHELL, "-c", "setsid sleep 1000 & wait")
+    world.process.kill()
+    await manager.wait_until_lost()
+    manager.close()
+    await world.process.communicate()
+    await world.start()
+    await gone(started.process_id)
+    assert "processes that an earlier keeper had left" in await world.line()
+
+
+async def test_services_start_clean(world: World) -> None:
+    script = """if 1:
+        import os, signal, json
+        channel = int(os.environ["SCMD_CONTROL_FD"])
+        links = {n: os.readlink(f"/proc/self/fd/{n}") for n in os.listdir("/proc/self/fd")
+                 if os.path.exists(f"/proc/self/fd/{n}")}
+        os.write(channel, json.dumps({
+            "fds": links, "channel": str(channel), "sid": os.getsid(0), "pid": os.getpid(),
+            "cwd": os.getcwd(), "env": dict(os.environ),
+            "ignored": [n for n in signal.valid_signals() if n not in (13, 25)
+                        and signal.getsignal(n) is signal.SIG_IGN],
+            "blocked": len(signal.pthread_sigmask(signal.SIG_BLOCK, ())),
+        }).encode())
+    """
+    manager = await world.start(SECRET="1", SCMD_LAUNCH="9", DISPLAY=":0")
+    await manager.launch(1, sys.executable, "-I", "-S", "-c", script)
+    import json
+
+    found = json.loads(await manager.packet(1))
+    fds = found["fds"]
+    assert set(fds) == {"0", "1", "2", found["channel"]}
+    assert fds["0"] == "/dev/null"
+    assert fds["1"] == fds["2"]
+    assert fds["1"].startswith("pipe:")
+    assert found["sid"] == found["pid"]
+    assert found["cwd"] == "/"
+    assert found["ignored"] == []
+    assert found["blocked"] == 0
+    assert found["env"].pop("SCMD_LAUNCH").startswith("1:")
+    assert found["env"].pop("SCMD_RUNTIME") == str(world.runtime)
+    assert set(found["env"]) - {"LC_CTYPE"} == {
+        *("PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "SCMD_CONTROL_FD")
+    }
+
+
+async def test_what_the_spec_asks_for_is_applied(world: World) -> None:
+    manager = await world.start()
+    script = (
+        'echo "$(pwd) $(umask) $(nice) $(ulimit -Sn) $(ulimit -Hn) $A $B '
+        '$(grep Cpus_allowed_list /proc/self/status)" >&$SCMD_CONTROL_FD'
+    )
+    await manager.launch(
+        1,
+        SHELL,
+        "-c",
+        script,
+        directory="/usr",
+        umask=0o077,
+        nice=5,
+        affinity=(0,),
+        limits=(("NOFILE", 256),),
+        environment=(("A", "1"), ("PATH", "/bin:/usr/bin")),
+        extra_environment=(("B", "ü"),),
+    )
+    words = (await manager.packet(1)).split()
+    assert words == ["/usr", "0077", "5", "256", "256", "1", "ü", "Cpus_allowed_list:", "0"]
+
+
+async def test_the_limit_on_open_files_is_ours_not_the_service_s(world: World) -> None:
+    manager = await world.start()
+    await manager.launch(1, SHELL, "-c", "ulimit -Sn >&$SCMD_CONTROL_FD")
+    import resource
+
+    assert await manager.packet(1) == str(resource.getrlimit(resource.RLIMIT_NOFILE)[0])
+
+
+@pytest.mark.parametrize(
+    ("program", "options", "error"),
+    [
+        ("/bin/there-is-no-such-program", {}, Error.FILE_NOT_FOUND),
+        ("/no-such-folder/program", {}, Error.PATH_NOT_FOUND),
+        ("/etc/passwd/program", {}, Error.PATH_NOT_FOUND),
+        ("relative", {}, Error.FILE_NOT_FOUND),
+        ("/etc/passwd", {}, Error.ACCESS_DENIED),
+        ("/usr", {}, Error.ACCESS_DENIED),
+        ("SCRIPT", {}, Error.BAD_EXE_FORMAT),
+        ("NO-INTERPRETER", {}, Error.FILE_NOT_FOUND),
+        ("/bin/true", {"directory": "/no/such/folder"}, Error.DIRECTORY),
+        ("/bin/true", {"directory": "/etc/passwd"}, Error.DIRECTORY),
+        ("/bin/true", {"account": "no-such-user-here"}, Error.SERVICE_LOGON_FAILED),
+        ("/bin/true", {"limits": (("NONSENSE", 1),)}, Error.INVALID_PARAMETER),
+        ("/bin/true", {"affinity": (4000,)}, Error.INVALID_PARAMETER),
+        ("/bin/true", {"environment": (("", "x"),)}, Error.INVALID_PARAMETER),
+        ("/bin/tr\0ue", {}, Error.INVALID_PARAMETER),
+    ],
+)
+async def test_why_a_program_cannot_be_executed(
+    world: World, program: str, options: dict[str, object], error: Error
+) -> None:
+    manager = await world.start()
+    if not program.startswith("/") and program.isupper():
+        made = world.state / program
+        made.write_bytes(b"#!/no/such/interpreter\n" if program[0] == "N" else b"\x7fnonsense")
+        made.chmod(0o755)
+        program = str(made)
+    failed = await manager.refusal(1, program, **options)
+    assert failed.error is error, failed.detail
+    assert failed.detail
+    # The keeper goes on, and nothing is left behind for a new manager.
+    await manager.launch(2, "/bin/true")
+    assert (await manager.exit_of(2)).exit_code == 0
+
+
+async def test_a_thousand_launches_queued_at_once(world: World) -> None:
+    manager = await world.start()
+    for number in range(1, 1001):
+        manager.order(number, "/bin/true", control_channel=False)
+    for number in range(1, 1001):
+        assert (await manager.exit_of(number)).exit_code == 0
+        manager.link.forget(LaunchId(number))
+    assert await world.finish() == 0
