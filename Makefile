@@ -3,12 +3,14 @@
 
 PYTHON ?= python3
 export PYTHON
+PYTHONS ?= $(PYTHON)
 
-.PHONY: help run test install dev requirements clean
+.PHONY: help run test test-long install dev requirements clean
 
 help:
 	@echo "make run           install into .venv, then run the demo (Ctrl-C ends it)"
 	@echo "make test          install what the tests need, then check everything"
+	@echo "make test-long     the same, then clean clones (PYTHONS=\"python3.11 python3.12\")"
 	@echo "make install       install into .venv only; the program is .venv/bin/scmd"
 	@echo "make dev           install into .venv for development (editable, with the tools)"
 	@echo "make requirements  resolve and hash the requirements again"
@@ -26,6 +28,9 @@ dev:
 test: dev
 	@scripts/install-peers
 	@scripts/check
+
+test-long: test
+	@scripts/check-install $(PYTHONS)
 
 requirements:
 	@$(PYTHON) scripts/update-requirements
