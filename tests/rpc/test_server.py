@@ -1,0 +1,282 @@
+"""The server's end against bytes: negotiation, exact PDUs, and peers that break the rules."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scmd.ndr.values import Guid
+from scmd.rpc import pdu, server
+from scmd.rpc.errors import ACCESS_DENIED, PROTOCOL_ERROR, TOO_BUSY
+from tests.rpc.ends import ECHO, OTHER, bound, new_server, requests
+
+FRAGMENT = 5840
+
+
+def syntax(interface: object) -> pdu.Syntax:
+    return pdu.Syntax(uuid=interface.uuid, version=interface.major)  # type: ignore[attr-defined]
+
+
+def features(bits: int) -> pdu.Syntax:
+    return pdu.Syntax(uuid=Guid(pdu.FEATURES_PREFIX + bits.to_bytes(8, "little")), version=1)
+
+
+def bind_pdu(
+    *contexts: tuple[pdu.Syntax, tuple[pdu.Syntax, ...]],
+    limits: tuple[int, int] = (FRAGMENT, FRAGMENT),
+    order: str = "<",
+    kind: int = pdu.BIND,
+    flags: int = pdu.WHOLE,
+) -> bytes:
+    proposed = tuple(
+        pdu.PresentationContext(id=index, abstract=abstract, transfers=transfers)
+        for index, (abstract, transfers) in enumerate(contexts)
+    )
+    bind = pdu.Bind(max_transmit=limits[0], max_receive=limits[1], contexts=proposed)
+    return pdu.encode(kind, flags, order, 1, pdu.encode_bind(bind, order))
+
+
+def answered(far: server.ServerConnection, data: bytes) -> pdu.BindAck:
+    [event] = far.receive_data(data)
+    assert isinstance(event, server.BindRequested)
+    far.accept_bind(3)
+    [frame] = pdu.Framer().frames(far.data_to_send())
+    assert frame[0] == pdu.BIND_ACK
+    return pdu.decode_bind_ack(frame)
+
+
+def test_the_bytes_of_a_bind_and_its_answer() -> None:
+    bind = bytes.fromhex(
+        "05000b03 10000000 4800 0000 01000000"
+        "b810 b810 00000000 01 000000"
+        "0000 01 00 11111111222233334455 66778899aabb 01000000"
+        "045d888aeb1cc9119fe808002b104860 02000000"
+    )
+    bind = bind.replace(bytes.fromhex("11111111222233334455"), bytes(ECHO.uuid)[:10])
+    ack = answered(new_server(), bind)
+    assert ack == pdu.BindAck(
+        max_transmit=4280,
+        max_receive=4280,
+        group=3,
+        secondary_address="135",
+        results=(pdu.ContextResult(transfer=pdu.NDR_SYNTAX),),
+    )
+
+
+def test_a_bind_ack_is_padded_behind_its_address() -> None:
+    body = pdu.encode_bind_ack(
+        pdu.BindAck(
+            max_transmit=4280,
+            max_receive=4280,
+            group=3,
+            secondary_address="135",
+            results=(pdu.ContextResult(result=2, reason=1),),
+        ),
+        "<",
+    )
+    assert body == bytes.fromhex("b810b810 03000000 0400 31333500 0000 01000000 0200 0100") + bytes(
+        20
+    )
+
+
+def test_each_element_has_its_result_and_an_interface_one_syntax() -> None:
+    far = new_server()
+    both = (pdu.Syntax(uuid=Guid(bytes(16)), version=9), pdu.NDR64_SYNTAX)
+    newer = syntax(ECHO).replace(version=1 | 3 << 16)
+    older = syntax(ECHO).replace(version=1 | 1 << 16)
+    ack = answered(
+        far,
+        bind_pdu(
+            (older, (pdu.NDR_SYNTAX,)),
+            (syntax(ECHO), (pdu.NDR64_SYNTAX,)),
+            (syntax(ECHO), (features(3),)),
+            (syntax(OTHER), both),
+            (newer, (pdu.NDR_SYNTAX,)),
+            (syntax(OTHER).replace(version=4), (pdu.NDR_SYNTAX,)),
+        ),
+    )
+    assert [(r.result, r.reason, r.transfer) for r in ack.results] == [
+        (pdu.ACCEPTANCE, 0, pdu.NDR_SYNTAX),
+        (pdu.PROVIDER_REJECTION, pdu.TRANSFER_SYNTAXES_NOT_SUPPORTED, pdu.NO_SYNTAX),
+        (pdu.NEGOTIATE_ACK, pdu.KEEP_CONNECTION_ON_ORPHAN, pdu.NO_SYNTAX),
+        (pdu.ACCEPTANCE, 0, pdu.NDR64_SYNTAX),
+        (pdu.PROVIDER_REJECTION, pdu.ABSTRACT_SYNTAX_NOT_SUPPORTED, pdu.NO_SYNTAX),
+        (pdu.PROVIDER_REJECTION, pdu.ABSTRACT_SYNTAX_NOT_SUPPORTED, pdu.NO_SYNTAX),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("limits", "agreed"),
+    [
+        ((5840, 5840), 5840),
+        ((65535, 4280), 4280),
+        ((4287, 9000), 4280),
+        ((100, 100), 2048),
+        ((0, 0), 5840),
+    ],
+)
+def test_one_fragment_size_is_agreed(limits: tuple[int, int], agreed: int) -> None:
+    ack = answered(new_server(), bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,)), limits=limits))
+    assert (ack.max_transmit, ack.max_receive) == (agreed, agreed)
+
+
+def test_a_bind_that_asks_for_authentication_is_refused() -> None:
+    far = new_server()
+    data = bytearray(bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,))))
+    data += bytes.fromhex("0a050000 00000000") + b"NTLMSSP\0"
+    data[8:12] = len(data).to_bytes(2, "little") + (8).to_bytes(2, "little")
+    assert far.receive_data(bytes(data)) == []
+    [frame] = pdu.Framer().frames(far.data_to_send())
+    assert (frame[0], pdu.decode_bind_nak(frame)) == (pdu.BIND_NAK, 8)
+    assert far.is_closing
+
+
+def test_a_bind_of_nothing_is_refused() -> None:
+    far = new_server()
+    assert far.receive_data(bind_pdu()) == []
+    [frame] = pdu.Framer().frames(far.data_to_send())
+    assert (frame[0], pdu.decode_bind_nak(frame)) == (pdu.BIND_NAK, 4)
+
+
+def test_an_object_uuid_is_handed_on() -> None:
+    _, far = bound()
+    uuid = bytes(range(16))
+    data = bytearray(pdu.encode_call(pdu.REQUEST, "<", 9, 0, 5, uuid + b"stub", FRAGMENT))
+    data[3] |= pdu.OBJECT
+    [request] = requests(far.receive_data(bytes(data)))
+    assert (request.object, request.stub) == (uuid, b"stub")
+
+
+def test_a_maybe_call_is_never_answered() -> None:
+    _, far = bound()
+    data = pdu.encode_call(pdu.REQUEST, "<", 9, 0, 5, b"", FRAGMENT, pdu.MAYBE)
+    [request] = requests(far.receive_data(data))
+    far.respond(request.call_id, b"")
+    assert far.data_to_send() == b""
+
+
+def test_an_alloc_hint_counts_down() -> None:
+    data = pdu.encode_call(pdu.RESPONSE, "<", 1, 0, 0, bytes(5000), 2048)
+    frames = pdu.Framer().frames(data)
+    assert [(frame[1], frame[5][16:20]) for frame in frames] == [
+        (pdu.FIRST_FRAGMENT, (5000).to_bytes(4, "little")),
+        (0, (5000 - 2024).to_bytes(4, "little")),
+        (pdu.LAST_FRAGMENT, (5000 - 4048).to_bytes(4, "little")),
+    ]
+
+
+# Limits ---------------------------------------------------------------------------------------
+
+
+def fragment(call_id: int, flags: int, stub: bytes, context: int = 0, opnum: int = 0) -> bytes:
+    data = bytearray(pdu.encode_call(pdu.REQUEST, "<", call_id, context, opnum, stub, 65528))
+    data[3] = flags
+    return bytes(data)
+
+
+def status_of(data: bytes) -> int:
+    [frame] = pdu.Framer().frames(data)
+    return pdu.decode_fault(frame)
+
+
+def test_a_request_over_four_mebibytes_is_denied_and_the_rest_ignored() -> None:
+    _, far = bound()
+    part = bytes(65000)
+    assert far.receive_data(fragment(5, pdu.FIRST_FRAGMENT, part)) == []
+    for _ in range(64):
+        assert far.receive_data(fragment(5, 0, part)) == []
+    assert status_of(far.data_to_send()) == ACCESS_DENIED
+    assert far.receive_data(fragment(5, 0, part)) == []
+    assert far.receive_data(fragment(5, pdu.LAST_FRAGMENT, part)) == []
+    assert not far.is_closing
+    assert requests(far.receive_data(fragment(6, pdu.WHOLE, b"")))
+
+
+def test_too_many_calls_at_once_are_told_so() -> None:
+    _, far = bound()
+    for call_id in range(1, server.MAX_CALLS + 1):
+        assert requests(far.receive_data(fragment(call_id, pdu.WHOLE, b"")))
+    assert far.receive_data(fragment(5000, pdu.WHOLE, b"")) == []
+    assert status_of(far.data_to_send()) == TOO_BUSY
+    far.respond(1, b"")
+    far.data_to_send()
+    assert requests(far.receive_data(fragment(5001, pdu.WHOLE, b"")))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        fragment(1, pdu.WHOLE, b"")[:4] + b"\x20" + fragment(1, pdu.WHOLE, b"")[5:],
+        b"GET / HTTP/1.1\r\n\r\n",
+        fragment(9, 0, b"never began"),
+        fragment(9, pdu.FIRST_FRAGMENT, b"") + fragment(9, pdu.LAST_FRAGMENT, b"", opnum=1),
+        fragment(9, pdu.WHOLE, b"") + fragment(9, pdu.WHOLE, b""),
+        fragment(9, pdu.WHOLE, b"") + fragment(9, pdu.FIRST_FRAGMENT, b""),
+        pdu.encode(pdu.REQUEST, pdu.WHOLE, "<", 9, b"1234"),
+        pdu.encode(pdu.RESPONSE, pdu.WHOLE, "<", 9, bytes(8)),
+        pdu.encode(pdu.AUTH_3, pdu.WHOLE, "<", 9, bytes(8)),
+        pdu.encode(1, pdu.WHOLE, "<", 9, bytes(8)),
+        bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,))),
+        pdu.encode(pdu.ALTER_CONTEXT, pdu.WHOLE, "<", 9, bytes(8) + b"\1\0\0\0"),
+        b"\5\0\0\3\x10\0\0\0\x0f\0\0\0\1\0\0\0",
+        b"\5\0\0\3\x10\0\0\0\x18\0\x20\0\1\0\0\0" + bytes(8),
+        b"\5\2\0\3\x10\0\0\0\x18\0\0\0\1\0\0\0" + bytes(8),
+    ],
+    ids=range(15),
+)
+def test_a_peer_that_breaks_the_protocol_gets_a_fault_and_the_end(data: bytes) -> None:
+    _, far = bound()
+    events = far.receive_data(data)
+    assert isinstance(events[-1], server.ProtocolViolated)
+    assert far.is_closing
+    last = pdu.Framer().frames(far.data_to_send())[-1]
+    assert pdu.decode_fault(last) == PROTOCOL_ERROR
+    assert far.receive_data(fragment(50, pdu.WHOLE, b"")) == []
+
+
+def test_nothing_but_a_bind_may_come_first() -> None:
+    far = new_server()
+    [event] = far.receive_data(fragment(1, pdu.WHOLE, b""))
+    assert isinstance(event, server.ProtocolViolated)
+
+
+def test_what_came_before_the_violation_is_heard() -> None:
+    _, far = bound()
+    events = far.receive_data(fragment(9, pdu.WHOLE, b"good") + b"garbage that is none at all")
+    assert [type(event) for event in events] == [server.Request, server.ProtocolViolated]
+
+
+chunks = st.one_of(
+    st.binary(max_size=80),
+    st.builds(
+        fragment,
+        st.integers(1, 4),
+        st.integers(0, 255),
+        st.binary(max_size=30),
+        st.integers(0, 3),
+        st.integers(0, 2),
+    ),
+    st.sampled_from(
+        [
+            bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,))),
+            bind_pdu((syntax(OTHER), (pdu.NDR64_SYNTAX,)), kind=pdu.ALTER_CONTEXT),
+            pdu.encode(pdu.ORPHANED, pdu.WHOLE, "<", 1, b""),
+            pdu.encode(pdu.CO_CANCEL, pdu.WHOLE, ">", 2, b""),
+        ]
+    ),
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(pieces=st.lists(chunks, max_size=12), is_bound=st.booleans())
+def test_no_bytes_make_the_server_raise(pieces: list[bytes], is_bound: bool) -> None:
+    far = bound()[1] if is_bound else new_server()
+    for piece in pieces:
+        for event in far.receive_data(piece):
+            if isinstance(event, server.BindRequested):
+                far.accept_bind(1)
+            elif isinstance(event, server.Request):
+                far.respond(event.call_id, b"")
+        for frame in pdu.Framer().frames(far.data_to_send()):
+            assert len(frame[5]) <= 65535
