@@ -14,7 +14,8 @@ from __future__ import annotations
 import gc
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -79,7 +80,7 @@ class Database:
         self._writer = threading.Thread(target=self._write, name="database", daemon=True)
         self._closed = False
         self.problems: tuple[str, ...] = ()
-        """What `load` passed over: records that make no sense, kept in the file."""
+        """What was passed over when reading: what makes no sense; it is kept in the file."""
         self.commits = 0
         """Transactions committed since `open`."""
 
@@ -116,37 +117,34 @@ class Database:
         was_enabled = gc.isenabled()
         gc.disable()
         try:
-            connection = connect(self._path)
-            try:
+            with self._reading() as connection:
                 return self._load(connection)
-            finally:
-                connection.close()
         finally:
             if was_enabled:
                 gc.enable()
 
     def first_free_number(self) -> int:
         """One more than every record number that was ever saved."""
-        connection = connect(self._path)
-        try:
+        with self._reading() as connection:
             row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'")
             return int((row.fetchone() or (0,))[0]) + 1
-        finally:
-            connection.close()
 
     def control_values(self) -> dict[str, RegistryValue]:
         """The SCM-wide values, by path below Control."""
-        connection = connect(self._path)
-        try:
-            values: dict[str, RegistryValue] = {}
-            for path, text in _tree(connection, CONTROL_KEY):
-                key = f"{records.CONTROL}\\{path}" if path else records.CONTROL
-                prefix = f"{path}\\" if path else ""
+        with self._reading() as connection:
+            rows = _tree(connection, CONTROL_KEY)
+        values: dict[str, RegistryValue] = {}
+        problems: list[str] = []
+        for path, text in rows:
+            key = f"{records.CONTROL}\\{path}" if path else records.CONTROL
+            prefix = f"{path}\\" if path else ""
+            try:
                 for name, cell in cells_from_json(text, key).items():
                     values[prefix + name] = value_of(cell, key, name)
-            return values
-        finally:
-            connection.close()
+            except RecordError as error:
+                problems.append(str(error))
+        self.problems += tuple(problem for problem in problems if problem not in self.problems)
+        return values
 
     def settings(
         self,
@@ -175,6 +173,18 @@ class Database:
             single_user=single_user,
             environment=dict(environment or {}),
         )
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """A connection of its own, so that reading waits for nobody's commit."""
+        try:
+            connection = connect(self._path)
+            try:
+                yield connection
+            finally:
+                connection.close()
+        except sqlite3.DatabaseError as error:
+            raise DatabaseError(database_file.advice(self._path, str(error))) from error
 
     def _load(self, connection: sqlite3.Connection) -> list[StoredService]:
         subkeys = _subkeys(connection)

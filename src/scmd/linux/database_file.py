@@ -75,7 +75,7 @@ def open_file(
         else:
             _migrate(connection, path, format, migrations)
     except (sqlite3.Error, OSError) as error:
-        raise DatabaseError(_advice(path, str(error))) from error
+        raise DatabaseError(advice(path, str(error))) from error
     return connection
 
 
@@ -99,10 +99,10 @@ def _check_header(path: Path, format: int) -> bool:
     if not header:
         _sync_folder(path.parent)
         if log.exists() and log.stat().st_size:
-            raise DatabaseError(_advice(path, "the file is empty, its write-ahead log is not"))
+            raise DatabaseError(advice(path, "the file is empty, its write-ahead log is not"))
         return True
     if len(header) < 100 or not header.startswith(_MAGIC):
-        raise DatabaseError(_advice(path, "it is not a SQLite database"))
+        raise DatabaseError(advice(path, "it is not a SQLite database"))
     _check_format(path, int.from_bytes(header[60:64], "big"), format)
     return False
 
@@ -121,14 +121,14 @@ def _check_contents(path: Path, format: int) -> None:
     reader = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
     try:
         if reader.execute("PRAGMA application_id").fetchone()[0] not in (0, APPLICATION_ID):
-            raise DatabaseError(_advice(path, "it is another program's database"))
+            raise DatabaseError(advice(path, "it is another program's database"))
         _check_format(path, reader.execute("PRAGMA user_version").fetchone()[0], format)
         found = [row[0] for row in reader.execute("PRAGMA quick_check(3)")]
         if found != ["ok"]:
-            raise DatabaseError(_advice(path, "; ".join(found)))
+            raise DatabaseError(advice(path, "; ".join(found)))
         tables = {row[0] for row in reader.execute("SELECT name FROM sqlite_schema")}
         if tables and not {"keys", "records"} <= tables:
-            raise DatabaseError(_advice(path, "it has no tables of scmd"))
+            raise DatabaseError(advice(path, "it has no tables of scmd"))
     finally:
         reader.close()
 
@@ -188,7 +188,8 @@ def _back_up(connection: sqlite3.Connection, copy: Path) -> None:
     os.replace(unfinished, copy)
 
 
-def _advice(path: Path, what: str) -> str:
+def advice(path: Path, what: str) -> str:
+    """Why the database cannot be used, and what to do about it."""
     return (
         f"{path} cannot be used: {what}. It was left as it is: restore a copy over it"
         f" (without {path.name}-wal), or salvage it with `sqlite3 {path.name} .recover`,"
