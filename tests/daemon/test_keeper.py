@@ -166,7 +166,7 @@ async def test_a_killed_keeper_s_services_end_before_the_next_one_starts(world: 
     await world.process.communicate()
     await world.start()
     await gone(started.process_id)
-    assert "processes that an earlier keeper had left" in await world.line()
+    assert "killed what an earlier keeper had left" in await world.line()
 
 
 async def test_services_start_clean(world: World) -> None:

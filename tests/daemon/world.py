@@ -48,11 +48,9 @@ class Manager:
     async def refusal(self, number: int, *argv: str, **options: object) -> core.LaunchFailed:
         self.order(number, *argv, **options)
         failed = await self.wait(
-            lambda event: (
-                isinstance(event, ProcessStarted | core.LaunchFailed) and event.launch == number
-            )
+            lambda event: isinstance(event, core.LaunchFailed) and event.launch == number
         )
-        assert isinstance(failed, core.LaunchFailed), failed
+        assert isinstance(failed, core.LaunchFailed)
         return failed
 
     def order(self, number: int, *argv: str, **options: object) -> None:

@@ -58,8 +58,7 @@ class Launches:
         self._records: dict[int, Record] = {}
         self._running: dict[int, int] = {}
         self._sessions: dict[int, int] = {}
-        self._doomed: dict[int, int] = {}
-        """Launch number to the pid of its first process, which is its session."""
+        self._doomed: set[int] = set()
         self._fresh: set[int] = set()
         """Doomed and not looked for yet."""
 
@@ -105,7 +104,7 @@ class Launches:
         if record is None or not 0 < signum < signal.NSIG:
             return
         if tree:
-            for process in self._members().get(number, []):
+            for process in self._members(dict(self._sessions)).get(number, []):
                 process_tree.send(process, signum)
         elif record.status is None:
             try:
@@ -143,20 +142,18 @@ class Launches:
         self._sweep(set(self._doomed), others)
 
     def kill_leftovers(self) -> int:
-        """Kill what an earlier keeper of this state directory left; how many processes."""
-        spared = _ancestry(process_tree.read_table(), os.getpid())
+        """Kill what an earlier keeper of this state directory left; how many, roughly."""
+        table = process_tree.read_table(LAUNCH_VARIABLE, lambda _: False)
+        spared = _ancestry(table, os.getpid())
 
         def find() -> list[process_tree.Process]:
-            return [
-                process
-                for pid, process in process_tree.read_table().items()
-                if pid not in spared and self._tagged(pid) is not None
-            ]
+            table = process_tree.read_table(LAUNCH_VARIABLE, lambda found: found.pid not in spared)
+            return [found for found in table.values() if self._launch_of(found.tag) is not None]
 
         return process_tree.kill_all(find)
 
     def _doom(self, record: Record) -> None:
-        self._doomed[record.number] = record.pid
+        self._doomed.add(record.number)
         self._fresh.add(record.number)
 
     def _drop(self, record: Record) -> None:
@@ -172,7 +169,7 @@ class Launches:
             return
 
         def find() -> list[process_tree.Process]:
-            members = self._members()
+            members = self._members(self._sessions)
             return [process for number in numbers for process in members.get(number, [])]
 
         if process_tree.kill_all(find) == 0:
@@ -180,18 +177,21 @@ class Launches:
 
     def _settle(self, numbers: set[int]) -> None:
         """Nothing is left of these: their sessions may become somebody else's."""
-        for number in numbers:
-            pid = self._doomed.pop(number, None)
-            if pid is not None and self._sessions.get(pid) == number:
-                del self._sessions[pid]
+        self._doomed -= numbers
+        self._sessions = {
+            pid: number for pid, number in self._sessions.items() if number not in numbers
+        }
 
-    def _members(self) -> dict[int, list[process_tree.Process]]:
-        return process_tree.members(
-            process_tree.read_table(), os.getpid(), self._running, self._sessions, self._tagged
+    def _members(self, sessions: dict[int, int]) -> dict[int, list[process_tree.Process]]:
+        keeper = os.getpid()
+        table = process_tree.read_table(
+            LAUNCH_VARIABLE,
+            lambda found: found.parent == keeper and found.pid not in self._running,
         )
+        return process_tree.members(table, keeper, self._running, sessions, self._launch_of)
 
-    def _tagged(self, pid: int) -> int | None:
-        number, _, instance = process_tree.launch_tag(pid, LAUNCH_VARIABLE).partition(":")
+    def _launch_of(self, tag: str) -> int | None:
+        number, _, instance = tag.partition(":")
         return int(number) if instance == self._instance and number.isdecimal() else None
 
 

@@ -4,8 +4,9 @@ The keeper is a subreaper, so everything a service ever started is a descendant 
 keeper, and what lost its parent is the keeper's own child: an orphan. A process belongs to
 the launch whose first process is above it. An orphan belongs to the launch whose session
 it is in (a session's number is not given again while anybody is in it), or to the one
-named by the variable it was started with. Only an orphan that left its session *and* threw
-its environment away is nobody's; a cgroup would hold that one too.
+named in its tag, a variable it was started with; and whoever is in one session with it
+belongs there too. Only an orphan that left its session *and* threw its environment away
+is nobody's; a cgroup would hold that one too.
 """
 
 from __future__ import annotations
@@ -24,23 +25,31 @@ _MAX_STOP_ROUNDS = 16
 class Process:
     """One line of the process table; pid and start together are never used again."""
 
-    __slots__ = ("parent", "pid", "session", "start")
+    __slots__ = ("group", "parent", "pid", "session", "start", "tag")
 
-    def __init__(self, pid: int, parent: int, session: int, start: int) -> None:
+    def __init__(self, pid: int, parent: int, group: int, session: int, start: int) -> None:
         self.pid = pid
         self.parent = parent
+        self.group = group
         self.session = session
         self.start = start
+        self.tag = ""
+        """Read at once where it is wanted: who forks and exits is gone a moment later."""
 
 
-def read_table() -> dict[int, Process]:
-    """Every live process of this pid namespace; what has ended and waits to be reaped is not."""
+def read_table(variable: str, tagged: Callable[[Process], bool]) -> dict[int, Process]:
+    """Every live process of this pid namespace; what has ended and waits to be reaped is not.
+
+    Those that `tagged` chooses have the variable's value as `tag`.
+    """
     table: dict[int, Process] = {}
     for name in os.listdir("/proc"):
         if name.isdecimal():
             process = read_process(int(name))
             if process is not None:
                 table[process.pid] = process
+                if tagged(process):
+                    process.tag = read_tag(process.pid, variable)
     return table
 
 
@@ -54,7 +63,7 @@ def read_process(pid: int) -> Process | None:
     # A leader that ended while its other threads run on looks like a zombie.
     if fields[0] in b"ZX" and int(fields[17]) <= 1:
         return None
-    return Process(pid, int(fields[1]), int(fields[3]), int(fields[19]))
+    return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
 
 
 def orphans(keeper: int, known: Iterable[int]) -> bool:
@@ -64,7 +73,7 @@ def orphans(keeper: int, known: Iterable[int]) -> bool:
     return not children or not children.issubset(known)
 
 
-def launch_tag(pid: int, variable: str) -> str:
+def read_tag(pid: int, variable: str) -> str:
     """The value of a variable in the environment the process was executed with, or ""."""
     prefix = variable.encode() + b"="
     for entry in _read(f"/proc/{pid}/environ", _ENVIRONMENT_READ).split(b"\0"):
@@ -77,42 +86,45 @@ def members(
     table: Mapping[int, Process],
     keeper: int,
     running: Mapping[int, int],
-    sessions: Mapping[int, int],
-    tagged: Callable[[int], int | None],
+    sessions: dict[int, int],
+    launch_of_tag: Callable[[str], int | None],
 ) -> dict[int, list[Process]]:
     """Launch number to its live processes.
 
     `running` has the first process of every launch that is not reaped, `sessions` of every
-    launch that is not forgotten; `tagged` reads an orphan's launch number from its environment.
+    launch that is not forgotten; sessions that turn out to be a launch's are added to it.
     """
-    owner: dict[int, int | None] = {}
+    owner: dict[int, int | None] = {keeper: None}
 
-    def owner_of(pid: int) -> int | None:
+    def owner_of(process: Process) -> int | None:
         path = []
-        while pid not in owner:
-            path.append(pid)
-            process = table.get(pid)
-            if process is None or process.pid == keeper or process.parent == 0:
-                owner[pid] = None
-            elif process.parent == keeper:
-                owner[pid] = _owner_of_child(process)
+        while process.pid not in owner:
+            path.append(process.pid)
+            if process.parent == keeper:
+                owner[process.pid] = owner_of_child(process)
+            elif process.parent in table:
+                process = table[process.parent]
             else:
-                pid = process.parent
-        found = owner[pid]
-        for passed in path:
-            owner[passed] = found
+                owner[process.pid] = None
+        found = owner[process.pid]
+        owner.update(dict.fromkeys(path, found))
         return found
 
-    def _owner_of_child(process: Process) -> int | None:
+    def owner_of_child(process: Process) -> int | None:
         if process.pid in running:
             return running[process.pid]
-        if process.session in sessions:
-            return sessions[process.session]
-        return tagged(process.pid)
+        launch = launch_of_tag(process.tag) if process.tag else None
+        return sessions.get(process.session) if launch is None else launch
 
+    for process in table.values():
+        launch = owner_of(process)
+        if launch is not None:
+            sessions.setdefault(process.session, launch)
     found: dict[int, list[Process]] = {}
-    for pid, process in table.items():
-        launch = owner_of(pid)
+    for process in table.values():
+        launch = owner_of(process)
+        if launch is None and process.parent == keeper:
+            launch = sessions.get(process.session)
         if launch is not None:
             found.setdefault(launch, []).append(process)
     return found
@@ -150,24 +162,36 @@ def _send_plainly(process: Process, number: int) -> bool:
 
 
 def kill_all(find: Callable[[], list[Process]]) -> int:
-    """SIGKILL to all that `find` finds; how many were reached.
+    """SIGKILL to all that `find` finds; how many that were.
 
-    More than one process is stopped first, until no new one turns up, so that a process
-    that forks faster than we kill gets nowhere. What is left after the last round, or
-    was born while we looked, is for the caller's next look.
+    By process group, since a signal to a group misses nobody who is forking, and a group
+    never has members from outside its session, which is the service's own. Several
+    groups are stopped first, until no new one turns up. What then is left, or made itself
+    a group while we looked, is for the caller's next look; one that does so with every
+    fork may escape for ever, and only a cgroup would hold it.
     """
     found = find()
-    if len(found) > 1:
-        stopped: set[tuple[int, int]] = set()
-        for _ in range(_MAX_STOP_ROUNDS):
-            fresh = [process for process in found if (process.pid, process.start) not in stopped]
-            if not fresh:
-                break
-            for process in fresh:
-                send(process, signal.SIGSTOP)
-                stopped.add((process.pid, process.start))
-            found = find()
-    return sum(send(process, signal.SIGKILL) for process in found)
+    stopped: set[int] = set()
+    for _ in range(_MAX_STOP_ROUNDS):
+        fresh = {process.group for process in found} - stopped
+        if not fresh or len(found) == 1:
+            break
+        for group in fresh:
+            _send_to_group(group, signal.SIGSTOP)
+        stopped |= fresh
+        found = find()
+    for group in stopped | {process.group for process in found}:
+        _send_to_group(group, signal.SIGKILL)
+    return len(found) + len(stopped)
+
+
+def _send_to_group(group: int, number: int) -> None:
+    if group <= 1 or group == os.getpgrp():
+        return
+    try:
+        os.killpg(group, number)
+    except (ProcessLookupError, PermissionError):
+        return
 
 
 def _read(path: str, limit: int) -> bytes:
