@@ -78,6 +78,23 @@ def test_a_name_chooses_among_several_services() -> None:
     assert order == ["B: STOPPED", "A: STOPPED"]
 
 
+def test_without_an_scm_there_are_no_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCMD_RUNTIME", str(tmp_path / "none"))
+    seen: list[object] = []
+
+    def reading(svc: ServiceContext) -> None:
+        seen.append(svc.parameters.get("Interval", 60))
+
+    keyboard = Keyboard()
+    run_on(keyboard.console, [scmd.service("S")(reading)])
+    keyboard.close()
+    assert seen == [60]
+    assert any("(1722)" in line for line in keyboard.lines)
+    assert not keyboard.console.failed
+
+
 def test_a_failure_is_printed() -> None:
     def failing(svc: ServiceContext) -> None:
         svc.fail(7)

@@ -127,6 +127,19 @@ def test_a_process_that_dies_closes_the_channel(program: Program) -> None:
     assert scm.states() == ["START_PENDING", "RUNNING"]
 
 
+def test_the_hosts_arguments_are_no_business_of_the_service(
+    program: Program, tmp_path: Path
+) -> None:
+    text = CLOCK.replace("svc.ready()", "print(sys.argv); svc.ready(); os._exit(0)")
+    scm = program(text, *host("--script", str(tmp_path / "service.py"), "--attribute", "clock"))
+    scm.welcome()
+    scm.start("Clock")
+    scm.drain()
+    # The process ended without flushing: lines are in the log as they are printed.
+    stdout, _ = scm.process.communicate(timeout=PATIENCE_S)
+    assert stdout == f"[{str(tmp_path / 'service.py')!r}]\n"
+
+
 def test_children_of_a_service_do_not_get_the_channel(program: Program) -> None:
     scm = program(
         """

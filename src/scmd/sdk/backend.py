@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
 
 from scmd.vocabulary.status import ServiceStatus
 
@@ -30,6 +30,9 @@ class Backend(Protocol):
         self, handle: int, type: int, event_id: int, category: int, strings: Sequence[str]
     ) -> None:
         """Add an entry to the event log, as far as possible; never fails, never blocks."""
+
+    def read_parameters(self, name: str) -> Mapping[str, Any]:
+        """The service's Parameters as they are stored now; WinError."""
 
     def on_parameters_changed(self, handle: int, callback: Callable[[], object]) -> None:
         """Have `callback` called, on any thread, when the service's Parameters have changed."""

@@ -100,7 +100,7 @@ class ServiceContext:
         self._deadline = 0.0
         self._handle = backend.register(self.name, self._queue_control)
         self.log: logging.Logger = service_logger(self.name, self._report_event)
-        self.parameters = Parameters(self.name, self._queue_hook)
+        self.parameters = Parameters(self.name, self._queue_hook, backend.read_parameters)
         """The service's Parameters: a read-only mapping that is always up to date."""
         backend.on_parameters_changed(self._handle, self.parameters.invalidate)
         self._report(ServiceState.START_PENDING, hints.start)

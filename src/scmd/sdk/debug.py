@@ -30,6 +30,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from types import FrameType
+    from typing import Any
 
     from scmd.sdk.backend import ControlHandler, ServiceMain
 
@@ -48,6 +49,11 @@ _NEEDED: Mapping[int, ControlsAccepted] = {
     Control.PARAMCHANGE: ControlsAccepted.PARAMCHANGE,
     Control.SHUTDOWN: ControlsAccepted.SHUTDOWN,
 }
+NOT_INSTALLED = (
+    Error.RPC_SERVER_UNAVAILABLE,
+    Error.SERVICE_DOES_NOT_EXIST,
+    Error.ACCESS_DENIED,
+)
 
 
 class _Debugged:
@@ -194,6 +200,18 @@ class Console:
         self, handle: int, type: int, event_id: int, category: int, strings: Sequence[str]
     ) -> None:
         """Nothing: the logger prints its records by itself."""
+
+    def read_parameters(self, name: str) -> Mapping[str, Any]:
+        """Those of the installed service; none when it is not installed or no SCM runs."""
+        from scmd.sdk import parameters
+
+        try:
+            return parameters.read_parameters(name)
+        except WinError as error:
+            if error.winerror not in NOT_INSTALLED:
+                raise
+            self._write(f"{name}: no Parameters: {error}")
+            return {}
 
     def on_parameters_changed(self, handle: int, callback: Callable[[], object]) -> None:
         """Nothing: there is no SCM to tell."""

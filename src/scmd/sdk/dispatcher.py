@@ -43,7 +43,8 @@ from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
 
     from scmd.control_pipe.packets import Packet
     from scmd.sdk.backend import ControlHandler, ServiceMain
@@ -148,6 +149,11 @@ class Dispatcher:
                 strings=tuple(_cleaned(text) for text in strings),
             )
         )
+
+    def read_parameters(self, name: str) -> Mapping[str, Any]:
+        from scmd.sdk import parameters
+
+        return parameters.read_parameters(name)
 
     def on_parameters_changed(self, handle: int, callback: Callable[[], object]) -> None:
         with self._lock:

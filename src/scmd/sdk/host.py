@@ -37,6 +37,7 @@ def load_services(arguments: Sequence[str]) -> list[Service]:
     known = {"--folder", "--module", "--script", "--attribute"}
     if len(arguments) % 2 or not set(options) <= known or "--attribute" not in options:
         raise ValueError(USAGE)
+    sys.argv[1:] = []
     module = _load(options)
     services = []
     for name in options["--attribute"]:

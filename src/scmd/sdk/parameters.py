@@ -11,10 +11,12 @@ from collections.abc import Callable, Iterator, Mapping
 
 from scmd.vocabulary.names import name_key
 
-ParameterValue = str | int | bytes | tuple[str, ...]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 
-def read_parameters(service_name: str) -> Mapping[str, ParameterValue]:
+def read_parameters(service_name: str) -> Mapping[str, Any]:
     """The stored Parameters, from the local SCM; WinError when it cannot be asked."""
     from scmd.client.scm import connect
 
@@ -22,22 +24,26 @@ def read_parameters(service_name: str) -> Mapping[str, ParameterValue]:
         return dict(scm[service_name].parameters)
 
 
-class Parameters(Mapping[str, ParameterValue]):
-    """Read-only; iteration gives the names as they were stored."""
+class Parameters(Mapping[str, "Any"]):
+    """Read-only; iteration gives the names as they were stored.
+
+    Values are str, int, bytes or a tuple of str, as they were set; reading raises WinError when
+    the SCM does not answer.
+    """
 
     def __init__(
         self,
         service_name: str,
         queue: Callable[[Callable[[], object]], None],
-        read: Callable[[str], Mapping[str, ParameterValue]] | None = None,
+        read: Callable[[str], Mapping[str, Any]],
     ) -> None:
-        """`queue` takes what has to run on the service's thread."""
+        """`queue` takes what has to run on the service's thread, `read` asks the database."""
         self._service_name = service_name
         self._queue = queue
-        self._read = read_parameters if read is None else read
+        self._read = read
         self._lock = threading.Lock()
         self._version = 0
-        self._values: Mapping[str, tuple[str, ParameterValue]] | None = None
+        self._values: Mapping[str, tuple[str, Any]] | None = None
         self._callbacks: list[Callable[[], object]] = []
 
     def on_change(self, callback: Callable[[], object]) -> Callable[[], object]:
@@ -53,7 +59,7 @@ class Parameters(Mapping[str, ParameterValue]):
         for callback in self._callbacks:
             self._queue(callback)
 
-    def _current(self) -> Mapping[str, tuple[str, ParameterValue]]:
+    def _current(self) -> Mapping[str, tuple[str, Any]]:
         while True:
             with self._lock:
                 if self._values is not None:
@@ -67,7 +73,7 @@ class Parameters(Mapping[str, ParameterValue]):
                     self._values = values
                     return values
 
-    def __getitem__(self, name: str) -> ParameterValue:
+    def __getitem__(self, name: str) -> Any:
         try:
             return self._current()[name_key(name)][1]
         except KeyError:

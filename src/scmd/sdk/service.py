@@ -9,6 +9,7 @@ service-specific error 1066, any other exception 1064 with its traceback in the 
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 
 from scmd.sdk.context import Hints, ServiceContext, ServiceExit
 from scmd.vocabulary.errors import Error
@@ -247,7 +248,11 @@ def serve(services: Sequence[Service]) -> None:
     """Run services under the SCM that started this process; WinError 1063 if none did."""
     from scmd.sdk.process import connect
 
-    run_on(connect(), services)
+    dispatcher = connect()
+    if isinstance(sys.stdout, TextIOWrapper):
+        # Good: what a service prints is in its log at once, not when a buffer is full.
+        sys.stdout.reconfigure(line_buffering=True)
+    run_on(dispatcher, services)
 
 
 def run_on(backend: Backend, services: Sequence[Service]) -> None:
