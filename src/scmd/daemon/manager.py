@@ -18,14 +18,15 @@ import sys
 from scmd.control_pipe import packets
 from scmd.core import messages as core
 from scmd.core.scm import Scm
+from scmd.daemon.callers import Performer, caller_of
 from scmd.daemon.channels import Channels
-from scmd.daemon.clients import Clients
 from scmd.daemon.host import Host
 from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
 from scmd.daemon.shell import Notice, Shell
 from scmd.linux import launch_numbers
 from scmd.linux.database import Database, DatabaseError
 from scmd.linux.event_log import EventLog
+from scmd.server.conversation import Conversations
 from scmd.server.handles import NONCE_SIZE
 from scmd.server.session import Sessions
 from scmd.storage.event_record import EventError
@@ -60,7 +61,7 @@ class Manager:
             keeper,
             self._channels,
             database,
-            on_reply=lambda reply: self._clients.answer(reply),
+            on_reply=lambda reply: self._conversations.answer(reply),
             on_notice=self._on_notice,
         )
         self._host = Host(
@@ -69,11 +70,17 @@ class Manager:
             state.keeper_pid,
             events,
             self._counts,
-            lambda reply: self._clients.answer(reply),
+            lambda reply: self._conversations.answer(reply),
         )
         sessions = Sessions(secrets.token_bytes(NONCE_SIZE))
-        self._clients = Clients(sessions, self._shell.submit, self._host.serve)
-        self._server = LocalServer(self._clients.accept)
+        self._conversations = Conversations(
+            sessions,
+            Performer(self._shell.submit, self._host.serve),
+            asyncio.get_running_loop().call_soon,
+        )
+        self._server = LocalServer(
+            lambda connection: self._conversations.open(caller_of(connection.peer), connection)
+        )
 
     async def run(self, listener: socket.socket) -> int:
         """Serve until shut down; the exit status."""
@@ -90,7 +97,7 @@ class Manager:
         self._shell.submit(core.Shutdown())
 
     def _counts(self) -> dict[str, int]:
-        return {**self._scm.counts(), "connections": len(self._clients)}
+        return {**self._scm.counts(), "connections": len(self._conversations)}
 
     def _on_event(self, event: core.Event) -> None:
         if isinstance(event, core.ProcessStarted):
