@@ -15,6 +15,7 @@ from scmd.core.config_levels import changed_by_level
 from scmd.core.dependencies import closes_cycle
 from scmd.core.event_ids import EventId
 from scmd.core.messages import (
+    CONTEXT_MISMATCH,
     Call,
     CallId,
     ChangeConfig,
@@ -30,7 +31,7 @@ from scmd.core.messages import (
     SetParameters,
     StoredService,
 )
-from scmd.core.records import ServiceRecord, never_started
+from scmd.core.records import Save, ServiceRecord, never_started
 from scmd.core.state import State
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig
 from scmd.vocabulary.errors import Error, Refused
@@ -89,16 +90,17 @@ def create_service(state: State, command: CreateService) -> None:
     id = ServiceId(state.next_service)
     state.next_service += 1
     granted = handles.grant_creator(command.desired_access)
-    saves.save_record(
+    save = saves.save_record(
         state,
         None,
         id,
         config,
         parameters={},
         names=tuple(dict.fromkeys(keys)),
-        saved=lambda: _created(state, command.call, id, config, granted),
+        saved=lambda: _created(state, save, command.call, id, granted),
         failed=lambda error: state.reply(command.call.id, error),
     )
+    save.association = command.call.association
 
 
 def _completed(config: ServiceConfig) -> ServiceConfig:
@@ -157,17 +159,22 @@ def _with_tag(state: State, config: ServiceConfig, assign: bool) -> ServiceConfi
     return config.replace(tag=state.tags[group])
 
 
-def _created(state: State, call: Call, id: ServiceId, config: ServiceConfig, granted: int) -> None:
+def _created(state: State, save: Save, call: Call, id: ServiceId, granted: int) -> None:
+    config = save.config
+    assert config is not None
     record = ServiceRecord(id, config, {}, False)
     _insert(state, record)
     if state.next_service > id + 1:
         # Saves may end in another order than they began.
         state.records = {key: state.records[key] for key in sorted(state.records)}
-    handle = handles.open_handle(state, call.association, record, granted)
     state.emit(ServiceCreated(id, config.name))
     type, start = f"{config.type:#x}", START_TYPE_WORDS[StartType(config.start_type)]
     strings = (config.name, config.image_path, type, start, config.account)
     state.emit(LogEvent(int(EventId.INSTALLED), id, strings))
+    if save.association is None:
+        state.reply(call.id, CONTEXT_MISMATCH)
+        return
+    handle = handles.open_handle(state, save.association, record, granted)
     state.reply(call.id, Error.SUCCESS, (handle, config.tag))
 
 

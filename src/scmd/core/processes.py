@@ -339,8 +339,8 @@ def _fail_start(
         request.deadline.cancel()
         request.deadline = None
     attempt, request.attempt = request.attempt, None
-    _leave(launch, request.record)
     if attempt is not None:
+        _leave(launch, request.record)
         attempts.fail(state, attempt, error, cause)
 
 

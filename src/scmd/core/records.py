@@ -14,6 +14,7 @@ from enum import Enum, auto
 
 from scmd.core.deadlines import Deadline
 from scmd.core.messages import (
+    AssociationId,
     CallId,
     Command,
     ControlId,
@@ -240,7 +241,7 @@ class ControlRequest:
 class Save:
     """A change on its way to the disk, and what waits for it."""
 
-    __slots__ = ("config", "failed", "id", "names", "saved", "waiting")
+    __slots__ = ("association", "config", "failed", "id", "names", "saved", "waiting")
 
     def __init__(
         self,
@@ -257,5 +258,7 @@ class Save:
         """Name keys that nobody else may take meanwhile."""
         self.saved = saved
         self.failed = failed
+        self.association: AssociationId | None = None
+        """Of a creation: who gets the handle; None once that association has ended."""
         self.waiting: deque[Command] = deque()
         """Commands to be looked at again when the outcome is known."""

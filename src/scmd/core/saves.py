@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scmd.core.messages import (
+    AssociationId,
     Command,
     Parameters,
     RemoveRecord,
@@ -63,10 +64,11 @@ def save_record(
     parameters: Parameters | None = None,
     deleted: bool = False,
     names: tuple[str, ...] = (),
-) -> None:
+) -> Save:
     """Send a record out; `saved` or `failed` is called with the outcome."""
     save = _begin(state, record, config, names, saved, failed)
     state.emit(SaveRecord(save.id, id, config, parameters, deleted))
+    return save
 
 
 def remove_record(
@@ -118,6 +120,13 @@ def save_failed(state: State, event: SaveFailed) -> None:
     save = _end(state, event.save)
     if save is not None:
         save.failed(event.error)
+
+
+def association_ended(state: State, association: AssociationId) -> None:
+    """A creation that is still on its way gives no handle to this association any more."""
+    for save in state.saves.values():
+        if save.association == association:
+            save.association = None
 
 
 def _end(state: State, id: SaveId) -> Save | None:

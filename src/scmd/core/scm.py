@@ -282,6 +282,7 @@ def _event(state: State, event: Event) -> None:
         case SaveFailed():
             saves.save_failed(state, event)
         case AssociationEnded(association=association):
+            saves.association_ended(state, association)
             state.changed.extend(handles.close_all(state, association))
         case AutoStart():
             auto_start.begin(state)

@@ -1,0 +1,253 @@
+"""Clients of the simulated world: they ask for anything, in any order, and come and go."""
+
+from __future__ import annotations
+
+from scmd.core.messages import (
+    CONTEXT_MISMATCH,
+    AssociationEnded,
+    AssociationId,
+    Call,
+    Caller,
+    CallId,
+    ChangeConfig,
+    ChangeConfig2,
+    CheckScmHandle,
+    CloseHandle,
+    Command,
+    ControlService,
+    CreateService,
+    DeleteService,
+    EnumDependents,
+    EnumServices,
+    GetDisplayName,
+    GetKeyName,
+    HandleId,
+    IdentifyService,
+    OpenScm,
+    OpenService,
+    QueryConfig,
+    QueryParameters,
+    QueryStatus,
+    Reply,
+    SetParameters,
+    StartService,
+)
+from scmd.security.token import unix_token
+from scmd.vocabulary.configuration import ServiceConfig
+from scmd.vocabulary.registry import RegistryValue
+from scmd.vocabulary.service import ConfigLevel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.testing.simulation import World
+
+NAMES = ("A", "B", "C", "D", "E", "F", "G", "H")
+ADMINISTRATOR = Caller(unix_token(0, [0], administrator=True), "root", "simulation")
+GUEST = Caller(unix_token(1000, [1000], administrator=False), "guest", "simulation")
+ALL_SERVICE = 0xF01FF
+ASSOCIATIONS = 4
+
+
+class Clients:
+    """A few associations, the handles they hold, and the calls they wait for."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.random = world.random
+        self.calls = 0
+        self.next_association = 1
+        self.associations: list[AssociationId] = []
+        self.scm_handles: dict[AssociationId, HandleId] = {}
+        self.service_handles: list[tuple[AssociationId, HandleId]] = []
+        self.dead_handles: list[tuple[AssociationId, HandleId]] = []
+        self.outstanding: dict[CallId, Command] = {}
+
+    def open_all(self) -> None:
+        """Connect the first associations and create the first services."""
+        for _ in range(ASSOCIATIONS):
+            self._connect()
+        for name in NAMES:
+            if self.associations[0] in self.scm_handles:
+                self._ask(self._create(self.associations[0], name))
+
+    def _connect(self) -> None:
+        association = AssociationId(self.next_association)
+        self.next_association += 1
+        self.associations.append(association)
+        self._ask(OpenScm(self._call(association), None, 0xF003F))
+
+    def _call(self, association: AssociationId) -> Call:
+        self.calls += 1
+        caller = GUEST if self.world.chance(0.03) else ADMINISTRATOR
+        return Call(CallId(self.calls), association, caller)
+
+    def _ask(self, command: Command) -> None:
+        self.outstanding[command.call.id] = command
+        self.world.tell(command)
+
+    def answered(self, reply: Reply) -> None:
+        """Take an answer, and the handles in it."""
+        command = self.outstanding.pop(reply.call)
+        association = command.call.association
+        if reply.error == 0:
+            self._learn(command, association, reply.result)
+        used = getattr(command, "service", None)
+        if (association, used) in self.dead_handles:
+            assert reply.error == CONTEXT_MISMATCH, f"a dead handle was good for {command}"
+
+    def _learn(self, command: Command, association: AssociationId, result: object) -> None:
+        match command:
+            case OpenScm():
+                assert isinstance(result, int)
+                self.scm_handles[association] = HandleId(result)
+            case OpenService():
+                assert isinstance(result, int)
+                self.service_handles.append((association, HandleId(result)))
+            case CreateService():
+                assert isinstance(result, tuple)
+                self.service_handles.append((association, result[0]))
+                if self.random.random() < 0.9:
+                    values = {"Application": RegistryValue.of("/bin/program")}
+                    call = self._call(association)
+                    self.world.later(0, lambda: self._ask(SetParameters(call, result[0], values)))
+
+    # Asking ------------------------------------------------------------------------------
+
+    def act(self) -> None:
+        """One thing that a client may do."""
+        roll = self.random.random()
+        association = self.random.choice(self.associations)
+        if roll < 0.02:
+            self._disconnect(association)
+            return
+        scm = self.scm_handles.get(association)
+        if scm is None:
+            self._ask(OpenScm(self._call(association), None, 0xF003F))
+        elif roll < 0.25 or not self.service_handles:
+            self._ask(self._on_scm(association, scm))
+        else:
+            self._ask(self._on_service(*self.random.choice(self.service_handles)))
+
+    def _disconnect(self, association: AssociationId) -> None:
+        self.associations.remove(association)
+        self.scm_handles.pop(association, None)
+        self.service_handles = [h for h in self.service_handles if h[0] != association]
+        self.world.tell(AssociationEnded(association))
+        self._connect()
+
+    def _on_scm(self, association: AssociationId, scm: HandleId) -> Command:
+        call, name = self._call(association), self.random.choice(NAMES)
+        commands: tuple[Command, ...] = (
+            OpenService(call, scm, name, self.random.choice((ALL_SERVICE, 0x02000000, 4, 0))),
+            OpenService(call, scm, name, ALL_SERVICE),
+            OpenService(call, scm, name, ALL_SERVICE),
+            EnumServices(call, scm, 0x30, self.random.choice((0, 1, 2, 3))),
+            GetDisplayName(call, scm, name),
+            GetKeyName(call, scm, f"Display {name}"),
+            CheckScmHandle(call, scm, 1),
+        )
+        if self.random.random() < 0.2:
+            return self._create(association, name, call)
+        return self.random.choice(commands)
+
+    def _create(
+        self, association: AssociationId, name: str, call: Call | None = None
+    ) -> CreateService:
+        scm = self.scm_handles[association]
+        return CreateService(call or self._call(association), scm, self._config(name), ALL_SERVICE)
+
+    def _config(self, name: str) -> ServiceConfig:
+        choice = self.random.choice
+        image = choice(("srvany", "/opt/SrvAny.exe", "/bin/own", "/bin/shared", "/bin/shared"))
+        return ServiceConfig(
+            name=name,
+            display_name=choice(("", f"Display {name}", "Display A")),
+            type=0x20 if image == "/bin/shared" else 0x10,
+            start_type=choice((2, 2, 2, 3, 3, 3, 3, 3, 3, 4)),
+            image_path=image,
+            load_order_group=choice(("", "", "", "First", "Other")),
+            dependencies=self._dependencies(),
+        )
+
+    def _dependencies(self) -> tuple[str, ...]:
+        if self.random.random() < 0.6:
+            return ()
+        targets = (*NAMES, *NAMES, "+First", "+Other")
+        count = self.random.choice((1, 1, 1, 2))
+        return tuple(dict.fromkeys(self.random.choice(targets) for _ in range(count)))
+
+    def _on_service(self, association: AssociationId, handle: HandleId) -> Command:
+        call, choice = self._call(association), self.random.choice
+        roll = self.random.random()
+        if roll < 0.45:
+            return StartService(call, handle, choice(((), ("x",))))
+        if roll < 0.7:
+            code = choice((1, 1, 1, 2, 3, 4, 6, 128, 5, 0, 999))
+            return ControlService(call, handle, code)
+        if roll < 0.75:
+            return QueryStatus(call, handle)
+        if roll < 0.81:
+            return self._close(association, handle, call)
+        if roll < 0.83:
+            return DeleteService(call, handle)
+        if roll < 0.9:
+            return SetParameters(call, handle, self._parameters())
+        if roll < 0.96:
+            return self._change(call, handle)
+        return choice(
+            (
+                QueryConfig(call, handle),
+                QueryParameters(call, handle),
+                EnumDependents(call, handle, 3),
+                IdentifyService(call, handle, 4),
+            )
+        )
+
+    def _close(self, association: AssociationId, handle: HandleId, call: Call) -> Command:
+        self.service_handles.remove((association, handle))
+        return CloseHandle(call, handle)
+
+    def _change(self, call: Call, handle: HandleId) -> Command:
+        choice = self.random.choice
+        return choice(
+            (
+                ChangeConfig(call, handle),
+                ChangeConfig(call, handle, start_type=choice((2, 2, 3, 3, 3, 4, 9))),
+                ChangeConfig(call, handle, dependencies=self._dependencies()),
+                ChangeConfig(call, handle, display_name=choice(("", "Display A", "Shown"))),
+                ChangeConfig2(call, handle, ConfigLevel.DESCRIPTION, choice(("", "text"))),
+                ChangeConfig2(call, handle, ConfigLevel.FAILURE_ACTIONS_FLAG, True),
+            )
+        )
+
+    def _parameters(self) -> dict[str, RegistryValue | None]:
+        of, choice = RegistryValue.of, self.random.choice
+        values: dict[str, RegistryValue | None] = {"Application": of("/bin/program")}
+        extra: tuple[tuple[str, RegistryValue | None], ...] = (
+            ("AppStopTime", of(choice((0, 100, 40_000)))),
+            ("AppSettleTime", of(choice((0, 500, 10_000)))),
+            ("AppKillProcessTree", of(choice((0, 1)))),
+            ("AppEvents\\Start\\Pre", of("/bin/hook-pre")),
+            ("AppEvents\\Stop\\Pre", of("/bin/hook-stop")),
+            ("AppEvents\\Start\\Post", of("/bin/late-hook")),
+            ("AppEvents\\Exit\\Post", of("/bin/late-hook")),
+            ("AppStopSignal", of("nonsense")),
+            ("Application", None),
+        )
+        values.update([choice(extra), choice(extra)])
+        return values
+
+    # Leaving -----------------------------------------------------------------------------
+
+    def close_some(self) -> None:
+        """Every other association goes before the shutdown."""
+        for association in list(self.associations)[::2]:
+            self._leave(association)
+
+    def close_all(self) -> None:
+        for association in list(self.associations):
+            self._leave(association)
+
+    def _leave(self, association: AssociationId) -> None:
+        self.associations.remove(association)
+        self.world.tell(AssociationEnded(association))

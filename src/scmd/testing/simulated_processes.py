@@ -1,0 +1,216 @@
+"""Processes of the simulated world: what they do is drawn when they are launched.
+
+Most behave. Others cannot be executed, never connect, answer late or not at all, report
+nonsense, ignore what they are told, close the channel or die at any moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from scmd.core.messages import (
+    ChannelClosed,
+    ControlAnswered,
+    DispatcherConnected,
+    Event,
+    HandlerRegistered,
+    LaunchFailed,
+    LaunchId,
+    LaunchSpec,
+    ProcessExited,
+    ProcessStarted,
+    SendControl,
+    SendStart,
+    ServiceId,
+    StartAnswered,
+    StatusReported,
+)
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import Control, ServiceState
+from scmd.vocabulary.status import ServiceStatus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.testing.simulation import World
+
+ALL_CONTROLS = 0x1F
+_STATES = tuple(ServiceState)
+_DELAYS = (0, 0, 1, 1, 3, 10, 50, 500)
+
+
+class SimulatedProcess:
+    """One run of one process, from the request to launch it to the end."""
+
+    def __init__(self, world: World, launch: LaunchId, spec: LaunchSpec) -> None:
+        self.world = world
+        self.launch = launch
+        self.spec = spec
+        self.pid = 0
+        self.alive = True
+        self.kill_asked = False
+        self.connected = False
+        self.accepts = ALL_CONTROLS
+        self.running: dict[ServiceId, int] = {}
+        """Services and the state each believes itself in."""
+        self.temper = world.random.random() if not world.calm else 1.0
+        """Below 0.4 it misbehaves here and there; above, it behaves."""
+        if self._bad(0.15):
+            self._launched(self._cannot_be_executed)
+        else:
+            self._launched(self._begins)
+        if self._bad(0.2):
+            world.later(world.random.choice((1, 100, 20_000, 100_000)), self._dies)
+
+    def lies(self) -> bool:
+        """Whether it may say what it was not asked."""
+        return self.temper < 0.2
+
+    def _bad(self, probability: float) -> bool:
+        return self.temper < 0.4 and self.world.chance(probability)
+
+    def _soon(self, action: Callable[[], None]) -> None:
+        world = self.world
+        delays = _DELAYS if not self._bad(0.1) else (29_990, 31_000, 70_000)
+        world.later(world.random.choice(delays), lambda: action() if self.alive else None)
+
+    def _launched(self, action: Callable[[], None]) -> None:
+        """The keeper may be slow, but not slower than a shutdown can wait."""
+        delays = (0, 0, 1, 5) if not self._bad(0.1) else (15_000,)
+        self.world.later(self.world.random.choice(delays), action)
+
+    def _say(self, event: Event) -> None:
+        if self.alive:
+            self.world.tell(event)
+
+    # Life and death ----------------------------------------------------------------------
+
+    def _cannot_be_executed(self) -> None:
+        self.alive = False
+        error = self.world.random.choice((Error.FILE_NOT_FOUND, Error.ACCESS_DENIED))
+        del self.world.processes[self.launch]
+        self.world.checkers.never_ran(self.launch)
+        self.world.tell(LaunchFailed(self.launch, error, "no such program"))
+
+    def _begins(self) -> None:
+        self.pid = self.world.new_process_id()
+        self.world.tell(ProcessStarted(self.launch, self.pid))
+        if self.kill_asked:
+            self._exits(None, 9)
+        elif self.spec.control_channel:
+            if not self._bad(0.2):
+                self._soon(self._connects)
+        elif "hook" in self.spec.argv[0] or self._bad(0.2):
+            self._soon(self._dies)
+
+    def _dies(self) -> None:
+        if not self.alive or not self.pid:
+            return
+        code = self.world.random.choice((0, 0, 1, 3)) if not self.world.calm else 0
+        if self._bad(0.3):
+            self._exits(None, 11)
+        else:
+            self._exits(code, None)
+
+    def _exits(self, code: int | None, signal: int | None) -> None:
+        if not self.alive:
+            return
+        self.alive = False
+        self.world.checkers.exited(self.launch)
+        if self.connected and self.world.random.random() < 0.5:
+            self.world.tell(ChannelClosed(self.launch))
+        self.world.tell(ProcessExited(self.launch, code, signal))
+
+    def signalled(self, signal: int) -> None:
+        if signal == 9:
+            self.killed()
+        elif not self._bad(0.5):
+            self._soon(lambda: self._exits(None, signal))
+
+    def killed(self) -> None:
+        self.kill_asked = True
+        delay = self.world.random.choice((0, 1, 100))
+        self.world.later(delay, lambda: self._exits(None, 9) if self.pid else None)
+
+    # Speaking the control protocol -----------------------------------------------------------
+
+    def _connects(self) -> None:
+        self.connected = True
+        table = ("A", "B", "C", "D", "E", "F", "G", "H")
+        self._say(DispatcherConnected(self.launch, table[:2] if self._bad(0.3) else table))
+        if self._bad(0.1):
+            self._soon(lambda: self._say(ChannelClosed(self.launch)))
+
+    def asked_to_start(self, request: SendStart) -> None:
+        if self._bad(0.15):
+            return
+        self._soon(lambda: self._starts(request.service))
+
+    def _starts(self, service: ServiceId) -> None:
+        error = Error.SERVICE_NO_THREAD if self._bad(0.1) else Error.SUCCESS
+        early = self.world.random.random() < 0.2
+        if not error:
+            self.running[service] = ServiceState.START_PENDING
+            self._soon(lambda: self._comes_up(service, 3))
+        if early and not error:
+            self._report(service, ServiceState.RUNNING)
+        self._say(StartAnswered(self.launch, service, error))
+        if not error and not self._bad(0.3):
+            self._say(HandlerRegistered(self.launch, service))
+
+    def _comes_up(self, service: ServiceId, steps: int) -> None:
+        if self.running.get(service) != ServiceState.START_PENDING or self._bad(0.1):
+            return
+        if steps and self.world.chance(0.4):
+            self._report(service, ServiceState.START_PENDING, check_point=4 - steps)
+            self._soon(lambda: self._comes_up(service, steps - 1))
+        elif self._bad(0.15):
+            self._report(service, ServiceState.STOPPED, exit_code=5)
+        else:
+            self._report(service, ServiceState.RUNNING)
+
+    def _report(
+        self, service: ServiceId, state: int, *, check_point: int = 0, exit_code: int = 0
+    ) -> None:
+        if self._bad(0.05):
+            state = self.world.random.choice((*_STATES, 0, 8, 0xFFFFFFFF))
+        self.running[service] = state
+        pending = state in (2, 3, 5, 6)
+        status = ServiceStatus(
+            type=0x10 if not self._bad(0.02) else 0x77,
+            state=state,
+            controls_accepted=0 if pending else self.accepts,
+            win32_exit_code=exit_code,
+            check_point=check_point,
+            wait_hint=self.world.random.choice((0, 500, 60_000)) if pending else 0,
+        )
+        self._say(StatusReported(self.launch, service, status))
+        if state == ServiceState.STOPPED:
+            self.running.pop(service, None)
+            if not self.running and not self._bad(0.4):
+                self._soon(lambda: None if self.running else self._exits(0, None))
+
+    def asked(self, request: SendControl) -> None:
+        if self._bad(0.15):
+            return
+        self._soon(lambda: self._handles(request))
+
+    def _handles(self, request: SendControl) -> None:
+        service = request.service
+        first = self.world.random.random() < 0.5
+        answer = ControlAnswered(self.launch, request.control, 120 if self._bad(0.1) else 0)
+        if first:
+            self._say(answer)
+        match request.code:
+            case Control.STOP | Control.SHUTDOWN | Control.PRESHUTDOWN:
+                if not self._bad(0.2):
+                    self._report(service, ServiceState.STOP_PENDING, check_point=1)
+                    self._soon(lambda: self._report(service, ServiceState.STOPPED))
+            case Control.PAUSE:
+                self._report(service, ServiceState.PAUSE_PENDING)
+                self._soon(lambda: self._report(service, ServiceState.PAUSED))
+            case Control.CONTINUE:
+                self._report(service, ServiceState.RUNNING)
+            case Control.INTERROGATE:
+                self._report(service, self.running.get(service, ServiceState.RUNNING))
+        if not first:
+            self._say(answer)

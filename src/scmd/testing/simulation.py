@@ -1,0 +1,231 @@
+"""The simulation: the real core in a world drawn from a seed.
+
+Clients ask at random, processes hang, lie and die, the disk is slow and fails, time
+jumps. `checkers` watches from outside. The same seed gives the same story, message by
+message: the only source of chance is one `random.Random(seed)`. After its steps the world
+calms, is shut down, and everything must come to rest.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+
+from scmd.core.messages import (
+    AnyEffect,
+    AutoStart,
+    ChannelClosed,
+    Command,
+    ControlAnswered,
+    ControlId,
+    DispatcherConnected,
+    Effect,
+    Event,
+    ForgetLaunch,
+    KillProcess,
+    LaunchId,
+    LaunchProcess,
+    ProcessExited,
+    RecordSaved,
+    RemoveRecord,
+    Reply,
+    SaveFailed,
+    SaveId,
+    SaveRecord,
+    SendControl,
+    SendStart,
+    ServiceId,
+    Settings,
+    Shutdown,
+    ShutdownCompleted,
+    SignalProcess,
+    StartAnswered,
+    StatusReported,
+    StoredService,
+)
+from scmd.core.scm import Scm
+from scmd.testing.checkers import Checkers
+from scmd.testing.simulated_clients import Clients
+from scmd.testing.simulated_processes import SimulatedProcess
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.status import ServiceStatus
+
+REST_TIME = 4 * 3_600_000
+"""Milliseconds a calm world may take to come to rest."""
+JUMPS = (0, 0, 0, 0, 1, 1, 5, 20, 100, 100, 1_000, 5_000, 31_000, 90_000)
+
+
+class World:
+    """One seeded world around one SCM."""
+
+    def __init__(self, seed: int, *, keep_story: bool = False) -> None:
+        self.random = random.Random(seed)
+        self.settings = Settings(group_order=("First", "Second"))
+        self.disk: dict[ServiceId, StoredService] = {}
+        self.scm = Scm((), self.settings)
+        self.now = 1_000
+        self.calm = False
+        self.completed = False
+        self.processes: dict[LaunchId, SimulatedProcess] = {}
+        self.story: list[tuple[int, Command | Event | Effect | str]] | None = (
+            [] if keep_story else None
+        )
+        self._later: list[tuple[int, int, Callable[[], None]]] = []
+        self._serial = 0
+        self._process_id = 100
+        self.checkers = Checkers(self)
+        self.clients = Clients(self)
+
+    # Time --------------------------------------------------------------------------------
+
+    def later(self, delay: int, action: Callable[[], None]) -> None:
+        """Let something happen in `delay` ms."""
+        self._serial += 1
+        heapq.heappush(self._later, (self.now + delay, self._serial, action))
+
+    def chance(self, probability: float) -> bool:
+        """Whether something with this probability happens now; never when the world is calm."""
+        return self.random.random() < probability and not self.calm
+
+    def new_process_id(self) -> int:
+        self._process_id += 1
+        return self._process_id
+
+    def _advance_to(self, instant: int) -> None:
+        """Let everything happen that is due until then, the SCM's deadlines among it."""
+        while True:
+            deadline = self.scm.next_deadline()
+            own = self._later[0][0] if self._later else None
+            due = min((at for at in (deadline, own) if at is not None), default=None)
+            if due is None or due > instant:
+                break
+            self.now = max(self.now, due)
+            if own is not None and own <= self.now:
+                heapq.heappop(self._later)[2]()
+            else:
+                self._tell_time()
+        self.now = max(self.now, instant)
+
+    def _tell_time(self) -> None:
+        self.note("time")
+        self._perform(self.scm.expire(self.now))
+        self.checkers.after_message(None)
+
+    # Messages ----------------------------------------------------------------------------
+
+    def tell(self, message: Command | Event) -> None:
+        """Give the SCM a message and carry its effects out."""
+        self.note(message)
+        self.checkers.before_message(message)
+        self._perform(self.scm.handle(message, self.now))
+        self.checkers.after_message(message)
+
+    def note(self, entry: Command | Event | Effect | str) -> None:
+        if self.story is not None:
+            self.story.append((self.now, entry))
+
+    def _perform(self, effects: list[AnyEffect]) -> None:
+        for effect in effects:
+            self.note(effect)
+            self.checkers.effect(effect)
+            self._carry_out(effect)
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case Reply():
+                self.clients.answered(effect)
+            case SaveRecord() | RemoveRecord():
+                self._save(effect)
+            case LaunchProcess():
+                self.processes[effect.launch] = SimulatedProcess(self, effect.launch, effect.spec)
+            case SignalProcess():
+                self.processes[effect.launch].signalled(effect.signal)
+            case KillProcess():
+                self.processes[effect.launch].killed()
+            case ForgetLaunch():
+                del self.processes[effect.launch]
+            case SendStart():
+                self.processes[effect.launch].asked_to_start(effect)
+            case SendControl():
+                self.processes[effect.launch].asked(effect)
+            case ShutdownCompleted():
+                self.completed = True
+
+    def _save(self, effect: SaveRecord | RemoveRecord) -> None:
+        delay = self.random.choice((0, 0, 0, 3, 50, 2_000))
+        failed = self.chance(0.08)
+        self.later(delay, lambda: self._saved(effect, failed))
+
+    def _saved(self, effect: SaveRecord | RemoveRecord, failed: bool) -> None:
+        if failed:
+            self.tell(SaveFailed(effect.save, Error.DISK_FULL))
+            return
+        if isinstance(effect, RemoveRecord):
+            del self.disk[effect.service]
+        else:
+            old = self.disk.get(effect.service)
+            parameters = effect.parameters
+            if parameters is None:
+                parameters = old.parameters if old is not None else {}
+            self.disk[effect.service] = StoredService(
+                effect.service, effect.config, parameters, effect.deleted
+            )
+        self.tell(RecordSaved(effect.save))
+
+    # A life ------------------------------------------------------------------------------
+
+    def run(self, steps: int) -> None:
+        """A life of so many steps, then calm, shutdown and rest."""
+        self.clients.open_all()
+        auto_start_at = self.random.randrange(steps) if steps else 0
+        for step in range(steps):
+            if step == auto_start_at:
+                self.tell(AutoStart())
+            if self.chance(0.05):
+                self._tell_nonsense()
+            self.clients.act()
+            self._advance_to(self.now + self.random.choice(JUMPS))
+        self._come_to_rest()
+
+    def _tell_nonsense(self) -> None:
+        """Events of launches, services and controls that are over or never were."""
+        launch = LaunchId(self.random.randrange(1, 60))
+        if launch in self.processes and not self.processes[launch].lies():
+            return
+        service = ServiceId(self.random.randrange(1, 12))
+        status = ServiceStatus(state=self.random.randrange(9), controls_accepted=7)
+        events: tuple[Event, ...] = (
+            StatusReported(launch, service, status),
+            StartAnswered(launch, service, 0),
+            ControlAnswered(launch, ControlId(self.random.randrange(1, 50)), 0),
+            ChannelClosed(launch),
+            DispatcherConnected(launch, ("A", "B")),
+        )
+        if launch not in self.processes:
+            events += (ProcessExited(launch, 0, None), RecordSaved(SaveId(10**9)))
+        self.tell(self.random.choice(events))
+
+    def _come_to_rest(self) -> None:
+        self.calm = True
+        self.note("the world calms")
+        self._advance_to(self.now + self.random.choice((0, 1_000, 100_000)))
+        self.clients.close_some()
+        self.tell(Shutdown())
+        end = self.now + REST_TIME
+        while self.now < end:
+            upcoming = self.scm.next_deadline()
+            if upcoming is None and not self._later:
+                break
+            own = self._later[0][0] if self._later else upcoming
+            self._advance_to(min(at for at in (own, upcoming) if at is not None))
+        self.clients.close_all()
+        self._advance_to(self.now + 10_000)
+        self.checkers.at_rest()
+
+
+def simulate(seed: int, steps: int = 200, *, keep_story: bool = False) -> World:
+    """Run one world; AssertionError, with what is wrong, when a checker objects."""
+    world = World(seed, keep_story=keep_story)
+    world.run(steps)
+    return world

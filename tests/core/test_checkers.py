@@ -1,0 +1,125 @@
+"""The checkers see what they are for: each breakage of the core is noticed by some seed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from scmd.core import database, handles, processes, saves, starting, status
+from scmd.core.control_table import STATUS_GIVEN_WITH
+from scmd.core.deadlines import Deadlines
+from scmd.core.dependencies import DependencyIndex
+from scmd.core.messages import Reply
+from scmd.core.records import Launch, StartRequest
+from scmd.core.state import State
+from scmd.testing.simulation import simulate
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.status import ServiceStatus
+
+SEEDS = range(60)
+
+Sabotage = Callable[[pytest.MonkeyPatch], None]
+
+
+def _reply_twice(patch: pytest.MonkeyPatch) -> None:
+    def reply(self: State, call: int | None, error: int, result: object = None) -> None:
+        if call is not None:
+            self.effects += [Reply(call, int(error), result)] * 2  # type: ignore[arg-type]
+
+    patch.setattr(State, "reply", reply)
+
+
+def _forget_late_calls(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(processes, "_late", lambda *_: None)
+
+
+def _ignore_dependencies(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(starting, "_look", lambda *_: starting._Verdict.MET)
+
+
+def _ignore_dependents(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(DependencyIndex, "has_active_dependent", lambda *_: False)
+
+
+def _start_the_disabled(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(starting, "_refusal", lambda *_: Error.SUCCESS)
+
+
+def _watch_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(status, "_watch", lambda *_: None)
+
+
+def _keep_handles(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(handles, "close_all", lambda *_: [])
+
+
+def _two_at_a_time(patch: pytest.MonkeyPatch) -> None:
+    original = processes._send_start
+
+    def send(state: State, launch: Launch, request: StartRequest) -> None:
+        original(state, launch, request)
+        launch.current = None
+
+    patch.setattr(processes, "_send_start", send)
+
+
+def _never_kill(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(processes, "kill", lambda *_: None)
+
+
+def _apply_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(database, "_apply", lambda *_: None)
+
+
+def _reserve_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(saves, "require_free", lambda *_: None)
+    patch.setattr(saves, "require_idle", lambda *_: None)
+
+
+def _wrong_check_point(patch: pytest.MonkeyPatch) -> None:
+    original = status.set_status
+
+    def wrong(state: State, record: object, new: ServiceStatus, cause: str, **rest: bool) -> None:
+        original(state, record, new.replace(check_point=9), cause, **rest)  # type: ignore[arg-type]
+
+    patch.setattr(status, "set_status", wrong)
+
+
+def _no_deadlines(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Deadlines, "next", lambda _: None)
+
+
+SABOTAGES: tuple[Sabotage, ...] = (
+    _reply_twice,
+    _forget_late_calls,
+    _ignore_dependencies,
+    _ignore_dependents,
+    _start_the_disabled,
+    _watch_nothing,
+    _keep_handles,
+    _two_at_a_time,
+    _never_kill,
+    _apply_nothing,
+    _reserve_nothing,
+    _wrong_check_point,
+    _no_deadlines,
+)
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.__name__)
+def test_a_broken_core_is_noticed(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
+    sabotage(monkeypatch)
+    assert any(_fails(seed) for seed in SEEDS)
+
+
+def _fails(seed: int) -> bool:
+    try:
+        simulate(seed, 200)
+    except Exception:
+        return True
+    return False
+
+
+def test_results_that_come_with_a_status_are_the_documented_ones() -> None:
+    assert {int(error) for error in STATUS_GIVEN_WITH} == {0, 1051, 1052, 1061, 1062}
