@@ -11,6 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -244,9 +245,9 @@ def test_what_was_reported_survives_kills_at_random_points(path: Path) -> None:
 class Writers:
     """Processes that save records, each killed in the middle of it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, watch: Sequence[str] = ()) -> None:
         self._server = subprocess.Popen(
-            [sys.executable, "-m", "tests.linux.database_writer", str(path)],
+            [*watch, sys.executable, "-m", "tests.linux.database_writer", str(path)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd=Path(__file__).parents[2],
@@ -302,3 +303,26 @@ def _copies_with_a_log(path: Path) -> tuple[bytes, bytes]:
     files = path.read_bytes(), path.with_name("registry.db-wal").read_bytes()
     database.close()
     return files
+
+
+@pytest.mark.peers("strace")
+def test_the_disk_has_answered_before_a_save_is_reported(path: Path, tmp_path: Path) -> None:
+    """Watched at the system calls: log written, log synced, only then the report."""
+    fill(path, 1)
+    trace = tmp_path / "trace"
+    watch = ["strace", "-f", "-y", "-e", "trace=pwrite64,fdatasync,fsync,write", "-o", str(trace)]
+    with Writers(path, watch) as writers:
+        writers.write_until_killed(1, 30)
+    synced, reports = False, []
+    for line in trace.read_text().splitlines():
+        if "sync" in line:
+            # A call that another thread interrupts is two lines, `unfinished` and `resumed`.
+            synced = line.endswith(" = 0")
+        elif "pwrite64(" in line:
+            synced = False
+        elif " write(1<" in line:
+            reports.append(synced)
+    own_pid, *saves = reports
+    assert not own_pid
+    assert len(saves) >= 30
+    assert all(saves[:30])

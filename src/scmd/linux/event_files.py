@@ -8,7 +8,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -23,13 +23,14 @@ from scmd.storage.event_record import (
 )
 
 NAME = "events.jsonl"
+Write = Callable[[int, bytes], int]
 _HEADER_START = b'{"scmd_events":'
 
 
 class EventFiles:
     """`events.jsonl`, which is appended to, and the older `events.jsonl.1`..."""
 
-    def __init__(self, folder: Path, file_bytes: int, files: int) -> None:
+    def __init__(self, folder: Path, file_bytes: int, files: int, write: Write = os.write) -> None:
         """Open the newest file, made when missing, and cut off an unfinished last line.
 
         EventError: it is no event log, or one of a newer format; it was left as it is.
@@ -37,6 +38,7 @@ class EventFiles:
         self._path = folder / NAME
         self._file_bytes = file_bytes
         self._count = files
+        self._write_some = write
         self._rotation = threading.Lock()
         self.last = self._last_of(self._aged(1))
         """The highest number in the files."""
@@ -115,7 +117,7 @@ class EventFiles:
                 raise EventError(f"{self._path} is not an event log")
             os.ftruncate(descriptor, whole)
             if not whole:
-                os.write(descriptor, header_line(self.last + 1))
+                self._write_some(descriptor, header_line(self.last + 1))
             return descriptor, os.fstat(descriptor).st_size
         except BaseException:
             os.close(descriptor)
@@ -129,7 +131,7 @@ class EventFiles:
         written = 0
         try:
             while written < len(line):
-                written += os.write(self._descriptor, line[written:])
+                written += self._write_some(self._descriptor, line[written:])
         except OSError:
             if written:
                 os.ftruncate(self._descriptor, self._size)
@@ -143,7 +145,7 @@ class EventFiles:
         flags = os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
         descriptor = os.open(fresh, flags, 0o600)
         try:
-            if os.write(descriptor, header) < len(header):
+            if self._write_some(descriptor, header) < len(header):
                 raise OSError(errno.ENOSPC, "no room for a header")
             with self._rotation:
                 for age in range(self._count - 1, 0, -1):

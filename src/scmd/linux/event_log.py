@@ -8,6 +8,7 @@ go on over restarts; a line that a crash left unfinished is cut off at the next 
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -15,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from queue import SimpleQueue
 
-from scmd.linux.event_files import EventFiles
+from scmd.linux.event_files import EventFiles, Write
 from scmd.storage import event_messages
 from scmd.storage.event_record import (
     EventError,
@@ -54,14 +55,17 @@ class EventLog:
         files: int = FILES,
         max_waiting: int = MAX_WAITING,
         now: Now = _utc_now,
+        write: Write = os.write,
     ) -> None:
         """Open the log in `folder`, made when missing, and repair its last line.
+
+        `write` is the system call, for tests to fail or hang.
 
         EventError: the newest file is not an event log, or one of a newer format; it was left
         as it is. OSError: it cannot be opened.
         """
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._files = EventFiles(folder, file_bytes, files)
+        self._files = EventFiles(folder, file_bytes, files, write)
         self._now = now
         self._computer = socket.gethostname()
         self._max_waiting = max_waiting
