@@ -230,28 +230,33 @@ def test_an_answer_is_clamped_and_a_request_is_checked() -> None:
         Odd(small=5, raw=b"ab").encode()
 
 
+END = h("00000000 07000000")
+
+
 @pytest.mark.parametrize(
-    ("kind", "data"),
+    ("kind", "data", "reason"),
     [
-        (Names, b""),
-        (Names, bytes(20) + h("03000000 01000000 02000000 6100 0000")),
-        (Names, bytes(20) + h("03000000 00000000 04000000 6100 6100 6100 0000")),
-        (Names, bytes(20) + h("0b000000 00000000 01000000 0000 0000")),
-        (Names, bytes(20) + h("02000000 00000000 02000000 6100 6100 00000000 00000000")),
-        (Names, bytes(20) + h("00000000 00000000 00000000 00000000 00000000")),
-        (Names, bytes(20) + h("ffffffff 00000000 ffffffff 6100")),
-        (Groups, h("01000000 01000000 ffffffff")),
-        (Groups, h("01000000 01000000 04000000") + bytes(8)),
-        (Groups, h("02000000 01000000 01000000") + bytes(12) + h("00000000")),
-        (Groups, h("05000000 00000000 00000000")),
-        (Chosen, h("01000000 02000000 00000000 00000000")),
+        (Names, b"", "unpack_from"),
+        (Names, bytes(20) + h("02000000 01000000 02000000 6100 0000") + END, "counts 2, 1, 2"),
+        (Names, bytes(20) + h("01000000 00000000 02000000 6100 0000") + END, "counts 1, 0, 2"),
+        (Names, bytes(20) + h("0b000000 00000000 02000000 6100 0000") + END, "counts 11, 0, 2"),
+        (Names, bytes(20) + h("02000000 00000000 00000000") + END, "counts 2, 0, 0"),
+        (Names, bytes(20) + h("ffffffff 00000000 ffffffff 6100 0000") + END, "counts 4294967295"),
+        (Names, bytes(20) + h("04000000 00000000 04000000 6100 0000"), "4 bytes are missing"),
+        (Names, bytes(20) + h("02000000 00000000 02000000 6100 6100") + END, "end with a NUL"),
+        (Groups, h("05000000 00000000 00000000"), "count is 5, at most 4"),
+        (Groups, h("01000000 01000000 05000000") + bytes(100), "5 elements, at most 4"),
+        (Groups, h("01000000 01000000 ffffffff") + bytes(100), "4294967295 elements"),
+        (Groups, h("04000000 01000000 04000000") + bytes(40), "4 elements do not fit"),
+        (Groups, h("02000000 01000000 01000000") + bytes(16), "count is 2, groups has 1"),
+        (Chosen, h("01000000 02000000 00000000 00000000"), "the tag is 2"),
     ],
-    ids=range(12),
+    ids=range(14),
 )
 def test_what_the_declaration_does_not_allow_is_bad_stub_data(
-    kind: type[Structure], data: bytes
+    kind: type[Structure], data: bytes, reason: str
 ) -> None:
-    with pytest.raises(NdrError) as caught:
+    with pytest.raises(NdrError, match=reason) as caught:
         kind.decode(data)
     assert caught.value.status == BAD_STUB_DATA
 

@@ -187,6 +187,15 @@ def test_ansi_levels_have_short_texts() -> None:
     assert pack_config2(6, CONFIG, ansi=True) == pack_config2(6, CONFIG), "shared with W"
 
 
+@pytest.mark.parametrize(
+    ("count", "offset", "size"), [(1025, 20, 20_000), (2, 20, 35), (1, 0xFFFFFFFF, 100)]
+)
+def test_actions_are_counted_before_they_are_read(count: int, offset: int, size: int) -> None:
+    header = bytes(12) + count.to_bytes(4, "little") + offset.to_bytes(4, "little")
+    with pytest.raises(NdrError, match="failure actions at"):
+        unpack_config2(2, header.ljust(size, b"\0"))
+
+
 @pytest.mark.parametrize("level", [0, 8, 10])
 def test_other_levels_have_no_buffer(level: int) -> None:
     with pytest.raises(NdrError):

@@ -43,4 +43,8 @@ def test_the_clients_half_of_the_wire_imports_nothing_heavy() -> None:
     run = subprocess.run(command, capture_output=True, text=True, check=True)
     added = set(run.stdout.split()) - set(bare.stdout.split())
     assert not added & HEAVY
-    assert {name for name in added if not name.startswith("scmd")} <= {"__future__", "_struct", "struct"}
+    assert {name for name in added if not name.startswith("scmd")} <= {
+        "__future__",
+        "_struct",
+        "struct",
+    }

@@ -36,8 +36,7 @@ from scmd.svcctl.interface import (
     UniqueName,
     UniquePath,
 )
-
-NO_CHANGE = 0xFFFF_FFFF
+from scmd.vocabulary.service import NO_CHANGE
 
 UniqueDependencies = Annotated[bytes | None, Unique(Bytes(4096))]
 DependenciesSize = Annotated[int, SizeOf("dependencies", 4096)]
