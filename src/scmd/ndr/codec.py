@@ -9,8 +9,6 @@ where it follows the whole construct ([C706] 14.3.12.3).
 from __future__ import annotations
 
 import sys
-from operator import attrgetter
-from struct import Struct as Packer
 from struct import error as StructError
 
 from scmd.ndr import types
@@ -19,34 +17,32 @@ from scmd.ndr.elements import (
     BytesElement,
     Element,
     Form,
-    Leaf,
     LeafElement,
     Reader,
     TextElement,
     UniqueElement,
     Writer,
-    bounded,
 )
-from scmd.ndr.errors import INVALID_TAG, NdrError
+from scmd.ndr.errors import NdrError
+from scmd.ndr.leaves import Leaf, leaf_of
+from scmd.ndr.steps import CapacityText, CountField, PlainField, Run, Step, UnionField
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import Any
 
     from scmd.ndr.structure import Structure
     from scmd.ndr.types import WireType
-    from scmd.vocabulary.value import Value
 
 _set = object.__setattr__
-_INTEGER_FORMATS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 def compile_parameters(kind: type[Structure], form: int) -> ParametersCodec:
     """The codec of a request or response."""
     meaning = Form(form)
     steps = _steps(kind, meaning)
-    if len(steps) == 1 and isinstance(steps[0], _Run) and steps[0].is_plain:
+    if len(steps) == 1 and isinstance(steps[0], Run) and steps[0].is_plain:
         return _SingleRunCodec(kind, steps[0])
     return ParametersCodec(kind, steps)
 
@@ -54,7 +50,7 @@ def compile_parameters(kind: type[Structure], form: int) -> ParametersCodec:
 class ParametersCodec:
     """Encodes and decodes a parameter list: each parameter with its referents, in order."""
 
-    def __init__(self, kind: type[Structure], steps: list[_Step]) -> None:
+    def __init__(self, kind: type[Structure], steps: list[Step]) -> None:
         self.kind = kind
         self.steps = steps
         self.presets = _presets(kind)
@@ -90,7 +86,7 @@ class ParametersCodec:
 class _SingleRunCodec(ParametersCodec):
     """The fast path: nothing but plain items of fixed size, such as a handle or a status."""
 
-    def __init__(self, kind: type[Structure], run: _Run) -> None:
+    def __init__(self, kind: type[Structure], run: Run) -> None:
         super().__init__(kind, [run])
         self.run = run
 
@@ -110,195 +106,6 @@ class _SingleRunCodec(ParametersCodec):
         value = self.kind.__new__(self.kind)
         run.assign(value, items)
         return value
-
-
-class _Step:
-    """A field, or a run of fields, of a structure."""
-
-    alignment = 1
-    minimum = 0
-    has_buffers = False
-
-    def put(self, writer: Writer, owner: Any) -> None:
-        raise NotImplementedError
-
-    def get(self, reader: Reader, owner: Any) -> None:
-        raise NotImplementedError
-
-    def put_buffers(self, writer: Writer, owner: Any) -> None:
-        """Write what this field's pointers refer to."""
-
-    def get_buffers(self, reader: Reader, owner: Any) -> None:
-        """Read what this field's pointers refer to into the owner."""
-
-
-class _Run(_Step):
-    """Neighbouring fields of fixed size, no field aligned more than the first."""
-
-    def __init__(self, form: Form, fields: list[tuple[str, Leaf]]) -> None:
-        self.alignment = fields[0][1].alignment
-        layout, offset = form.order, 0
-        for _, leaf in fields:
-            pad = -offset & (leaf.alignment - 1)
-            layout += ("x" * pad) + leaf.format
-            offset += pad + leaf.size
-        self.packer = Packer(layout)
-        self.minimum = self.packer.size
-        self.fields = fields
-        self.is_plain = all(leaf.to_wire is None for _, leaf in fields)
-        self.items = self._plain_items() if self.is_plain else self._converted_items
-        self._plan_decoding()
-
-    def _plain_items(self) -> Callable[[Any], tuple[Any, ...]]:
-        names = [
-            name
-            for field, leaf in self.fields
-            for name in ([f"{field}.{part}" for part in leaf.parts] or [field])
-        ]
-        getter = attrgetter(*names)
-        return getter if len(names) > 1 else lambda owner: (getter(owner),)
-
-    def _converted_items(self, owner: Any) -> tuple[Any, ...]:
-        items: list[Any] = []
-        for field, leaf in self.fields:
-            items += leaf.spread(getattr(owner, field))
-        return tuple(items)
-
-    def _plan_decoding(self) -> None:
-        self.direct: list[tuple[str, int]] = []
-        self.gathered: list[tuple[str, Leaf, int]] = []
-        index = 0
-        for field, leaf in self.fields:
-            if leaf.from_wire is None and not leaf.parts:
-                self.direct.append((field, index))
-            else:
-                self.gathered.append((field, leaf, index))
-            index += len(leaf.parts) or 1
-
-    def assign(self, owner: Any, items: tuple[Any, ...]) -> None:
-        for field, index in self.direct:
-            _set(owner, field, items[index])
-        for field, leaf, index in self.gathered:
-            _set(owner, field, leaf.gather(items, index))
-
-    def put(self, writer: Writer, owner: Any) -> None:
-        writer.align(self.alignment)
-        writer.data += self.packer.pack(*self.items(owner))
-
-    def get(self, reader: Reader, owner: Any) -> None:
-        self.assign(owner, reader.unpack(self.packer, self.alignment))
-
-
-class _Count(_Step):
-    """A [size_is] field: the length of the field it counts."""
-
-    alignment = minimum = 4
-
-    def __init__(self, form: Form, field: str, counted: types.SizeOf) -> None:
-        self.packer = Packer(form.order + "I")
-        self.field = field
-        self.counted = counted
-
-    def put(self, writer: Writer, owner: Any) -> None:
-        array = getattr(owner, self.counted.field)
-        writer.align(4)
-        writer.data += self.packer.pack(getattr(owner, self.field) if array is None else len(array))
-
-    def get(self, reader: Reader, owner: Any) -> None:
-        (count,) = reader.unpack(self.packer, 4)
-        if count > self.counted.maximum:
-            raise NdrError(f"{self.field} is {count}, at most {self.counted.maximum}")
-        _set(owner, self.field, count)
-
-
-class _Field(_Step):
-    """Any other field: an element codec and where its value is kept."""
-
-    def __init__(self, field: str, element: Element) -> None:
-        self.field = field
-        self.element = element
-        self.alignment = element.alignment
-        self.minimum = element.minimum
-        self.has_buffers = element.has_buffers
-
-    def put(self, writer: Writer, owner: Any) -> None:
-        self.element.put(writer, getattr(owner, self.field))
-
-    def get(self, reader: Reader, owner: Any) -> None:
-        _set(owner, self.field, self.element.get(reader))
-
-    def put_buffers(self, writer: Writer, owner: Any) -> None:
-        self.element.put_buffers(writer, getattr(owner, self.field))
-
-    def get_buffers(self, reader: Reader, owner: Any) -> None:
-        value = self.element.get_buffers(reader, getattr(owner, self.field))
-        _set(owner, self.field, value)
-
-
-class _CapacityText(_Step):
-    """A string whose maximum count is a field of ours."""
-
-    def __init__(self, field: str, capacity: str, element: TextElement) -> None:
-        self.field = field
-        self.capacity = capacity
-        self.element = element
-        self.alignment = element.alignment
-        self.minimum = element.minimum
-
-    def put(self, writer: Writer, owner: Any) -> None:
-        self.element.put(writer, getattr(owner, self.field), getattr(owner, self.capacity))
-
-    def get(self, reader: Reader, owner: Any) -> None:
-        text, capacity = self.element.get_with_capacity(reader)
-        _set(owner, self.field, text)
-        _set(owner, self.capacity, capacity)
-
-
-class _UnionField(_Step):
-    """A non-encapsulated union; the tag comes from, or goes to, a field of the owner."""
-
-    has_buffers = True
-
-    def __init__(self, form: Form, field: str, union: types.Union, tag_is_sent: bool) -> None:
-        self.packer = Packer(form.order + "I")
-        self.field = field
-        self.switch = union.switch
-        self.tag_is_sent = tag_is_sent
-        self.arms = {tag: _element(arm, form) for tag, arm in union.arms.items()}
-        widest = max(arm.alignment for arm in self.arms.values())
-        self.alignment = max(4, widest) if form.ndr64 else 4
-        self.minimum = 4
-
-    def arm(self, tag: int) -> Element:
-        try:
-            return self.arms[tag]
-        except KeyError:
-            raise NdrError(f"{self.field}: no arm has the tag {tag}", INVALID_TAG) from None
-
-    def put(self, writer: Writer, owner: Any) -> None:
-        tag = getattr(owner, self.switch)
-        arm = self.arm(tag)
-        writer.align(self.alignment)
-        writer.data += self.packer.pack(tag)
-        writer.align(self.alignment)
-        arm.put(writer, getattr(owner, self.field))
-
-    def get(self, reader: Reader, owner: Any) -> None:
-        (tag,) = reader.unpack(self.packer, self.alignment)
-        arm = self.arm(tag)
-        if not self.tag_is_sent:
-            _set(owner, self.switch, tag)
-        elif tag != getattr(owner, self.switch):
-            raise NdrError(f"{self.field}: the tag is {tag}, {self.switch} says otherwise")
-        reader.align(self.alignment)
-        _set(owner, self.field, arm.get(reader))
-
-    def put_buffers(self, writer: Writer, owner: Any) -> None:
-        self.arm(getattr(owner, self.switch)).put_buffers(writer, getattr(owner, self.field))
-
-    def get_buffers(self, reader: Reader, owner: Any) -> None:
-        arm = self.arm(getattr(owner, self.switch))
-        _set(owner, self.field, arm.get_buffers(reader, getattr(owner, self.field)))
 
 
 class StructElement(Element):
@@ -377,46 +184,47 @@ def fields_of(kind: type[Structure]) -> Iterator[tuple[str, WireType]]:
                 yield field, eval(text, names) if found is None else found
 
 
-def _steps(kind: type[Structure], form: Form) -> list[_Step]:
-    steps: list[_Step] = []
+def _steps(kind: type[Structure], form: Form) -> list[Step]:
+    steps: list[Step] = []
     run: list[tuple[str, Leaf]] = []
     fields = dict(fields_of(kind))
     for field, wire in fields.items():
-        leaf = _leaf(field, wire, form)
+        leaf = leaf_of(field, wire, form.order)
         if leaf is not None and run and leaf.alignment > run[0][1].alignment:
-            steps.append(_Run(form, run))
+            steps.append(Run(form, run))
             run = []
         if leaf is not None:
             run.append((field, leaf))
             continue
         if run:
-            steps.append(_Run(form, run))
+            steps.append(Run(form, run))
             run = []
         step = _step(field, wire, form, fields)
         if step is not None:
             steps.append(step)
     if run:
-        steps.append(_Run(form, run))
+        steps.append(Run(form, run))
     return steps
 
 
-def _step(field: str, wire: WireType, form: Form, fields: dict[str, WireType]) -> _Step | None:
+def _step(field: str, wire: WireType, form: Form, fields: dict[str, WireType]) -> Step | None:
     if isinstance(wire, types.NotSent | types.Trailing):
         return None
     if isinstance(wire, types.SizeOf):
-        return _Count(form, field, wire)
+        return CountField(form, field, wire)
     if isinstance(wire, types.Union):
+        arms = {tag: _element(arm, form) for tag, arm in wire.arms.items()}
         tag_is_sent = not isinstance(fields[wire.switch], types.NotSent)
-        return _UnionField(form, field, wire, tag_is_sent)
+        return UnionField(form, field, wire.switch, arms, tag_is_sent)
     element = _element(wire, form)
     if isinstance(wire, types.Text) and wire.capacity:
         assert isinstance(element, TextElement)
-        return _CapacityText(field, wire.capacity, element)
-    return _Field(field, element)
+        return CapacityText(field, wire.capacity, element)
+    return PlainField(field, element)
 
 
 def _element(wire: WireType, form: Form) -> Element:
-    leaf = _leaf("value", wire, form)
+    leaf = leaf_of("value", wire, form.order)
     if leaf is not None:
         return LeafElement(form, leaf)
     match wire:
@@ -431,69 +239,6 @@ def _element(wire: WireType, form: Form) -> Element:
         case types.Struct():
             return StructElement(wire.kind, form)
     raise TypeError(f"{type(wire).__name__} cannot stand here")
-
-
-def _leaf(field: str, wire: WireType, form: Form) -> Leaf | None:
-    match wire:
-        case types.Integer():
-            return _integer_leaf(field, wire)
-        case types.Fixed():
-            return _fixed_leaf(wire, form)
-        case types.Dwords():
-            parts = wire.kind._fields[: wire.count]
-            build = _value_builder(wire.kind, wire.count)
-            return Leaf(f"{wire.count}I", 4 * wire.count, 4, parts=parts, from_wire=build)
-    return None
-
-
-def _integer_leaf(field: str, wire: types.Integer) -> Leaf:
-    format, size = _INTEGER_FORMATS[wire.size], wire.size
-    maximum = wire.maximum
-    if maximum is None:
-        return Leaf(format, size, size)
-    minimum = wire.minimum
-
-    def clamp(value: int) -> int:
-        return min(max(value, minimum), maximum)
-
-    check = bounded(field, minimum, maximum)
-    return Leaf(format, size, size, to_wire=clamp, from_wire=check)
-
-
-def _fixed_leaf(wire: types.Fixed, form: Form) -> Leaf:
-    kind, swap, size = wire.kind, wire.swap, wire.size
-    format = f"{size}s"
-
-    def sized(value: bytes) -> bytes:
-        if len(value) != size:
-            raise NdrError(f"{kind.__name__} of {len(value)} bytes, not {size}")
-        return value
-
-    if swap is None or form.order == "<":
-        to_wire = None if kind is not bytes else sized
-        return Leaf(format, size, wire.alignment, to_wire=to_wire, from_wire=kind)
-    return Leaf(
-        format,
-        size,
-        wire.alignment,
-        to_wire=lambda value: swap(sized(value)),
-        from_wire=lambda raw: kind(swap(raw)),
-    )
-
-
-def _value_builder(kind: type[Value], count: int) -> Callable[[tuple[int, ...]], Value]:
-    fields = kind._fields[:count]
-    rest = [(field, kind._defaults[field]) for field in kind._fields[count:]]
-
-    def build(items: tuple[int, ...]) -> Value:
-        value = kind.__new__(kind)
-        for field, item in zip(fields, items, strict=True):
-            _set(value, field, item)
-        for field, default in rest:
-            _set(value, field, default)
-        return value
-
-    return build
 
 
 def _presets(kind: type[Structure]) -> list[tuple[str, Any]]:

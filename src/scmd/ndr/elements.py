@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from struct import Struct as Packer
 
-from scmd.ndr.errors import BAD_STUB_DATA, NdrError
+from scmd.ndr.errors import NdrError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
+
+    from scmd.ndr.leaves import Leaf
 
 FIRST_REFERENT = 0x0002_0000
 
@@ -127,39 +129,6 @@ class LeafElement(Element):
     def get(self, reader: Reader) -> Any:
         values = reader.unpack(self.packer, self.alignment)
         return self.leaf.gather(values, 0)
-
-
-class Leaf:
-    """How a fixed-size type maps to items of a `struct` format."""
-
-    __slots__ = ("alignment", "format", "from_wire", "parts", "size", "to_wire")
-
-    def __init__(
-        self,
-        format: str,
-        size: int,
-        alignment: int,
-        *,
-        parts: tuple[str, ...] = (),
-        to_wire: Callable[[Any], Any] | None = None,
-        from_wire: Callable[[Any], Any] | None = None,
-    ) -> None:
-        self.format = format
-        self.size = size
-        self.alignment = alignment
-        self.parts = parts
-        """Attributes of the value that are an item each; none: the value is the item."""
-        self.to_wire = to_wire
-        self.from_wire = from_wire
-
-    def spread(self, value: Any) -> tuple[Any, ...]:
-        if self.parts:
-            return tuple(getattr(value, part) for part in self.parts)
-        return (value if self.to_wire is None else self.to_wire(value),)
-
-    def gather(self, values: tuple[Any, ...], index: int) -> Any:
-        taken = values[index : index + len(self.parts)] if self.parts else values[index]
-        return taken if self.from_wire is None else self.from_wire(taken)
 
 
 class TextElement(Element):
@@ -312,14 +281,3 @@ class UniqueElement(Element):
         target = self.target
         result = target.get(reader)
         return target.get_buffers(reader, result) if target.has_buffers else result
-
-
-def bounded(name: str, minimum: int, maximum: int) -> Callable[[int], int]:
-    """A check that a decoded integer is in its range."""
-
-    def check(value: int) -> int:
-        if not minimum <= value <= maximum:
-            raise NdrError(f"{name} is {value}, not {minimum} to {maximum}", BAD_STUB_DATA)
-        return value
-
-    return check
