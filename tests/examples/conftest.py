@@ -1,24 +1,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
 from scmd import Service, ServiceState
-from scmd.sdk.parameters import ParameterValue
 from tests.examples.support import Host
 
 Start = Callable[..., Host]
 
 
 @pytest.fixture
-def start(monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
+def start() -> Iterator[Start]:
     """Starts a service with these parameters; what still runs at the end is stopped."""
     hosts: list[Host] = []
 
-    def begin(service: Service, /, **parameters: ParameterValue) -> Host:
-        monkeypatch.setattr("scmd.sdk.parameters.read_parameters", lambda name: parameters)
-        host = Host(service)
+    def begin(service: Service, /, **parameters: Any) -> Host:
+        host = Host(service, parameters)
         hosts.append(host)
         host.reach(ServiceState.RUNNING)
         return host

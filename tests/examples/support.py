@@ -5,8 +5,8 @@ from __future__ import annotations
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from scmd import Service, ServiceState, ServiceStatus
 from scmd.sdk.backend import ControlHandler, ServiceMain
@@ -20,7 +20,8 @@ LIMIT_S = 20.0
 class Host:
     """One start of one service: a backend that keeps what it is told, and its controls."""
 
-    def __init__(self, service: Service) -> None:
+    def __init__(self, service: Service, parameters: Mapping[str, Any]) -> None:
+        self._parameters = parameters
         self.reports: queue.Queue[ServiceStatus] = queue.Queue()
         self.entries: queue.Queue[str] = queue.Queue()
         self._handler: ControlHandler | None = None
@@ -42,6 +43,9 @@ class Host:
         self, handle: int, type: int, event_id: int, category: int, strings: Sequence[str]
     ) -> None:
         self.entries.put(strings[0])
+
+    def read_parameters(self, name: str) -> Mapping[str, Any]:
+        return self._parameters
 
     def on_parameters_changed(self, handle: int, callback: Callable[[], object]) -> None:
         """The parameters of a test stay as they are."""

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import socket
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from scmd.examples.catalog import EXAMPLES, FOLDERS, Example, hints, prepare
+from scmd.examples.catalog import EXAMPLES, FOLDERS, Example, hints, prepare, web_port
 from scmd.vocabulary.registry import RegistryValue
 
 
@@ -42,3 +43,15 @@ def test_the_folders_are_made_with_something_in_them(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(FOLDERS)
     assert list((tmp_path / "left").iterdir())
     assert all(line.isprintable() for line in hints(str(tmp_path)))
+
+
+def test_the_web_api_gets_another_port_where_its_own_is_taken() -> None:
+    with socket.socket() as taken:
+        taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            taken.bind(("127.0.0.1", 8180))
+            taken.listen()
+        except OSError:
+            # Somebody else has taken it, which serves as well.
+            pass
+        assert web_port.__wrapped__() not in (0, 8180)

@@ -173,7 +173,7 @@ def restore(target: Path, folder: Path) -> None:
 def backup(svc: scmd.ServiceContext) -> None:
     svc.ready()
     back_up(svc)
-    while not svc.wait(60 * int(str(svc.parameters.get("IntervalMinutes", 60)))):
+    while not svc.wait(60 * int(svc.parameters.get("IntervalMinutes", 60))):
         back_up(svc)
 
 
@@ -183,10 +183,10 @@ def back_up(svc: scmd.ServiceContext) -> None:
         if svc.stopping:
             raise Stopping
 
-    source = Path(str(svc.parameters.get("Source", "~/Documents"))).expanduser()
-    target = Path(str(svc.parameters.get("Target", "~/Backups"))).expanduser()
+    source = Path(svc.parameters.get("Source", "~/Documents")).expanduser()
+    target = Path(svc.parameters.get("Target", "~/Backups")).expanduser()
     try:
-        archive = Backup(source, target, int(str(svc.parameters.get("FullEvery", 24))), check).run()
+        archive = Backup(source, target, int(svc.parameters.get("FullEvery", 24)), check).run()
         if archive:
             svc.log.info("%s is in %s", source, archive)
     except Stopping:

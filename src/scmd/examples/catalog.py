@@ -7,6 +7,8 @@ the demo's.
 
 from __future__ import annotations
 
+import socket
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
@@ -36,7 +38,7 @@ class Example:
         """What to set so that it works in `folder`, as `prepare` made it."""
         places = {name: str(Path(folder, name)) for name in FOLDERS}
         chosen: dict[str, Mapping[str, Data]] = {
-            "FileMonitor": {"Folder": places["left"]},
+            "FileMonitor": {"Folder": places["left"], "Ignore": (".scmd-*",)},
             "Backup": {
                 "Source": places["left"],
                 "Target": places["backups"],
@@ -47,6 +49,7 @@ class Example:
                 "Right": places["right"],
                 "IntervalSeconds": 2,
             },
+            "WebApi": {"Port": web_port()},
             "Notifications": {"IntervalSeconds": 2},
         }
         return chosen.get(self.name, {})
@@ -71,10 +74,26 @@ def prepare(folder: str) -> None:
     Path(folder, "left", "welcome.txt").write_text("Change me, and watch.\n")
 
 
+@cache
+def web_port() -> int:
+    """8180, or another one where that is taken; asked once."""
+    for port in (8180, 0):
+        with socket.socket() as probe:
+            try:
+                # As a server does: else a port whose last connection just ended seems taken.
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            taken: int = probe.getsockname()[1]
+            return taken
+    return 8180
+
+
 def hints(folder: str) -> list[str]:
     """What to try while the demo runs, a line each."""
     return [
         f"echo hello > {folder}/left/hello.txt   (monitored, synchronized, backed up)",
         f"ls {folder}/right {folder}/backups",
-        "curl http://127.0.0.1:8180/services",
+        f"curl http://127.0.0.1:{web_port()}/services",
     ]

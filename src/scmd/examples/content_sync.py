@@ -181,14 +181,14 @@ class Pair:
 def content_sync(svc: scmd.ServiceContext) -> None:
     svc.ready()
     synchronize(svc)
-    while not svc.wait(int(str(svc.parameters.get("IntervalSeconds", 10)))):
+    while not svc.wait(int(svc.parameters.get("IntervalSeconds", 10))):
         synchronize(svc)
 
 
 @content_sync.on(200)
 def synchronize(svc: scmd.ServiceContext) -> None:
-    left = Path(str(svc.parameters.get("Left", "~/Shared"))).expanduser()
-    right = Path(str(svc.parameters.get("Right", "~/Shared-copy"))).expanduser()
+    left = Path(svc.parameters.get("Left", "~/Shared")).expanduser()
+    right = Path(svc.parameters.get("Right", "~/Shared-copy")).expanduser()
     try:
         Pair(left, right).synchronize(lambda: svc.stopping, svc.log)
     except (NotAPair, OSError, ValueError) as error:

@@ -57,6 +57,8 @@ Change = tuple[str, str]  # what happened, and to which path
 class FolderWatch:
     """An inotify instance over a folder. Folders that appear in it are watched as well."""
 
+    mask = WATCHED
+
     def __init__(self, folder: str, recursive: bool = True, ignore: Sequence[str] = ()) -> None:
         """OSError: the folder cannot be watched."""
         self.recursive = recursive
@@ -126,7 +128,7 @@ class FolderWatch:
                 self._libc.inotify_rm_watch(self.fd, watch)
 
     def _add(self, folder: str) -> None:
-        watch = self._libc.inotify_add_watch(self.fd, os.fsencode(folder), WATCHED)
+        watch = self._libc.inotify_add_watch(self.fd, os.fsencode(folder), self.mask)
         if watch < 0:
             number = ctypes.get_errno()
             raise OSError(number, os.strerror(number), folder)
@@ -158,9 +160,9 @@ class FileMonitor(scmd.Service):
     def run(self, svc: scmd.ServiceContext) -> None:
         ignore = svc.parameters.get("Ignore", DEFAULT_IGNORE)
         watch = FolderWatch(
-            str(svc.parameters.get("Folder", "/etc")),
-            recursive=str(svc.parameters.get("Recursive", 1)) != "0",
-            ignore=ignore if isinstance(ignore, tuple) else (str(ignore),),
+            svc.parameters.get("Folder", "/etc"),
+            recursive=int(svc.parameters.get("Recursive", 1)) != 0,
+            ignore=(ignore,) if isinstance(ignore, str) else ignore,
         )
         self.not_paused = threading.Event()
         self.not_paused.set()

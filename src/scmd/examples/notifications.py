@@ -169,7 +169,7 @@ def notifications(svc: scmd.ServiceContext) -> None:
         known = now
         for problem in outbox.flush(lambda: svc.stopping):
             svc.log.error("A notification could not be delivered: %s", problem)
-        if svc.wait(int(str(svc.parameters.get("IntervalSeconds", 10)))):
+        if svc.wait(int(svc.parameters.get("IntervalSeconds", 10))):
             return
 
 

@@ -18,6 +18,7 @@ import ipaddress
 import json
 import logging
 import os
+import select
 import shutil
 import socket
 import threading
@@ -128,23 +129,36 @@ def make_server(address: str, port: int, log: logging.Logger) -> ThreadingHTTPSe
     handler = type("Handler", (Handler,), {"log": log})
     server = ThreadingHTTPServer((address, port), handler)
     server.daemon_threads = True
+    # A client that gives up before it is accepted must not hold up the others.
+    server.socket.setblocking(False)
+    server.timeout = 0
     return server
+
+
+def serve(server: ThreadingHTTPServer, stopped: int) -> None:
+    """Until the write end of `stopped` is closed; no wake-ups in between."""
+    while stopped not in select.select([server, stopped], [], [])[0]:
+        server.handle_request()
 
 
 @scmd.service("WebApi", display="Web API", description="The state of this machine as JSON.")
 def web_api(svc: scmd.ServiceContext) -> None:
-    address = str(svc.parameters.get("Address", "127.0.0.1"))
+    address = svc.parameters.get("Address", "127.0.0.1")
     try:
-        server = make_server(address, int(str(svc.parameters.get("Port", 8180))), svc.log)
+        server = make_server(address, int(svc.parameters.get("Port", 8180)), svc.log)
     except OSError as error:
         svc.log.error("Cannot listen: %s", error)
         raise scmd.ServiceExit(error.errno or 1) from error
-    with server:
-        threading.Thread(target=server.serve_forever).start()
-        svc.ready()
-        svc.log.info("http://%s:%d/", *server.server_address[:2])
-        svc.wait()
-        server.shutdown()
+    stopped, stop = os.pipe()
+    thread = threading.Thread(target=serve, args=(server, stopped))
+    thread.start()
+    svc.ready()
+    svc.log.info("http://%s:%d/", *server.server_address[:2])
+    svc.wait()
+    os.close(stop)
+    thread.join()
+    server.server_close()
+    os.close(stopped)
 
 
 if __name__ == "__main__":
