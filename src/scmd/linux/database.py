@@ -14,14 +14,13 @@ from __future__ import annotations
 import gc
 import sqlite3
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
 from scmd.core.messages import (
-    Parameters,
     RemoveRecord,
     SaveId,
     SaveRecord,
@@ -30,18 +29,19 @@ from scmd.core.messages import (
     StoredService,
 )
 from scmd.linux import database_file
-from scmd.linux.database_file import CONTROL_KEY, SERVICES_KEY, DatabaseError, connect
-from scmd.storage import control_values, records
-from scmd.storage.cells import (
-    Cells,
-    RecordError,
-    cell_of,
-    cells_from_json,
-    cells_to_json,
-    value_of,
+from scmd.linux.database_file import CONTROL_KEY, DatabaseError, connect
+from scmd.linux.database_rows import (
+    name_of,
+    read_subkeys,
+    read_tree,
+    remove_record,
+    save_control,
+    save_record,
+    stored_service,
 )
+from scmd.storage import control_values, records
+from scmd.storage.cells import RecordError, cells_from_json, value_of
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.names import name_key
 from scmd.vocabulary.registry import RegistryValue
 
 __all__ = ["Change", "Database", "DatabaseError", "Done", "SaveControl"]
@@ -132,7 +132,7 @@ class Database:
     def control_values(self) -> dict[str, RegistryValue]:
         """The SCM-wide values, by path below Control."""
         with self._reading() as connection:
-            rows = _tree(connection, CONTROL_KEY)
+            rows = read_tree(connection, CONTROL_KEY)
         values: dict[str, RegistryValue] = {}
         problems: list[str] = []
         for path, text in rows:
@@ -187,7 +187,7 @@ class Database:
             raise DatabaseError(database_file.advice(self._path, str(error))) from error
 
     def _load(self, connection: sqlite3.Connection) -> list[StoredService]:
-        subkeys = _subkeys(connection)
+        subkeys = read_subkeys(connection)
         loaded: list[StoredService] = []
         problems: list[str] = []
         rows = connection.execute(
@@ -196,7 +196,9 @@ class Database:
         )
         for number, key, name, text in rows:
             try:
-                loaded.append(_stored(ServiceId(number), _name(name), text, subkeys.get(key, ())))
+                loaded.append(
+                    stored_service(ServiceId(number), name_of(name), text, subkeys.get(key, ()))
+                )
             except RecordError as error:
                 problems.append(str(error))
         self.problems = tuple(problems)
@@ -271,152 +273,10 @@ def win32_error(error: Exception) -> Error:
     return Error.WRITE_FAULT
 
 
-# Names of keys: TEXT, or a BLOB when they hold lone surrogates ------------------------------
-
-
-def _stored_text(text: str) -> str | bytes:
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
-    return text
-
-
-def _name(stored: str | bytes) -> str:
-    return stored if isinstance(stored, str) else stored.decode("utf-8", "surrogatepass")
-
-
-# Rows to records ----------------------------------------------------------------------------
-
-
-def _subkeys(connection: sqlite3.Connection) -> dict[int, list[tuple[str, str]]]:
-    """Path and document of every key below a record's key, by the id of the record's key."""
-    place: dict[int, tuple[int, str]] = {
-        key: (key, "") for (key,) in connection.execute("SELECT key FROM records")
-    }
-    found: dict[int, list[tuple[str, str]]] = {}
-    # A key's id is always above its parent's, because ids are never used again.
-    for id, parent, name, text in connection.execute(
-        "SELECT id, parent, name, cells FROM keys WHERE parent > ? ORDER BY id", (CONTROL_KEY,)
-    ):
-        if parent in place:
-            owner, path = place[parent]
-            path = f"{path}\\{_name(name)}" if path else _name(name)
-            place[id] = (owner, path)
-            found.setdefault(owner, []).append((path, text))
-    return found
-
-
-def _stored(
-    number: ServiceId, name: str, text: str, rows: Iterable[tuple[str, str]]
-) -> StoredService:
-    key = f"{records.SERVICES}\\{name}"
-    subkeys = {path: cells_from_json(cells, f"{key}\\{path}") for path, cells in rows}
-    config, deleted = records.config_from_cells(name, cells_from_json(text, key), subkeys)
-    parameters: Parameters = records.parameters_from_cells(name, subkeys) if subkeys else {}
-    return StoredService(id=number, config=config, parameters=parameters, deleted=deleted)
-
-
-def _tree(connection: sqlite3.Connection, root: int) -> list[tuple[str, str]]:
-    """Path below `root` and document of it and of every key below it."""
-    paths: dict[int, str] = {root: ""}
-    text = connection.execute("SELECT cells FROM keys WHERE id = ?", (root,)).fetchone()[0]
-    found = [("", text)]
-    for id, parent, name, cells in connection.execute(
-        "SELECT id, parent, name, cells FROM keys WHERE id > ? ORDER BY id", (root,)
-    ):
-        if parent in paths:
-            path = f"{paths[parent]}\\{_name(name)}" if paths[parent] else _name(name)
-            paths[id] = path
-            found.append((path, cells))
-    return found
-
-
-# Records to rows ----------------------------------------------------------------------------
-
-
 def _apply(connection: sqlite3.Connection, change: Change) -> None:
     if isinstance(change, SaveRecord):
-        _save_record(connection, change)
+        save_record(connection, change)
     elif isinstance(change, RemoveRecord):
-        connection.execute(
-            "DELETE FROM keys WHERE id = (SELECT key FROM records WHERE number = ?)",
-            (change.service,),
-        )
+        remove_record(connection, change.service)
     else:
-        _save_control(connection, change.values)
-
-
-def _save_record(connection: sqlite3.Connection, change: SaveRecord) -> None:
-    row = connection.execute(
-        "SELECT key, cells FROM records JOIN keys ON keys.id = key WHERE number = ?",
-        (change.service,),
-    ).fetchone()
-    if row is None:
-        key, kept = _new_key(connection, SERVICES_KEY, change.config.name), Cells()
-        connection.execute("INSERT INTO records VALUES (?, ?)", (change.service, key))
-    else:
-        key = row[0]
-        own = f"{records.SERVICES}\\{change.config.name}"
-        kept = {
-            name: cell
-            for name, cell in cells_from_json(row[1], own).items()
-            if not records.is_known_value(name)
-        }
-    cells = {**records.config_to_cells(change.config, change.deleted), **kept}
-    _set_cells(connection, key, cells)
-    _replace_subkeys(connection, key, records.subkeys_to_cells(change.config), parameters=False)
-    if change.parameters is not None:
-        documents = records.parameters_to_cells(change.parameters)
-        _replace_subkeys(connection, key, documents, parameters=True)
-
-
-def _replace_subkeys(
-    connection: sqlite3.Connection, key: int, documents: Mapping[str, Cells], *, parameters: bool
-) -> None:
-    for id, name in connection.execute(
-        "SELECT id, name FROM keys WHERE parent = ?", (key,)
-    ).fetchall():
-        if records.is_known_subkey(_name(name), parameters):
-            connection.execute("DELETE FROM keys WHERE id = ?", (id,))
-    for path, cells in documents.items():
-        _set_cells(connection, _key_at(connection, key, path), cells)
-
-
-def _save_control(
-    connection: sqlite3.Connection, values: Mapping[str, RegistryValue | None]
-) -> None:
-    for path, value in values.items():
-        subkey, _, name = path.rpartition("\\")
-        key = _key_at(connection, CONTROL_KEY, subkey) if subkey else CONTROL_KEY
-        text = connection.execute("SELECT cells FROM keys WHERE id = ?", (key,)).fetchone()[0]
-        cells = cells_from_json(text, f"{records.CONTROL}\\{subkey}")
-        for same in [other for other in cells if name_key(other) == name_key(name)]:
-            del cells[same]
-        if value is not None:
-            cells[name] = cell_of(value)
-        _set_cells(connection, key, cells)
-
-
-def _key_at(connection: sqlite3.Connection, key: int, path: str) -> int:
-    """The key at a path below `key`, made when missing."""
-    for name in path.split("\\"):
-        row = connection.execute(
-            "SELECT id FROM keys WHERE parent = ? AND name_key = ?",
-            (key, _stored_text(name_key(name))),
-        ).fetchone()
-        key = row[0] if row is not None else _new_key(connection, key, name)
-    return key
-
-
-def _new_key(connection: sqlite3.Connection, parent: int, name: str) -> int:
-    id = connection.execute(
-        "INSERT INTO keys (parent, name, name_key) VALUES (?, ?, ?)",
-        (parent, _stored_text(name), _stored_text(name_key(name))),
-    ).lastrowid
-    assert id is not None
-    return id
-
-
-def _set_cells(connection: sqlite3.Connection, key: int, cells: Cells) -> None:
-    connection.execute("UPDATE keys SET cells = ? WHERE id = ?", (cells_to_json(cells), key))
+        save_control(connection, change.values)
