@@ -51,14 +51,16 @@ class RealScm:
         service.start(wait=LIMIT_S)
         return service
 
-    def reach(self, service: Service, state: ServiceState) -> ServiceStatus:
-        """Waits for a state; each new one is an entry of the event log."""
-        await_change(self.state / "events", lambda: service.status.state == state, state.name)
+    def await_end(self, service: Service) -> ServiceStatus:
+        """Waits for STOPPED, which the event log tells."""
+        await_change(
+            self.state / "events", lambda: service.status.state == ServiceState.STOPPED, "the end"
+        )
         return service.status
 
     def stop(self, service: Service) -> ServiceStatus:
         service.stop(wait=False)
-        return self.reach(service, ServiceState.STOPPED)
+        return self.await_end(service)
 
     def log(self) -> str:
         """Everything services have written so far."""

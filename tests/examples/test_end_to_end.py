@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from scmd import ServiceState
 from scmd.examples.backup import archives_of, restore
 from tests.examples.real_scm import RealScm, await_change
 
@@ -27,15 +26,10 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealScm]:
     assert status == 0
 
 
-def test_the_file_monitor_tells_and_pauses(real: RealScm) -> None:
+def test_the_file_monitor_tells_of_a_new_file(real: RealScm) -> None:
     service = real.start("FileMonitor")
     (real.folder / "left" / "first").touch()
     real.await_log("created: " + str(real.folder / "left" / "first"))
-    service.pause(wait=False)
-    real.reach(service, ServiceState.PAUSED)
-    (real.folder / "left" / "second").touch()
-    service.continue_(wait=False)
-    real.await_log("second")
     assert real.stop(service).win32_exit_code == 0
 
 
@@ -79,7 +73,7 @@ def test_a_backup_that_was_killed_is_made_by_the_next_start(real: RealScm) -> No
     service = real.start("Backup")
     await_change(target, lambda: any(target.glob("*.partial")), "a backup under way")
     os.kill(service.status.process_id, signal.SIGKILL)
-    assert real.reach(service, ServiceState.STOPPED).win32_exit_code == 1067
+    assert real.await_end(service).win32_exit_code == 1067
     assert archives_of(target) == []
     os.truncate(real.folder / "left" / "large", 1000)
     service.start()

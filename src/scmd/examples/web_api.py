@@ -137,7 +137,7 @@ def make_server(address: str, port: int, log: logging.Logger) -> ThreadingHTTPSe
 
 def serve(server: ThreadingHTTPServer, stopped: int) -> None:
     """Until the write end of `stopped` is closed; no wake-ups in between."""
-    while stopped not in select.select([server, stopped], [], [])[0]:
+    while stopped not in select.select([server.fileno(), stopped], [], [])[0]:
         server.handle_request()
 
 
