@@ -192,6 +192,7 @@ def test_a_second_registration_replaces_the_first(scm: InProcess) -> None:
     scm.dispatch(("Web", main))
     scm.welcome()
     scm.start("Web")
+    scm.expect_state(ServiceState.RUNNING)
     assert scm.control(200) == 0
     assert seen == [200]
     service.stop.set()

@@ -486,6 +486,7 @@ def test_progress_counts_check_points_and_promises(scm: InProcess) -> None:
         svc.progress("flushing", hint=30)
 
     started(scm, service)
+    scm.expect_state(ServiceState.RUNNING)
     scm.control(Code.STOP)
     scm.join()
     assert [
@@ -504,17 +505,20 @@ def test_progress_counts_check_points_and_promises(scm: InProcess) -> None:
 
 def test_the_deadline_is_the_promise(scm: InProcess) -> None:
     seen: list[tuple[float | None, float]] = []
+    noted = threading.Event()
 
     @scmd.service("S", start_hint=100, stop_hint=50)
     def service(svc: ServiceContext) -> None:
         seen.append((svc.deadline, svc.time_left))
         svc.ready()
         seen.append((svc.deadline, svc.time_left))
+        noted.set()
         svc.wait()
         seen.append((svc.deadline, svc.time_left))
 
     begin = time.monotonic()
     started(scm, service)
+    assert noted.wait(20)
     scm.control(Code.SHUTDOWN)
     scm.join()
     (start, start_left), (running, running_left), (stop, stop_left) = seen
@@ -552,7 +556,7 @@ def test_log_records_become_events(scm: InProcess, capsys: pytest.CaptureFixture
         svc.log.debug("not this")
         svc.log.info("tick %d", 1)
         svc.log.warning("hm", extra={"event_id": 5, "category": 2})
-        svc.log.error("\udcff\0" + "x" * 40_000)
+        svc.log.error("\0" + "x" * 40_000)
 
     started(scm, service)
     scm.join()
@@ -639,11 +643,12 @@ def test_parameters_are_live(scm: InProcess, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_a_coroutine_is_a_service(scm: InProcess) -> None:
     ran: list[str] = []
+    waited = threading.Event()
 
     @scmd.service("S")
     async def service(svc: ServiceContext) -> None:
-        svc.ready()
         assert await svc.wait_async(0.001) is False
+        waited.set()
         while not await svc.wait_async(60):
             ran.append("woke")
 
@@ -656,6 +661,7 @@ def test_a_coroutine_is_a_service(scm: InProcess) -> None:
         raise RuntimeError("logged")
 
     started(scm, service)
+    assert waited.wait(20)
     scm.expect_state(ServiceState.RUNNING)
     scm.control(201)
     scm.control(200)

@@ -80,43 +80,59 @@ class Console:
         self._services: list[_Debugged] = []
         self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
         self._input = b""
+        self._interrupted = False
 
     def run(self, table: Sequence[tuple[str, ServiceMain]]) -> None:
+        """KeyboardInterrupt: a second Ctrl-C, while services are still stopping."""
         self._services = [_Debugged(number, name) for number, (name, _) in enumerate(table, 1)]
-        for service, (_, main) in zip(self._services, table, strict=True):
-            service.thread = threading.Thread(
-                target=self._serve, args=(service, main), name=service.name, daemon=True
-            )
-            service.thread.start()
-        previous = self._take_sigterm()
+        # Good: before the first service says anything that somebody answers with Ctrl-C.
+        previous = self._take_signals()
         try:
-            self._loop()
-        except KeyboardInterrupt:
-            self._write("stopping (Ctrl-C again ends the process)")
-            self._command("stop")
+            for service, (_, main) in zip(self._services, table, strict=True):
+                service.thread = threading.Thread(
+                    target=self._serve, args=(service, main), name=service.name, daemon=True
+                )
+                service.thread.start()
             self._loop()
         finally:
-            if previous is not None:
-                signal.signal(signal.SIGTERM, previous)
+            for number, handler in previous.items():
+                signal.signal(number, handler)
         for service in self._services:
             if service.thread is not None:
                 service.thread.join(1.0)
 
-    def _take_sigterm(self) -> Callable[[int, FrameType | None], object] | int | None:
+    def _take_signals(self) -> dict[signal.Signals, Any]:
+        """The handlers that were there; none are taken outside the main thread."""
         if threading.current_thread() is not threading.main_thread():
-            return None
-        return signal.signal(signal.SIGTERM, signal.default_int_handler)
+            return {}
+        signals = (signal.SIGINT, signal.SIGTERM)
+        return {number: signal.signal(number, self._interrupt) for number in signals}
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+        self._interrupted = True
+        os.eventfd_write(self._wake, 1)
 
     def _loop(self) -> None:
         poller = select.poll()
         poller.register(self._wake, select.POLLIN)
         poller.register(self._stdin, select.POLLIN)
+        told = False
         while any(service.is_active for service in self._services):
             ready = dict(poller.poll())
             if self._wake in ready:
                 os.eventfd_read(self._wake)
+            # A service that has no Handler yet is told when its first report wakes this loop.
+            if self._interrupted and not told and self._can_be_told():
+                told = True
+                self._write("stopping (Ctrl-C again ends the process)")
+                self._command("stop")
             if self._stdin in ready and not self._read_commands():
                 poller.unregister(self._stdin)
+
+    def _can_be_told(self) -> bool:
+        return all(service.handler is not None for service in self._services if service.is_active)
 
     def _read_commands(self) -> bool:
         """False at the end of the input, after which only Ctrl-C is left."""
