@@ -6,6 +6,7 @@ share is here: exit statuses for an interrupted or a cut-off command, and the ou
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -40,10 +41,26 @@ usual place: /run/scmd for root, XDG_RUNTIME_DIR/scmd for other users.
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one command line (default: this process's); the exit status."""
-    if arguments is None:
-        program = os.path.basename(sys.argv[0])
-        arguments = sys.argv[1:] if program not in ("sc", "net") else [program, *sys.argv[1:]]
+    """Run one command line; the exit status. Without `arguments`, this process's own.
+
+    As a process of its own `sc` ends here: it lives for milliseconds, of which collecting
+    garbage and taking the interpreter apart would be a sixth.
+    """
+    if arguments is not None:
+        return _run(arguments)
+    arguments = sys.argv[1:]
+    program = os.path.basename(sys.argv[0])
+    if program in ("sc", "net"):
+        arguments.insert(0, program)
+    if arguments[:1] != ["sc"]:
+        return _run(arguments)
+    gc.disable()
+    status = _run(arguments)
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _run(arguments: list[str]) -> int:
     _make_outputs_safe()
     try:
         status = _dispatch(arguments)

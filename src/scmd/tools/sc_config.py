@@ -197,14 +197,16 @@ def failure(calls: Calls, request: Request) -> None:
     reset, actions = last(options, "reset"), last(options, "actions")
     if (reset is None) != (actions is None):
         raise UsageError("ERROR:  The reset and actions options must be set simultaneously")
+    reset_period_s = 0 if reset is None else _seconds(reset)
+    parsed = None if actions is None else parse_actions(actions)
     service = opened(calls, request, ServiceAccess.CHANGE_CONFIG | ServiceAccess.START)
     configuration.change_failure_actions(
         calls,
         service,
-        reset_period_s=0 if reset is None else _seconds(reset),
+        reset_period_s=reset_period_s,
         reboot_message=last(options, "reboot"),
         command=last(options, "command"),
-        actions=None if actions is None else parse_actions(actions),
+        actions=parsed,
     )
     request.write(success("ChangeServiceConfig2"))
 

@@ -30,7 +30,7 @@ def dump(document: object) -> str:
 
 def type_name(type_: int) -> str:
     """`WIN32_OWN_PROCESS`; several bits are joined by `|`."""
-    plain = type_ & ~ServiceType.INTERACTIVE_PROCESS
+    plain = type_ & ~int(ServiceType.INTERACTIVE_PROCESS)
     bits = [bit for bit in (0x1, 0x2, 0x4, 0x8, 0x10, 0x20, 0x40, 0x80, 0x200) if plain & bit]
     names = [ServiceType(bit).name or "" for bit in bits]
     if type_ != plain:

@@ -39,7 +39,7 @@ def word(kind: type[IntEnum], value: int) -> str:
 
 def type_words(type_: int) -> str:
     """`WIN32_OWN_PROCESS`, with `(interactive)` as SC appends it."""
-    plain = type_ & ~ServiceType.INTERACTIVE_PROCESS
+    plain = type_ & ~int(ServiceType.INTERACTIVE_PROCESS)
     name = _type_name(plain)
     return f"{name} (interactive)" if type_ != plain else name
 

@@ -1,0 +1,31 @@
+"""Fixtures: an SCM with simulated services, and connections to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from scmd.client.calls import Calls, open_calls
+from scmd.client.scm import Scm, connect
+from tests.client.world import World
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    """The SCM that this process and its children find."""
+    with World() as world:
+        monkeypatch.setenv("SCMD_RUNTIME", str(world.runtime))
+        yield world
+
+
+@pytest.fixture
+def calls(world: World) -> Iterator[Calls]:
+    with open_calls() as calls:
+        yield calls
+
+
+@pytest.fixture
+def scm(world: World) -> Iterator[Scm]:
+    with connect() as scm:
+        yield scm

@@ -1,0 +1,224 @@
+"""The other subcommands: install, set, get, remove, status, logs, events, links, and the frame."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from scmd.client.scm import Scm
+from scmd.tools.links import make_links
+from scmd.tools.logs import visible
+from scmd.tools.status import duration
+from scmd.vocabulary.registry import RegistryType
+from scmd.vocabulary.service import ServiceState, StartType
+from tests.client.world import World
+from tests.tools.conftest import Run
+
+
+def test_install_records_the_program_by_its_absolute_path(
+    world: World, scm: Scm, run: Run, tmp_path: Path
+) -> None:
+    outcome = run(
+        *("install", "Sleep", "--start", "delayed", "--depend=A,+B", "--dir", str(tmp_path)),
+        *("--env", "A=1", "--env", "B=x=y", "--display", "A Nap", "--description", "Zzz."),
+        *("--", "sleep", "10", "a b"),
+    )
+    assert (outcome.status, outcome.out, outcome.err) == (0, "Sleep is installed.\n", "")
+    config = scm["Sleep"].config
+    assert (config.display_name, config.description) == ("A Nap", "Zzz.")
+    assert config.start_type == StartType.AUTO_START
+    assert config.delayed_auto_start
+    assert config.failure_actions_flag
+    assert config.dependencies == ("A", "+B")
+    parameters = dict(scm["Sleep"].parameters)
+    assert os.path.isabs(parameters["Application"])
+    assert parameters["Application"].endswith("/sleep")
+    assert parameters["AppParameters"] == '10 "a b"'
+    assert parameters["AppDirectory"] == str(tmp_path)
+    assert parameters["AppEnvironmentExtra"] == ("A=1", "B=x=y")
+
+
+def test_an_installed_program_runs(world: World, scm: Scm, run: Run) -> None:
+    run("install", "Sleep", "--", "sleep", "10")
+    assert scm["Sleep"].start().state == ServiceState.RUNNING
+    assert scm["Sleep"].stop().state == ServiceState.STOPPED
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "text"),
+    [
+        (["X", "--", "no-such-program"], 1, "There is no program no-such-program on PATH."),
+        (["X", "--", "/etc/passwd"], 1, "/etc/passwd is not an executable file."),
+        (["X", "--dir", "/nonexistent", "--", "sleep"], 1, "/nonexistent is not a directory."),
+        (["X", "--start", "often", "--", "sleep"], 2, "--start is one of auto, delayed, demand"),
+        (["X", "--env", "A", "--", "sleep"], 2, "--env needs NAME=VALUE"),
+        (["X", "--env", "=A", "--", "sleep"], 2, "cannot name an environment variable"),
+        (["X", "sleep"], 2, "needs a NAME, and -- before the PROGRAM"),
+        (["X", "--"], 2, "needs a NAME, and -- before the PROGRAM"),
+        (["--", "sleep"], 2, "needs a NAME"),
+        (["X", "--frob", "--", "sleep"], 2, "there is no option --frob"),
+        (["X", "--account"], 2, "--account needs a value"),
+        (["a/b", "--", "sleep"], 1, "(123)"),
+    ],
+)
+def test_install_refuses_with_a_reason_and_leaves_nothing(
+    world: World, scm: Scm, run: Run, arguments: list[str], status: int, text: str
+) -> None:
+    outcome = run("install", *arguments)
+    assert outcome.status == status
+    assert text in outcome.err
+    assert not list(scm)
+
+
+def test_a_half_made_record_is_removed(world: World, scm: Scm) -> None:
+    with pytest.raises(Exception, match=r"(?i)parameter"):
+        scm.install("Sleep", ["sleep"], parameters={"AppStopTime": "soon"})
+    assert "Sleep" not in scm
+
+
+@pytest.fixture
+def sleep(world: World, scm: Scm, run: Run) -> World:
+    run("install", "Sleep", "--", "sleep", "10")
+    return world
+
+
+def test_set_gives_each_parameter_its_type(sleep: World, scm: Scm, run: Run) -> None:
+    for line in (
+        ["AppStopTime", "500"],
+        ["AppEnvironment", "A=1"],
+        ["AppLimit\\NOFILE", "4096"],
+        ["AppNice", "-5"],
+        ["appumask", "022"],
+        ["Port", "8080"],
+        ["Title", "My Page"],
+        ["Names", "a", "b"],
+    ):
+        assert run("set", "Sleep", *line).status == 0
+    types = {name: value.type for name, value in scm["Sleep"].parameters.typed().items()}
+    assert types["AppStopTime"] == types["AppLimit\\NOFILE"] == types["Port"] == RegistryType.DWORD
+    assert types["AppEnvironment"] == types["Names"] == RegistryType.MULTI_SZ
+    assert types["AppNice"] == types["Title"] == types["appumask"] == RegistryType.SZ
+    assert run("get", "Sleep", "names").out == "a\nb\n"
+    assert run("get", "Sleep", "PORT").out == "8080\n"
+    document = json.loads(run("get", "Sleep", "--json").out)
+    assert document["Names"] == ["a", "b"]
+    assert document["Port"] == 8080
+    listed = run("get", "Sleep").out
+    assert "Names = a\nNames = b\nPort = 8080\nTitle = My Page\n" in listed
+    assert run("set", "Sleep", "Port", "--delete").status == 0
+    assert "Port" not in scm["Sleep"].parameters
+
+
+def test_set_and_get_refuse_with_a_reason(sleep: World, run: Run) -> None:
+    assert run("set", "Sleep", "AppStopTime", "soon").status == 2
+    assert run("set", "Sleep", "Application", "a", "b").status == 2
+    assert run("set", "Sleep", "Port").status == 2
+    assert run("set", "Sleep", "Port", "--delete").status == 1
+    outcome = run("get", "Sleep", "Nope")
+    assert (outcome.status, outcome.err) == (1, "scmd get: Sleep has no parameter Nope\n")
+    outcome = run("get", "Nope")
+    assert outcome.status == 1
+    assert "1060" in outcome.err
+    assert run("get").status == 2
+    refused = run("set", "Sleep", "AppUmask", "rwx")
+    assert refused.status == 1
+    assert "(87)" in refused.err
+
+
+def test_remove_stops_and_deletes(sleep: World, scm: Scm, run: Run) -> None:
+    scm["Sleep"].start()
+    assert run("remove", "Sleep").out == "Sleep is removed.\n"
+    assert "Sleep" not in scm
+    assert run("remove", "Sleep").status == 1
+
+
+def test_remove_is_refused_while_others_need_it(sleep: World, scm: Scm, run: Run) -> None:
+    scm.install("Other", ["sleep", "1"], depends=["Sleep"]).start()
+    outcome = run("remove", "Sleep")
+    assert (outcome.status, outcome.err) == (1, "scmd remove: Sleep is needed by Other\n")
+    assert scm["Sleep"].status.state == ServiceState.RUNNING
+
+
+def test_status_shows_what_the_manager_says(world: World, run: Run) -> None:
+    assert json.loads(run("status", "--json").out)["keeper_pid"] == 4
+    assert run("status").out == (
+        "keeper pid  : 4\nuptime      : 1 d 02:03:04\ncounts      : 1 running\n"
+    )
+    assert duration(59_999) == "00:00:59"
+
+
+def test_logs_shows_all_or_the_last_lines(sleep: World, run: Run) -> None:
+    sleep.log_start, sleep.log = 1000, b"".join(b"line %d\n" % n for n in range(20_000))
+    assert run("logs", "Sleep").out == sleep.log.decode()
+    assert run("logs", "Sleep", "-n", "2").out == "line 19998\nline 19999\n"
+    assert run("logs", "Sleep", "-n=0").out == ""
+    assert run("logs", "Sleep", "-n", "15000").out == "".join(
+        f"line {number}\n" for number in range(5_000, 20_000)
+    )
+    assert run("logs", "Sleep", "-n", "x").status == 2
+    assert run("logs", "Nope").status == 1
+
+
+def test_logs_cannot_drive_a_terminal() -> None:
+    assert visible(b"\x1b[31mred\x1b[0m\t\n") == b"\x1b[31mred\x1b[0m\t\n"
+    assert visible(b"\x1b]0;title\x07\x1b[2J") == b"\\x1b]0;title\\x07\\x1b[2J"
+
+
+def test_events_are_listed_and_filtered(world: World, run: Run) -> None:
+    lines = run("events").out.splitlines()
+    assert [line.split()[0] for line in lines] == ["1", "2", "4"]
+    assert lines[0] == (
+        "1  2031-07-01T12:00:00.000Z  information  Service Control Manager  7036  "
+        "The Web service entered the running state."
+    )
+    assert run("events", "-n", "1").out == lines[2] + "\n"
+    own = json.loads(run("events", "--source", "Web", "--json").out)
+    assert [event["number"] for event in own] == [2, 4]
+    assert run("events", "x").status == 2
+
+
+def test_links_are_made_and_renewed_but_nothing_is_overwritten(tmp_path: Path) -> None:
+    program = str(tmp_path / "scmd")
+    make_links(str(tmp_path), program)
+    make_links(str(tmp_path), program)
+    assert os.readlink(tmp_path / "sc") == program
+    (tmp_path / "net").unlink()
+    (tmp_path / "net").write_text("something else")
+    with pytest.raises(Exception, match="is not a link to scmd"):
+        make_links(str(tmp_path), program)
+    assert (tmp_path / "net").read_text() == "something else"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("run", "demo", "install", "set", "get", "remove", "status", "logs", "events", "links"),
+    ],
+)
+def test_every_command_has_help(run: Run, command: str) -> None:
+    outcome = run(command, "--help")
+    assert outcome.status == 0
+    assert outcome.out.startswith(f"usage: scmd {command}")
+
+
+def test_the_frame(run: Run) -> None:
+    assert run("--help").out.startswith("usage: scmd COMMAND")
+    assert run("--version").out.startswith("scmd ")
+    assert run().status == 2
+    outcome = run("frobnicate")
+    assert (outcome.status, outcome.out) == (2, "")
+    assert "frobnicate" in outcome.err
+
+
+def test_the_name_it_is_called_by_counts(
+    web: World, run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from scmd.tools.main import main
+
+    monkeypatch.setattr(sys, "argv", ["/usr/local/bin/net", "start"])
+    assert main() == 0
+    assert capsys.readouterr().out.startswith("These Windows services are started:")
