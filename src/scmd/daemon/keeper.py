@@ -130,7 +130,7 @@ class Keeper:
     def run(self) -> int:
         left = self._launches.kill_leftovers()
         if left:
-            say(f"killed what an earlier keeper had left")
+            say("killed what an earlier keeper had left")
         self._start(self._logger)
         self._start(self._manager)
         while not (self._stopping and self._manager.pid is None):
