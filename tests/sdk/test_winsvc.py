@@ -69,6 +69,13 @@ def test_registering_outside_a_service_is_error_1083() -> None:
     assert caught.value.winerror == winsvc.ERROR_SERVICE_NOT_IN_EXE
 
 
+def test_the_half_for_control_programs_is_the_clients() -> None:
+    from scmd.client import functions
+
+    for name in winsvc._CLIENT:
+        assert getattr(winsvc, name) is getattr(functions, name)
+
+
 def test_unknown_names_are_attribute_errors() -> None:
     for module in (scmd, winsvc):
         with pytest.raises(AttributeError, match="NoSuchName"):
