@@ -15,7 +15,6 @@ from scmd.ndr.values import NULL_HANDLE
 from scmd.server.multi_strings import byte_multi_string, byte_text
 from scmd.server.steps import Steps, Work
 from scmd.svcctl.configuration import (
-    NO_CHANGE,
     ChangeServiceConfig2Request,
     ChangeServiceConfigRequest,
     ChangeServiceConfigResponse,
@@ -40,7 +39,7 @@ from scmd.vocabulary.configuration import (
     TriggerItem,
 )
 from scmd.vocabulary.errors import Error, Refused
-from scmd.vocabulary.service import ActionType, ConfigLevel
+from scmd.vocabulary.service import NO_CHANGE, ActionType, ConfigLevel
 
 NATIVE_WOW_TYPES = (0, 1)
 """dwServiceWowType: unknown, and the host's own architecture ([MS-SCMR] 3.1.4.48)."""
