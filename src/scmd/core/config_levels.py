@@ -107,7 +107,7 @@ def _triggers(config: ServiceConfig, value: Config2Value) -> ServiceConfig:
 def _preferred_node(config: ServiceConfig, value: Config2Value) -> ServiceConfig:
     if value is None:
         return config.replace(preferred_node=None)
-    if config.type & ~ServiceType.INTERACTIVE_PROCESS != ServiceType.WIN32_OWN_PROCESS:
+    if config.type & ~int(ServiceType.INTERACTIVE_PROCESS) != ServiceType.WIN32_OWN_PROCESS:
         raise Refused(Error.INVALID_PARAMETER, "a preferred node needs a process of its own")
     node = _number(value)
     if node > 0xFFFF:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from scmd.core import handles, saves, srvany, validation
 from scmd.core.config_levels import changed_by_level
-from scmd.core.dependencies import closes_cycle
+from scmd.core.dependencies import closes_cycle, on_cycles
 from scmd.core.event_ids import EventId
 from scmd.core.messages import (
     CONTEXT_MISMATCH,
@@ -56,6 +56,13 @@ def load(state: State, stored: Iterable[StoredService]) -> None:
         state.next_service = max(state.next_service, service.id + 1)
         if record.deleted:
             state.changed.append(record)
+    _find_cycles(state)
+
+
+def _find_cycles(state: State) -> None:
+    needy = any(record.config.dependencies for record in state.records.values())
+    configs = (record.config for record in state.records.values())
+    state.cyclic = on_cycles(configs) if needy else frozenset()
 
 
 def _insert(state: State, record: ServiceRecord) -> None:
@@ -291,6 +298,8 @@ def _apply(state: State, record: ServiceRecord, config: ServiceConfig) -> None:
     record.config = config
     record.descriptor = None
     _insert(state, record)
+    if state.cyclic:
+        _find_cycles(state)
     if record.status.state == ServiceState.STOPPED and config.type != old.type:
         if record.status == never_started(old.type):
             record.status = never_started(config.type)
@@ -412,8 +421,8 @@ def _removed(state: State, record: ServiceRecord, call: CallId | None) -> None:
     del state.by_key[record.key]
     del state.by_display[name_key(record.config.display_name)]
     state.index.remove(record)
-    if record.hang is not None:
-        record.hang.cancel()
+    if state.cyclic:
+        _find_cycles(state)
     state.emit(ServiceDeleted(record.id, record.config.name))
     state.reply(call, Error.SUCCESS)
     state.changed.append(record)

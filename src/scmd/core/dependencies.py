@@ -135,3 +135,38 @@ def closes_cycle(
         for found in by_key(target):
             todo += [name_key(following) for following in found.dependencies]
     return False
+
+
+def on_cycles(configs: Iterable[ServiceConfig]) -> frozenset[str]:
+    """The name keys of services on a dependency cycle, or on a way from one cycle to another.
+
+    Groups count as what stands between their dependents and their members. Whoever is not
+    on a cycle has, seen from one side, only finished neighbours at some time, and is taken
+    away then.
+    """
+    needs: dict[str, set[str]] = {}
+    for config in configs:
+        key = name_key(config.name)
+        needs.setdefault(key, set()).update(name_key(name) for name in config.dependencies)
+        if config.load_order_group:
+            needs.setdefault(GROUP_PREFIX + name_key(config.load_order_group), set()).add(key)
+    left = _without_ends(_without_ends(needs))
+    return frozenset(key for key in left if not is_group(key))
+
+
+def _without_ends(edges: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Take away, again and again, what has no outgoing edge; the rest with its edges reversed."""
+    targets = {key: {other for other in others if other in edges} for key, others in edges.items()}
+    reverse: dict[str, set[str]] = {}
+    for key, others in targets.items():
+        for other in others:
+            reverse.setdefault(other, set()).add(key)
+    ends = [key for key, others in targets.items() if not others]
+    while ends:
+        end = ends.pop()
+        del targets[end]
+        for key in reverse.pop(end, ()):
+            targets[key].discard(end)
+            if not targets[key]:
+                ends.append(key)
+    return {key: {other for other in reverse.get(key, ()) if other in targets} for key in targets}

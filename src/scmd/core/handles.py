@@ -10,7 +10,7 @@ from __future__ import annotations
 from scmd.core.messages import AssociationId, Call, HandleId
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
-from scmd.security.access import GenericMapping, access_check
+from scmd.security.access import access_check
 from scmd.security.defaults import (
     SCM_DESCRIPTOR,
     SCM_MAPPING,
@@ -21,6 +21,8 @@ from scmd.security.descriptor import SecurityDescriptor
 from scmd.security.token import Token
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.service import ScmAccess, ServiceAccess, StandardAccess
+
+_MAXIMUM = int(StandardAccess.MAXIMUM_ALLOWED)
 
 
 class ContextMismatch(Exception):
@@ -70,23 +72,19 @@ def service(state: State, call: Call, id: HandleId, access: int = 0) -> ServiceR
 
 def grant_scm(token: Token, desired: int) -> int:
     """The mask for an SCM handle; CONNECT is asked for implicitly ([MS-SCMR] 3.1.4.15)."""
-    return access_check(SCM_DESCRIPTOR, token, desired | ScmAccess.CONNECT, SCM_MAPPING)
+    return access_check(SCM_DESCRIPTOR, token, int(desired) | int(ScmAccess.CONNECT), SCM_MAPPING)
 
 
 def grant_service(record: ServiceRecord, token: Token, desired: int) -> int:
     """The mask for a handle to the service, from its descriptor and this caller."""
-    return access_check(descriptor(record), token, desired, SERVICE_MAPPING)
+    return access_check(descriptor(record), token, int(desired), SERVICE_MAPPING)
 
 
 def grant_creator(desired: int) -> int:
     """The mask for the handle CreateService returns: as asked, without a check."""
-    return _unchecked(desired, SERVICE_MAPPING, int(ServiceAccess.ALL_ACCESS))
-
-
-def _unchecked(desired: int, mapping: GenericMapping, everything: int) -> int:
-    mapped = mapping.map(desired)
-    if mapped & StandardAccess.MAXIMUM_ALLOWED:
-        mapped = mapped & ~int(StandardAccess.MAXIMUM_ALLOWED) | everything
+    mapped = SERVICE_MAPPING.map(int(desired))
+    if mapped & _MAXIMUM:
+        mapped = mapped & ~_MAXIMUM | SERVICE_MAPPING.all
     return mapped
 
 

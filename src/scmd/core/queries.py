@@ -60,7 +60,7 @@ def _candidates(state: State, group: str | None) -> list[ServiceRecord]:
 
 
 def _state_filter(mask: int) -> Callable[[int], bool]:
-    if not mask or mask & ~StateMask.ALL:
+    if not mask or mask & ~int(StateMask.ALL):
         raise Refused(Error.INVALID_PARAMETER, f"state mask {mask:#x}")
     if mask == StateMask.ALL:
         return lambda state: True

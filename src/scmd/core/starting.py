@@ -13,13 +13,12 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from scmd.core import attempts, hosting, processes, srvany, status
-from scmd.core.dependencies import closes_cycle, group_of, is_group
+from scmd.core.dependencies import group_of, is_group
 from scmd.core.event_ids import EventId
 from scmd.core.messages import CallId
 from scmd.core.records import AttemptPhase, ServiceRecord, StartAttempt
 from scmd.core.state import State
 from scmd.vocabulary.command_line import split_command_line
-from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error, Refused, error_text
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import ServiceState, StartType
@@ -53,17 +52,7 @@ def _refusal(state: State, record: ServiceRecord) -> Error:
 
 def _check_graph(state: State, record: ServiceRecord) -> None:
     """1059 for a cycle, 1075 for a direct dependency that is not there (any more)."""
-    if not record.config.dependencies:
-        return
-
-    def by_key(key: str) -> list[ServiceConfig]:
-        found = state.by_key.get(key)
-        return [found.config] if found is not None else []
-
-    def members(group: str) -> list[ServiceConfig]:
-        return [member.config for member in state.index.members(group)]
-
-    if closes_cycle(record.config, by_key, members):
+    if record.key in state.cyclic:
         raise Refused(Error.CIRCULAR_DEPENDENCY)
     for dependency in record.config.dependencies:
         if not is_group(dependency) and _is_missing(state, dependency):

@@ -49,6 +49,8 @@ class State:
         self.by_key: dict[str, ServiceRecord] = {}
         self.by_display: dict[str, ServiceRecord] = {}
         self.index = DependencyIndex()
+        self.cyclic: frozenset[str] = frozenset()
+        """Key names on dependency cycles: only what was stored so, since no change makes one."""
         self.handles: dict[HandleId, Handle] = {}
         self.associations: dict[AssociationId, dict[HandleId, Handle]] = {}
         self.saves: dict[SaveId, Save] = {}

@@ -1,0 +1,200 @@
+"""Handles: what they may do is fixed when they are opened, and they end with their owner."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from scmd.core import messages
+from scmd.core.messages import (
+    CONTEXT_MISMATCH,
+    AssociationEnded,
+    AssociationId,
+    CheckScmHandle,
+    CloseHandle,
+    Command,
+    CreateService,
+    DeleteService,
+    EnumServices,
+    HandleId,
+    IdentifyService,
+    OpenScm,
+    OpenService,
+    QueryConfig,
+    QueryStatus,
+    RecordSaved,
+    StartService,
+)
+from scmd.security.sddl import descriptor_from_sddl
+from scmd.vocabulary.configuration import ServiceConfig
+from scmd.vocabulary.service import ConfigLevel
+from tests.core.bench import ALL, GUEST, Bench
+
+COMMANDS: list[type[Command]] = [
+    kind
+    for kind in vars(messages).values()
+    if isinstance(kind, type) and issubclass(kind, Command) and kind is not Command
+]
+
+
+def commands_with(field: str) -> list[type[Command]]:
+    return [kind for kind in COMMANDS if field in {item.name for item in dataclasses.fields(kind)}]
+
+
+FILLERS: dict[str, Any] = {
+    "name": "A",
+    "desired_access": 0,
+    "config": ServiceConfig(name="X", image_path="/bin/x"),
+    "type_mask": 0x30,
+    "state_mask": 3,
+    "display_name": "A",
+    "access": 1,
+    "level": ConfigLevel.DESCRIPTION,
+    "value": "x",
+    "control": 4,
+    "values": {},
+    "database": None,
+}
+
+
+def filled(bench: Bench, kind: type[Command], **given: Any) -> Command:
+    required = [
+        item.name
+        for item in dataclasses.fields(kind)
+        if item.default is dataclasses.MISSING and item.name not in ("call", *given)
+    ]
+    return kind(call=bench.call(), **{name: FILLERS[name] for name in required}, **given)
+
+
+@pytest.mark.parametrize("kind", commands_with("service") + commands_with("scm"))
+def test_unknown_and_foreign_handles_are_a_context_mismatch(kind: type[Command]) -> None:
+    field = "scm" if kind in commands_with("scm") else "service"
+    bench = Bench()
+    foreign_scm = bench.open_scm(association=2)
+    call = bench.call(association=2)
+    bench.create("A")
+    foreign_service = bench.result(OpenService(call, foreign_scm, "A", ALL))
+    foreign = foreign_scm if field == "scm" else foreign_service
+    for handle in (HandleId(999), foreign):
+        assert bench.error(filled(bench, kind, **{field: handle})) == CONTEXT_MISMATCH
+
+
+@pytest.mark.parametrize("kind", commands_with("service") + commands_with("scm"))
+def test_a_handle_of_the_wrong_kind_is_6(kind: type[Command]) -> None:
+    bench = Bench()
+    service = bench.create("A")
+    if kind in commands_with("scm"):
+        assert bench.error(filled(bench, kind, scm=service)) == 6
+    else:
+        assert bench.error(filled(bench, kind, service=bench.handle)) == 6
+
+
+def test_every_command_is_carried_out() -> None:
+    for kind in COMMANDS:
+        bench = Bench()
+        fields = {item.name for item in dataclasses.fields(kind)}
+        given: dict[str, Any] = {}
+        if "scm" in fields:
+            given["scm"] = bench.handle
+        if "service" in fields:
+            given["service"] = bench.create("A")
+        if "handle" in fields:
+            given["handle"] = bench.create("A")
+        bench.tell(filled(bench, kind, **given))
+
+
+@pytest.mark.parametrize(
+    ("database", "error"),
+    [
+        (None, 0),
+        ("", 0),
+        ("ServicesActive", 0),
+        ("servicesactive", 0),
+        ("ServicesFailed", 1065),
+        ("Other", 123),
+    ],
+)
+def test_databases(database: str | None, error: int) -> None:
+    bench = Bench()
+    assert bench.error(OpenScm(bench.call(), database, 1)) == error
+
+
+def test_guests_may_look_but_not_touch() -> None:
+    bench = Bench()
+    bench.create("A")
+    scm = bench.result(OpenScm(bench.call(GUEST), None, 0x80000000))
+    for access in (0x02, 0x10, 0x20, 0x10000):
+        assert bench.error(OpenService(bench.call(GUEST), scm, "A", access)) == 5
+    handle = bench.result(OpenService(bench.call(GUEST), scm, "A", 0x80000000))
+    assert bench.error(QueryStatus(bench.call(GUEST), handle)) == 0
+    assert bench.error(QueryConfig(bench.call(GUEST), handle)) == 0
+    assert bench.error(StartService(bench.call(GUEST), handle)) == 5
+    assert bench.error(DeleteService(bench.call(GUEST), handle)) == 5
+    assert bench.error(OpenScm(bench.call(GUEST), None, 2)) == 5
+    config = ServiceConfig(name="B", image_path="/bin/b")
+    assert bench.error(CreateService(bench.call(GUEST), scm, config, 0)) == 5
+
+
+def test_connect_is_implicit() -> None:
+    bench = Bench()
+    handle = bench.result(OpenScm(bench.call(), None, 0))
+    assert bench.error(CheckScmHandle(bench.call(), handle, 1)) == 0
+    assert bench.error(CheckScmHandle(bench.call(), handle, 4)) == 5
+
+
+def test_a_services_own_descriptor_counts_and_filters_enumerations() -> None:
+    bench = Bench()
+    secret = descriptor_from_sddl("O:BAG:BAD:(A;;GA;;;BA)").to_bytes()
+    bench.create("Secret", security=secret)
+    bench.create("Open")
+    scm = bench.result(OpenScm(bench.call(GUEST), None, 0x80000000))
+    assert bench.error(OpenService(bench.call(GUEST), scm, "Secret", 4)) == 5
+    seen = bench.result(EnumServices(bench.call(GUEST), scm, 0x30, 3))
+    assert [entry.name for entry in seen] == ["Open"]
+    assert len(bench.result(EnumServices(bench.call(), bench.handle, 0x30, 3))) == 2
+
+
+def test_closing_the_scm_handle_keeps_service_handles() -> None:
+    bench = Bench()
+    service = bench.create("A")
+    assert bench.error(CloseHandle(bench.call(), bench.handle)) == 0
+    assert bench.error(QueryStatus(bench.call(), service)) == 0
+    assert bench.error(CloseHandle(bench.call(), bench.handle)) == CONTEXT_MISMATCH
+
+
+def test_rundown_closes_everything_and_removes_what_was_marked() -> None:
+    bench = Bench()
+    service = bench.create("A")
+    bench.result(DeleteService(bench.call(), service))
+    bench.tell(AssociationEnded(AssociationId(1)))
+    state = bench.scm.state
+    assert not state.handles
+    assert not state.associations
+    assert not state.records
+
+
+def test_a_creation_outlives_its_association_without_a_handle() -> None:
+    bench = Bench()
+    bench.saving = False
+    config = ServiceConfig(name="A", image_path="/bin/a")
+    command = CreateService(bench.call(), bench.handle, config, ALL)
+    bench.tell(command)
+    bench.tell(AssociationEnded(AssociationId(1)))
+    bench.tell(RecordSaved(bench.pending_saves[0].save))
+    assert bench.answered(command)
+    assert not bench.scm.state.handles
+    assert len(bench.scm.state.records) == 1
+
+
+def test_identify_gives_the_record_number_to_those_with_the_right() -> None:
+    bench = Bench()
+    bench.create("A")
+    handle = bench.open("A", 4)
+    assert bench.result(IdentifyService(bench.call(), handle, 4)) == 1
+    assert bench.error(IdentifyService(bench.call(), handle, 0x10)) == 5
+
+
+def test_context_mismatch_is_no_win32_error() -> None:
+    assert messages.CONTEXT_MISMATCH == 0x1C00001A
