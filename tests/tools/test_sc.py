@@ -409,14 +409,18 @@ def test_another_host_is_refused_with_a_reason(run: Run) -> None:
     assert "remote administration is not available" in outcome.err
 
 
-def test_without_an_scm_the_place_is_named(
-    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_without_an_scm_the_place_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCMD_RUNTIME", "/nonexistent/scmd")
     outcome = run("sc", "query")
     assert outcome.status == 1
     assert outcome.out == failure("OpenSCManager", 1722, "The RPC server is unavailable.")
     assert "/nonexistent/scmd/scm.sock" in outcome.err
+
+
+def test_wrong_usage_needs_no_scm(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SCMD_RUNTIME", "/nonexistent/scmd")
+    assert run("sc", "query", "state=", "some").status == 2
+    assert run("sc", "start").status == 2
 
 
 def test_types_have_words() -> None:

@@ -22,7 +22,7 @@ from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from types import TracebackType
     from typing import Self, TypeVar
 
@@ -63,10 +63,14 @@ class EntriesPart(Value):
 
 
 class Calls:
-    """The calls on one connection; a context manager that closes it, and with it every handle."""
+    """The calls on one connection; a context manager that closes it, and with it every handle.
 
-    def __init__(self, connection: Connection) -> None:
-        self.connection = connection
+    Given a function instead of a connection, it connects with the first call.
+    """
+
+    def __init__(self, connection: Connection | Callable[[], Connection]) -> None:
+        self._connection = connection if isinstance(connection, Connection) else None
+        self._connect = connection if callable(connection) else None
 
     def __enter__(self) -> Self:
         return self
@@ -80,11 +84,20 @@ class Calls:
         self.close()
 
     def close(self) -> None:
-        self.connection.close()
+        if self._connection is not None:
+            self._connection.close()
 
     @property
     def is_closed(self) -> bool:
-        return self.connection.is_closed
+        return self._connection is not None and self._connection.is_closed
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, made now if it is the first use."""
+        if self._connection is None:
+            assert self._connect is not None
+            self._connection = self._connect()
+        return self._connection
 
     def call(
         self,
@@ -258,15 +271,20 @@ class Calls:
         return self.call(operation, request, unfit=Error.INVALID_NAME).name
 
 
-def open_calls(host: str | None = None, timeout: float | None = None) -> Calls:
-    """Calls on this machine's SCM. WinError 50 for a host: this version has no remote calls."""
+def open_calls(
+    host: str | None = None, timeout: float | None = None, *, at_once: bool = True
+) -> Calls:
+    """Calls on this machine's SCM; unless `at_once`, the first call connects.
+
+    ConnectionFailed 50 for a host: this version has no remote calls.
+    """
     if host is not None:
         raise ConnectionFailed(
             Error.NOT_SUPPORTED,
             "OpenSCManager",
             f"{host}: remote administration is not available in this version",
         )
-    return Calls(connect_local(timeout))
+    return Calls(connect_local(timeout) if at_once else lambda: connect_local(timeout))
 
 
 def _status(

@@ -15,7 +15,7 @@ from scmd.vocabulary.service import ServiceAccess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
     from typing import Any
 
     from scmd.client.scm import Service
@@ -70,6 +70,14 @@ class ServiceParameters(MutableMapping[str, "Any"]):
 
     def __len__(self) -> int:
         return len(self.typed())
+
+    def items(self) -> ItemsView[str, Any]:
+        """All names and data, in one call."""
+        return {name: value.data for name, value in self.typed().items()}.items()
+
+    def values(self) -> ValuesView[Any]:
+        """All data, in one call."""
+        return {name: value.data for name, value in self.typed().items()}.values()
 
     def __repr__(self) -> str:
         return f"<parameters of {self._service.name!r}>"

@@ -15,6 +15,9 @@ FAILED = 1
 WRONG_USAGE = 2
 
 
+_LATER = ("apply", "console", "import", "init", "plan", "reg", "remote", "upgrade", "watch", "why")
+
+
 class CommandError(Exception):
     """A command failed; the text says what and why. Exit status 1."""
 
@@ -27,9 +30,14 @@ def find(name: str) -> Callable[[list[str]], int] | None:
     """The function of a subcommand; None for an unknown one."""
     loader = _LOADERS.get(name)
     if loader is None:
-        return None
+        return _not_yet if name in _LATER else None
     command, usage = loader()
     return lambda arguments: perform(name, command, usage, arguments)
+
+
+def _not_yet(arguments: list[str]) -> int:
+    sys.stderr.write("scmd: this command is not available in this version\n")
+    return FAILED
 
 
 def perform(

@@ -123,7 +123,7 @@ def run(arguments: list[str]) -> int:
         signal.signal(signal.SIGINT, demo.end)
         try:
             with demo.connected() as scm:
-                demo.show(_set_up(scm, scratch))
+                demo.show(_set_up(demo, scm))
         finally:
             demo.stop()
         return 0 if demo.is_ending else 1
@@ -131,10 +131,11 @@ def run(arguments: list[str]) -> int:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _set_up(scm: Scm, scratch: str) -> list[Follower]:
+def _set_up(demo: Demo, scm: Scm) -> list[Follower]:
     """Install and start the examples; say what can be tried."""
     from scmd.examples.catalog import EXAMPLES, hints, prepare
 
+    scratch = demo.scratch
     prepare(scratch)
     for example in EXAMPLES:
         example.service().install(scm=scm)
@@ -142,8 +143,10 @@ def _set_up(scm: Scm, scratch: str) -> list[Follower]:
     print(f"In another terminal: export SCMD_RUNTIME={scratch}/runtime, then scmd sc query")
     for hint in hints(scratch):
         print(f"  {hint}")
-    followers = []
+    followers: list[Follower] = []
     for example in EXAMPLES:
+        if demo.is_ending:
+            return followers
         try:
             status = scm[example.name].start()
             print(f"{example.name} runs as process {status.process_id}.", flush=True)

@@ -82,7 +82,7 @@ def _perform(command: Callable[[Calls, Request], None], host: str | None, reques
     try:
         if not request.arguments and request.verb not in _QUERIES[:2]:
             raise UsageError("")
-        with open_calls(host) as calls:
+        with open_calls(host, at_once=False) as calls:
             command(calls, request)
     except UsageError as error:
         return _show_command_usage(request.verb, str(error), False)
