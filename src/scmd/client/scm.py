@@ -67,6 +67,14 @@ class Scm:
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
+        self._handle: ContextHandle | None = None
+
+    @property
+    def handle(self) -> ContextHandle:
+        """A handle with SC_MANAGER_CONNECT, enough to open services; kept with the connection."""
+        if self._handle is None:
+            self._handle = self.calls.open_scm()
+        return self._handle
 
     def __enter__(self) -> Self:
         return self
@@ -235,12 +243,7 @@ class Service:
     def opened(self, access: int) -> _OpenService:
         """A context that gives a handle with these rights and closes it at the end."""
         calls = self.scm.calls
-        scm = calls.open_scm()
-        try:
-            handle = calls.open_service(scm, self.name, access)
-        finally:
-            calls.close_handle(scm)
-        return _OpenService(calls, handle)
+        return _OpenService(calls, calls.open_service(self.scm.handle, self.name, access))
 
     @property
     def last_status(self) -> ServiceStatus:
@@ -263,12 +266,7 @@ class Service:
     def display_name(self) -> str:
         if self._entry is not None:
             return self._entry.display_name
-        calls = self.scm.calls
-        scm = calls.open_scm()
-        try:
-            return calls.display_name(scm, self.name)
-        finally:
-            calls.close_handle(scm)
+        return self.scm.calls.display_name(self.scm.handle, self.name)
 
     @property
     def parameters(self) -> ServiceParameters:
