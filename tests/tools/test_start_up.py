@@ -53,3 +53,11 @@ def test_no_command_of_sc_or_net_imports_a_framework(web: World) -> None:
         ("net", "start"),
     ):
         assert not imported(web, *command) & heavy
+
+
+def test_closed_and_broken_outputs_are_no_tracebacks(web: World) -> None:
+    command = f"'{sys.executable}' -m scmd.tools.main"
+    env = {**os.environ, "SCMD_RUNTIME": str(web.runtime)}
+    for line in (f"{command} sc query Web >&-", f"{command} sc --help | true"):
+        done = subprocess.run(["/bin/sh", "-c", line], env=env, capture_output=True, check=True)
+        assert done.stderr == b""
