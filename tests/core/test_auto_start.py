@@ -1,0 +1,115 @@
+"""Automatic starts: in group order, side by side within a batch, failures logged."""
+
+from __future__ import annotations
+
+from scmd.core.messages import (
+    AutoStart,
+    LaunchFailed,
+    LaunchId,
+    LaunchProcess,
+    ProcessStarted,
+    Settings,
+    Shutdown,
+)
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import ServiceState
+from tests.core.bench import Bench
+
+
+def launches(bench: Bench) -> dict[str, LaunchId]:
+    return {effect.spec.name: effect.launch for effect in bench.found(LaunchProcess)}
+
+
+def test_groups_come_in_order_and_the_rest_last() -> None:
+    bench = Bench(settings=Settings(group_order=("First", "Second")))
+    second = bench.create("S", start_type=2, load_order_group="second")
+    first = bench.create("F", start_type=2, load_order_group="First")
+    bench.create("F2", start_type=2, load_order_group="First")
+    bench.create("Other", start_type=2, load_order_group="Elsewhere")
+    bench.create("None", start_type=2)
+    bench.create("Manual")
+    bench.create("Disabled", start_type=4)
+    bench.tell(AutoStart())
+    batch = launches(bench)
+    assert set(batch) == {"F", "F2"}
+    bench.tell(LaunchFailed(batch["F2"], Error.FILE_NOT_FOUND, ""))
+    assert bench.events() == [7000]
+    bench.connect(batch["F"])
+    bench.answer_start()
+    assert not bench.found(LaunchProcess)
+    bench.report(batch["F"], first, ServiceState.RUNNING)
+    batch = launches(bench)
+    assert set(batch) == {"S"}
+    bench.connect(batch["S"])
+    bench.answer_start()
+    bench.report(batch["S"], second, ServiceState.STOPPED)
+    batch = launches(bench)
+    assert set(batch) == {"Other"}
+    bench.tell(LaunchFailed(batch["Other"], Error.FILE_NOT_FOUND, ""))
+    assert set(launches(bench)) == {"None"}
+
+
+def test_a_service_that_hangs_does_not_hold_up_the_next_batch_for_ever() -> None:
+    bench = Bench(settings=Settings(group_order=("First",)))
+    hanging = bench.create("F", start_type=2, load_order_group="First")
+    bench.create("Last", start_type=2)
+    bench.tell(AutoStart())
+    launch = launches(bench)["F"]
+    bench.connect(launch)
+    bench.answer_start()
+    bench.report(launch, hanging, ServiceState.START_PENDING, 0)
+    bench.pass_time(80_000)
+    assert set(launches(bench)) == {"Last"}
+    assert 7022 in bench.events()
+
+
+def test_dependencies_override_the_order() -> None:
+    bench = Bench()
+    bench.create("Late", start_type=3)
+    bench.create("Early", start_type=2, dependencies=("Late",))
+    bench.tell(AutoStart())
+    assert set(launches(bench)) == {"Late"}
+
+
+def test_refused_starts_are_logged() -> None:
+    bench = Bench()
+    bench.create("A", start_type=2, dependencies=("nobody",))
+    bench.tell(AutoStart())
+    assert bench.events() == [7000]
+    assert not bench.found(LaunchProcess)
+
+
+def test_delayed_services_come_later() -> None:
+    bench = Bench()
+    bench.create("D", start_type=2, delayed_auto_start=True)
+    bench.create("P", start_type=2)
+    bench.tell(AutoStart())
+    assert set(launches(bench)) == {"P"}
+    bench.tell(LaunchFailed(launches(bench)["P"], Error.FILE_NOT_FOUND, ""))
+    bench.pass_time(119_999)
+    assert not bench.found(LaunchProcess)
+    bench.pass_time(1)
+    assert set(launches(bench)) == {"D"}
+
+
+def test_it_happens_once_and_not_after_a_shutdown() -> None:
+    bench = Bench()
+    bench.create("A", start_type=2)
+    bench.tell(AutoStart())
+    bench.tell(AutoStart())
+    assert not bench.effects
+    bench = Bench()
+    bench.create("A", start_type=2)
+    bench.tell(Shutdown())
+    bench.tell(AutoStart())
+    assert not bench.effects
+
+
+def test_auto_started_services_get_no_arguments() -> None:
+    bench = Bench()
+    bench.create("A", start_type=2)
+    bench.tell(AutoStart())
+    launch = launches(bench)["A"]
+    bench.tell(ProcessStarted(launch, 1))
+    bench.connect(launch)
+    assert bench.answer_start().arguments == ("A",)

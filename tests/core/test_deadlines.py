@@ -1,0 +1,61 @@
+"""The heap of deadlines: order, moving, cancelling, and no growth."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scmd.core.deadlines import Deadline, Deadlines
+
+
+def nothing() -> None:
+    """A deadline's action that tests do not look at."""
+
+
+def test_due_in_order_of_instant_then_of_arming() -> None:
+    deadlines = Deadlines()
+    made = [Deadline(nothing, str(at)) for at in (5, 3, 5, 1)]
+    for deadline in made:
+        deadlines.arm(deadline, int(deadline.why))
+    assert deadlines.next() == 1
+    found = []
+    while (due := deadlines.pop_due(10)) is not None:
+        found.append(made.index(due))
+    assert found == [3, 1, 0, 2]
+
+
+def test_nothing_is_due_early() -> None:
+    deadlines = Deadlines()
+    deadlines.arm(Deadline(nothing, ""), 5)
+    assert deadlines.pop_due(4) is None
+    assert deadlines.pop_due(5) is not None
+
+
+Steps = st.lists(st.tuples(st.integers(0, 4), st.none() | st.integers(0, 50)), max_size=60)
+
+
+@settings(deadline=None)
+@given(Steps)
+def test_moving_and_cancelling_is_as_if_the_last_word_counted(
+    steps: list[tuple[int, int | None]],
+) -> None:
+    deadlines = Deadlines()
+    made = [Deadline(nothing, "") for _ in range(5)]
+    last: dict[int, int | None] = {}
+    for which, at in steps:
+        if at is None:
+            made[which].cancel()
+        else:
+            deadlines.arm(made[which], at)
+        last[which] = at
+        expected = min((at for at in last.values() if at is not None), default=None)
+        assert deadlines.next() == expected
+    assert sorted(made.index(d) for d in deadlines.armed()) == sorted(
+        which for which, at in last.items() if at is not None
+    )
+    due = []
+    while (deadline := deadlines.pop_due(50)) is not None:
+        due.append(made.index(deadline))
+    assert sorted(due) == sorted(which for which, at in last.items() if at is not None)
+    assert [last[which] for which in due] == sorted(at for at in last.values() if at is not None)
+    assert deadlines.next() is None
