@@ -163,6 +163,7 @@ class World:
         assert self.process is not None
         manager = self.managers[-1]
         manager.link.shutdown_done(status)
+        await manager.link.drain()
         manager.exit()
         return await self.process.wait()
 

@@ -39,7 +39,9 @@ CONFIGURATION_STATUS = 78
 """EX_CONFIG: a manager that exits with it would only do so again."""
 CLEANING_LIMIT = 5.0
 """Seconds for killed processes to be gone, and as many for the logger to finish."""
-_SWEEP_DELAYS = (0.01, 1.0)
+ENDING_LIMIT = 10.0
+"""Seconds for a manager or logger to end after it closed its connection."""
+_SWEEP_DELAYS = (0.01, 0.25)
 _LAST_READS = 64
 
 
@@ -102,8 +104,8 @@ class Keeper:
         setup.open_standard_descriptors()
         os.umask(0o022)
         setup.make_directory(state, 0o700)
-        self._lock = setup.take_lock(state)
-        setup.make_directory(runtime, 0o755)
+        self._lock, self._unclean = setup.take_lock(state)
+        setup.make_directory(runtime, 0o755 if os.geteuid() == 0 else 0o700)
         logs = os.path.join(state, "logs")
         setup.make_directory(logs, 0o700)
         self._listener = setup.listen(runtime)
@@ -128,8 +130,7 @@ class Keeper:
         self._wakeup = self._catch_signals()
 
     def run(self) -> int:
-        left = self._launches.kill_leftovers()
-        if left:
+        if self._unclean and self._launches.kill_leftovers():
             say("killed what an earlier keeper had left")
         self._start(self._logger)
         self._start(self._manager)
@@ -142,7 +143,9 @@ class Keeper:
 
     def _turn(self, limit: float | None = None) -> None:
         """Wait until something happens, at most `limit` seconds, and deal with it."""
-        deadlines = [self._manager.restart_at, self._logger.restart_at, self._sweep_at]
+        deadlines = [self._sweep_at]
+        for child in (self._manager, self._logger):
+            deadlines += [child.restart_at, child.kill_at]
         delays = [deadline - time.monotonic() for deadline in deadlines if deadline is not None]
         delays += [] if limit is None else [limit]
         poll = select.poll()
@@ -176,12 +179,14 @@ class Keeper:
             if "malformed" in str(reason):
                 say(f"the {child.name} is {reason}")
             child.disconnect()
-            if child.pid is not None and self._exit_status is None:
-                # Without its connection it is useless; its end is noticed as every end.
-                os.kill(child.pid, signal.SIGKILL)
+            # Without its connection it is useless, and should be about to end.
+            child.kill_at = time.monotonic() + ENDING_LIMIT
 
     def _do_what_is_due(self, now: float) -> None:
         for child in (self._logger, self._manager):
+            if child.pid is not None and child.kill_at is not None and now >= child.kill_at:
+                os.kill(child.pid, signal.SIGKILL)
+                child.kill_at = None
             if child.restart_at is not None and now >= child.restart_at:
                 self._start(child)
         if self._launches.newly_doomed:
@@ -190,7 +195,7 @@ class Keeper:
             self._sweep_at = now + self._sweep_delay
         elif self._sweep_at is not None and now >= self._sweep_at:
             self._launches.sweep_again(self._own_pids())
-            self._sweep_delay = min(self._sweep_delay * 2, _SWEEP_DELAYS[1])
+            self._sweep_delay = min(self._sweep_delay * 1.5, _SWEEP_DELAYS[1])
             self._sweep_at = now + self._sweep_delay
         if not self._launches.doomed:
             self._sweep_at = None
@@ -314,7 +319,7 @@ class Keeper:
         elif isinstance(message, wire.Kill):
             launches.kill(message.number)
         elif isinstance(message, wire.Forget):
-            launches.forget(message.number)
+            launches.forget(message.number, message.keep_tree)
         elif isinstance(message, wire.Hello):
             self._welcome(manager)
         elif isinstance(message, wire.Ready):
@@ -400,7 +405,7 @@ class Keeper:
         while self._captures and time.monotonic() < limit:
             self._turn(limit - time.monotonic())
         self._end_logger()
-        os.close(self._lock)
+        setup.release_lock(self._lock)
 
     def _end_logger(self) -> None:
         """It ends when its connection does, and has written all that it was given."""

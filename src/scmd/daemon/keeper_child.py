@@ -30,6 +30,8 @@ class Child:
         self.socket: FrameSocket | None = None
         self.restart_at: float | None = None
         """On the clock that `start` and `ended` are told; None: not to be started."""
+        self.kill_at: float | None = None
+        """When its patience ends for one that has closed its connection and goes on."""
         self._argv = [os.fsencode(argument) for argument in argv]
         self._delays = delays
         self._failures = 0
@@ -52,7 +54,7 @@ class Child:
     def ended(self, now: float) -> float:
         """It is gone: forget it, and say after how many seconds it may be started again."""
         self.disconnect()
-        self.pid = None
+        self.pid = self.kill_at = None
         if now - self._started_at >= HEALTHY_AFTER:
             self._failures = 0
         delay = self._delays[min(self._failures, len(self._delays) - 1)]

@@ -121,15 +121,18 @@ class Launches:
         for record in self._records.values():
             self._doom(record)
 
-    def forget(self, number: int) -> None:
-        """Drop a launch, and doom what is left of its tree."""
+    def forget(self, number: int, keep_tree: bool = False) -> None:
+        """Drop a launch, and doom what is left of its tree if it is not to be kept."""
         record = self._records.get(number)
         if record is None:
             return
         record.forgotten = True
-        self._doom(record)
+        if not keep_tree:
+            self._doom(record)
         if record.status is not None:
             self._drop(record)
+            if keep_tree:
+                self._settle({number})
 
     def sweep_new(self, others: Iterable[int]) -> None:
         """Kill what was doomed since the last look; `others` are the keeper's own children."""
@@ -178,6 +181,7 @@ class Launches:
     def _settle(self, numbers: set[int]) -> None:
         """Nothing is left of these: their sessions may become somebody else's."""
         self._doomed -= numbers
+        self._fresh -= numbers
         self._sessions = {
             pid: number for pid, number in self._sessions.items() if number not in numbers
         }
@@ -185,8 +189,7 @@ class Launches:
     def _members(self, sessions: dict[int, int]) -> dict[int, list[process_tree.Process]]:
         keeper = os.getpid()
         table = process_tree.read_table(
-            LAUNCH_VARIABLE,
-            lambda found: found.parent == keeper and found.pid not in self._running,
+            LAUNCH_VARIABLE, lambda found: found.pid not in self._running
         )
         return process_tree.members(table, keeper, self._running, sessions, self._launch_of)
 

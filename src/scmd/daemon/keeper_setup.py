@@ -39,22 +39,29 @@ def make_directory(path: str, mode: int) -> None:
         raise CannotRun(f"{path} can be changed by others (mode {found.st_mode & 0o7777:o})")
 
 
-def take_lock(state: str) -> int:
-    """The descriptor that holds the state directory as long as it is open."""
+def take_lock(state: str) -> tuple[int, bool]:
+    """What holds the state directory while it is open; whether the last holder was killed."""
     path = os.path.join(state, LOCK_NAME)
     try:
         lock = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as failed:
         raise CannotRun(f"cannot open {path}: {failed.strerror}") from failed
+    holder = os.pread(lock, 32, 0).decode(errors="replace").strip()
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as failed:
-        pid = os.read(lock, 32).decode(errors="replace").strip() or "unknown"
         os.close(lock)
+        pid = holder or "unknown"
         raise CannotRun(f"another SCM has the state directory {state}: pid {pid}") from failed
     os.ftruncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
+    return lock, bool(holder)
+
+
+def release_lock(lock: int) -> None:
+    """Leave the state directory in order: nothing that was launched is left."""
+    os.ftruncate(lock, 0)
+    os.close(lock)
 
 
 def listen(runtime: str) -> int:

@@ -40,16 +40,16 @@ class Process:
 def read_table(variable: str, tagged: Callable[[Process], bool]) -> dict[int, Process]:
     """Every live process of this pid namespace; what has ended and waits to be reaped is not.
 
-    Those that `tagged` chooses have the variable's value as `tag`.
+    Those that `tagged` chooses have the variable's value as `tag`. The newest are read
+    first: among them are those that live for a moment only.
     """
     table: dict[int, Process] = {}
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
-            process = read_process(int(name))
-            if process is not None:
-                table[process.pid] = process
-                if tagged(process):
-                    process.tag = read_tag(process.pid, variable)
+    for pid in sorted(map(int, filter(str.isdecimal, os.listdir("/proc"))), reverse=True):
+        process = read_process(pid)
+        if process is not None:
+            table[pid] = process
+            if tagged(process):
+                process.tag = read_tag(pid, variable)
     return table
 
 
@@ -100,12 +100,11 @@ def members(
         path = []
         while process.pid not in owner:
             path.append(process.pid)
-            if process.parent == keeper:
+            if process.parent == keeper or process.parent not in table:
+                # Without its parent it is about to be the keeper's child, or nobody's we know.
                 owner[process.pid] = owner_of_child(process)
-            elif process.parent in table:
-                process = table[process.parent]
             else:
-                owner[process.pid] = None
+                process = table[process.parent]
         found = owner[process.pid]
         owner.update(dict.fromkeys(path, found))
         return found
@@ -123,7 +122,7 @@ def members(
     found: dict[int, list[Process]] = {}
     for process in table.values():
         launch = owner_of(process)
-        if launch is None and process.parent == keeper:
+        if launch is None and (process.parent == keeper or process.parent not in table):
             launch = sessions.get(process.session)
         if launch is not None:
             found.setdefault(launch, []).append(process)
