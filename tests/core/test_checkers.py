@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from scmd.core import database, handles, processes, saves, starting, status
+from scmd.core import database, handles, launches, processes, saves, starting, status
 from scmd.core.control_table import STATUS_GIVEN_WITH
 from scmd.core.deadlines import Deadlines
 from scmd.core.dependencies import DependencyIndex
@@ -65,7 +65,7 @@ def _two_at_a_time(patch: pytest.MonkeyPatch) -> None:
 
 
 def _never_kill(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(processes, "kill", lambda *_: None)
+    patch.setattr(launches, "kill", lambda *_: None)
 
 
 def _apply_nothing(patch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scmd.core import handles, hosting, processes
+from scmd.core import handles, hosting, launches, processes
 from scmd.core.control_table import CONTROLS, refusal
 from scmd.core.event_ids import EventId
 from scmd.core.messages import ControlService
@@ -32,7 +32,7 @@ def control_service(state: State, command: ControlService) -> None:
         if command.control == Control.STOP:
             hosting.stop(state, record)
         state.reply(command.call.id, Error.SUCCESS, record.status)
-    elif record.launch is None or not processes.is_live(record.launch):
+    elif record.launch is None or not launches.is_live(record.launch):
         state.reply(command.call.id, Error.SERVICE_CANNOT_ACCEPT_CTRL, record.status)
     else:
         processes.send_control(state, record, command.control, command.call.id)

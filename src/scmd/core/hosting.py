@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum, auto
 
-from scmd.core import attempts, processes, srvany, status
+from scmd.core import attempts, launches, srvany, status
 from scmd.core.deadlines import Deadline
 from scmd.core.messages import LaunchSpec, ProcessExited, SignalProcess
 from scmd.core.records import (
@@ -96,7 +96,7 @@ def _pre_hook_outcome(state: State, run: HostedRun) -> Callable[[int, int], None
 def _launch(state: State, run: HostedRun) -> None:
     record = run.record
     run.stage = Stage.LAUNCHING
-    run.launch = processes.begin(state, LaunchKind.PROGRAM, run.plan.spec, record)
+    run.launch = launches.begin(state, LaunchKind.PROGRAM, run.plan.spec, record)
     record.launch = run.launch
     hint = state.settings.pipe_timeout
     status.starting(state, record, hint, "its program is being started")
@@ -106,7 +106,7 @@ def _launch(state: State, run: HostedRun) -> None:
 def _not_started(state: State, run: HostedRun) -> None:
     assert run.launch is not None
     cause = "its program was not started in time"
-    processes.kill(state, run.launch, cause)
+    launches.kill(state, run.launch, cause)
     _fail(state, run, Error.SERVICE_REQUEST_TIMEOUT, cause)
 
 
@@ -199,7 +199,7 @@ def _stop_limit(state: State, run: HostedRun) -> None:
     assert launch is not None
     cause = f"it did not stop in {run.plan.stop_time} ms"
     if run.plan.kill_tree:
-        processes.kill(state, launch, cause)
+        launches.kill(state, launch, cause)
         return
     launch.cause = cause
     state.emit(SignalProcess(launch.id, SIGKILL))
@@ -212,7 +212,7 @@ def abort(state: State, record: ServiceRecord, error: Error, cause: str) -> None
     assert run is not None
     for launch in (run.hook, run.launch):
         if launch is not None and launch.phase is not LaunchPhase.KILLED:
-            processes.kill(state, launch, cause)
+            launches.kill(state, launch, cause)
     _disarm(run)
     if run.attempt is not None:
         _fail(state, run, error, cause)
@@ -223,7 +223,7 @@ def abort(state: State, record: ServiceRecord, error: Error, cause: str) -> None
 
 def launch_failed(state: State, launch: Launch, error: Error, detail: str) -> None:
     run = _current(launch)
-    processes.drop(state, launch)
+    launches.drop(state, launch)
     if run is not None and run.attempt is not None:
         _disarm(run)
         cause = "its program could not be run" + (f": {detail}" if detail else "")
@@ -233,12 +233,12 @@ def launch_failed(state: State, launch: Launch, error: Error, detail: str) -> No
 def exited(state: State, launch: Launch, event: ProcessExited) -> None:
     """The program is gone: the service is STOPPED, whatever is left of the tree may go."""
     run = _current(launch)
-    processes.forget(state, launch, keep_tree=run is not None and not run.plan.kill_tree)
+    launches.forget(state, launch, keep_tree=run is not None and not run.plan.kill_tree)
     if run is None:
         return
     _disarm(run)
     record, settling = run.record, run.stage in (Stage.LAUNCHING, Stage.SETTLING)
-    cause = f"its program {processes.describe_exit(event)}"
+    cause = f"its program {launches.describe_exit(event)}"
     if launch.cause:
         cause += f", after: {launch.cause}"
     if run.attempt is not None:
@@ -278,24 +278,24 @@ def _run_hook(
     state: State, record: ServiceRecord, spec: LaunchSpec, done: Callable[[int, int], None]
 ) -> Launch:
     """Launch a hook; `done` gets 0, the error it could not be run with, 1053 or 1066."""
-    launch = processes.begin(state, LaunchKind.HOOK, spec, record)
+    launch = launches.begin(state, LaunchKind.HOOK, spec, record)
     launch.hook = done
     launch.deadline = state.after(HOOK_TIME, lambda: _hook_late(state, launch), "a hook to end")
     return launch
 
 
 def _hook_late(state: State, launch: Launch) -> None:
-    processes.kill(state, launch, f"the hook took more than {HOOK_TIME} ms")
+    launches.kill(state, launch, f"the hook took more than {HOOK_TIME} ms")
     _hook_done(launch, Error.SERVICE_REQUEST_TIMEOUT)
 
 
 def hook_failed(state: State, launch: Launch, error: Error) -> None:
-    processes.drop(state, launch)
+    launches.drop(state, launch)
     _hook_done(launch, error)
 
 
 def hook_exited(state: State, launch: Launch, event: ProcessExited) -> None:
-    processes.forget(state, launch)
+    launches.forget(state, launch)
     if event.exit_code:
         _hook_done(launch, Error.SERVICE_SPECIFIC_ERROR, event.exit_code)
     else:

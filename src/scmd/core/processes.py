@@ -13,7 +13,7 @@ controlled and goes the same way.
 
 from __future__ import annotations
 
-from scmd.core import attempts, status
+from scmd.core import attempts, launches, status
 from scmd.core.control_table import STATUS_GIVEN_WITH, refusal
 from scmd.core.event_ids import EventId
 from scmd.core.messages import (
@@ -22,8 +22,6 @@ from scmd.core.messages import (
     DispatcherConnected,
     ForgetLaunch,
     HandlerRegistered,
-    KillProcess,
-    LaunchProcess,
     LaunchSpec,
     ProcessExited,
     SendControl,
@@ -49,14 +47,6 @@ from scmd.vocabulary.service import ServiceState, ServiceType
 
 CHANNEL_GRACE = 5_000
 """Milliseconds from the end of the channel to the kill."""
-
-_LIVE = (LaunchPhase.LAUNCHING, LaunchPhase.CONNECTING, LaunchPhase.READY)
-
-
-def is_live(launch: Launch) -> bool:
-    """Whether the process takes, or will take, requests."""
-    return launch.phase in _LIVE
-
 
 # Launching ------------------------------------------------------------------------------------
 
@@ -96,7 +86,7 @@ def _new(state: State, record: ServiceRecord, words: list[str]) -> Launch:
         account=config.account,
         control_channel=True,
     )
-    launch = begin(state, LaunchKind.PROTOCOL, spec, record)
+    launch = launches.begin(state, LaunchKind.PROTOCOL, spec, record)
     launch.account = name_key(config.account)
     if config.type & ServiceType.WIN32_SHARE_PROCESS:
         launch.share_key = config.image_path
@@ -104,14 +94,6 @@ def _new(state: State, record: ServiceRecord, words: list[str]) -> Launch:
     launch.deadline = state.after(
         state.settings.pipe_timeout, lambda: _not_connected(state, launch), "a process to connect"
     )
-    return launch
-
-
-def begin(state: State, kind: LaunchKind, spec: LaunchSpec, record: ServiceRecord) -> Launch:
-    """A new launch of any kind, on its way."""
-    launch = Launch(state.new_launch_id(), kind, spec, record)
-    state.launches[launch.id] = launch
-    state.emit(LaunchProcess(launch.id, spec))
     return launch
 
 
@@ -138,7 +120,7 @@ def connected(state: State, launch: Launch, event: DispatcherConnected) -> None:
         return
     launch.phase = LaunchPhase.READY
     launch.table = frozenset(name_key(name) for name in event.table)
-    _disarm(launch)
+    launches.disarm(launch)
     for request in launch.queue:
         _limit(state, launch, request)
     pump(state, launch)
@@ -150,13 +132,13 @@ def _not_connected(state: State, launch: Launch) -> None:
     state.log(EventId.CONNECT_TIMEOUT, launch.owner, limit, name)
     cause = "its process did not connect in time"
     fail_starts(state, launch, Error.SERVICE_REQUEST_TIMEOUT, cause)
-    kill(state, launch, cause)
+    launches.kill(state, launch, cause)
 
 
 def launch_failed(state: State, launch: Launch, error: Error, detail: str) -> None:
     """The program could not be executed: whoever waited for it fails with the reason."""
     cause = f"its program could not be run: {detail}" if detail else "its program could not be run"
-    drop(state, launch)
+    launches.drop(state, launch)
     fail_starts(state, launch, error, cause)
 
 
@@ -259,7 +241,7 @@ def _late_start(state: State, launch: Launch, request: StartRequest, sent: bool)
     _fail_start(state, launch, request, Error.SERVICE_REQUEST_TIMEOUT, cause)
     if sent:
         fail_starts(state, launch, Error.SERVICE_REQUEST_TIMEOUT, cause)
-        kill(state, launch, cause)
+        launches.kill(state, launch, cause)
     else:
         end_if_unused(state, launch)
 
@@ -399,16 +381,16 @@ def _leave(launch: Launch, record: ServiceRecord) -> None:
 
 def end_if_unused(state: State, launch: Launch) -> None:
     """Let a process without services go; starts that still queued for it get another one."""
-    if launch.services or not is_live(launch):
+    if launch.services or not launches.is_live(launch):
         return
     if launch.queue and not launch.drained:
         return
-    _close(state, launch)
+    launches.close(state, launch)
     _move_starts(state, launch)
     if launch.drained:
-        end(state, launch, state.settings.pipe_timeout, "its last service has stopped")
+        launches.end(state, launch, state.settings.pipe_timeout, "its last service has stopped")
     else:
-        kill(state, launch, "no service was started in it")
+        launches.kill(state, launch, "no service was started in it")
 
 
 def _move_starts(state: State, launch: Launch) -> None:
@@ -429,57 +411,23 @@ def _try_elsewhere(state: State, attempt: StartAttempt) -> None:
     state.work.append(attempt)
 
 
-def _close(state: State, launch: Launch) -> None:
-    if launch.share_key is not None and state.shared.get(launch.share_key) is launch:
-        del state.shared[launch.share_key]
-
-
-def _disarm(launch: Launch) -> None:
-    if launch.deadline is not None:
-        launch.deadline.cancel()
-        launch.deadline = None
-
-
-def end(state: State, launch: Launch, grace: int, cause: str) -> None:
-    """Nothing more is asked of the process; it is killed unless it exits within the grace."""
-    if not is_live(launch):
-        return
-    _close(state, launch)
-    _disarm(launch)
-    launch.phase = LaunchPhase.ENDING
-    launch.cause = cause
-    launch.deadline = state.after(grace, lambda: kill(state, launch, cause), "a process to exit")
-
-
-def kill(state: State, launch: Launch, cause: str) -> None:
-    """Kill the whole tree, and again should no exit follow."""
-    _close(state, launch)
-    _disarm(launch)
-    launch.phase = LaunchPhase.KILLED
-    launch.cause = cause
-    state.emit(KillProcess(launch.id))
-    launch.deadline = state.after(
-        state.settings.pipe_timeout, lambda: kill(state, launch, cause), "a killed process to exit"
-    )
-
-
 def channel_closed(state: State, launch: Launch) -> None:
     """The process can not be controlled any more."""
-    if not is_live(launch):
+    if not launches.is_live(launch):
         return
     if launch.phase is not LaunchPhase.READY:
         cause = "its process closed the control channel"
         fail_starts(state, launch, Error.SERVICE_REQUEST_TIMEOUT, cause)
-        kill(state, launch, cause)
+        launches.kill(state, launch, cause)
         return
-    end(state, launch, CHANNEL_GRACE, "its process closed the control channel")
+    launches.end(state, launch, CHANNEL_GRACE, "its process closed the control channel")
     _answer_all(state, launch, launch.cause)
 
 
 def exited(state: State, launch: Launch, event: ProcessExited) -> None:
     """The process is gone: what it still owed is answered, its services are STOPPED."""
-    drop(state, launch)
-    cause = f"its process {describe_exit(event)}"
+    launches.drop(state, launch)
+    cause = f"its process {launches.describe_exit(event)}"
     if launch.cause:
         cause += f", after: {launch.cause}"
     _answer_all(state, launch, cause)
@@ -522,22 +470,3 @@ def _unanswered_start(state: State, launch: Launch, request: StartRequest, cause
         _try_elsewhere(state, attempt)
     else:
         _fail_start(state, launch, request, Error.SERVICE_REQUEST_TIMEOUT, cause)
-
-
-def drop(state: State, launch: Launch) -> None:
-    """Take a launch off the books that never became a process."""
-    _close(state, launch)
-    _disarm(launch)
-    del state.launches[launch.id]
-
-
-def forget(state: State, launch: Launch, keep_tree: bool = False) -> None:
-    """Take a launch that has exited off the books."""
-    drop(state, launch)
-    state.emit(ForgetLaunch(launch.id, keep_tree))
-
-
-def describe_exit(event: ProcessExited) -> str:
-    if event.signal is not None:
-        return f"was killed by signal {event.signal}"
-    return f"exited with code {event.exit_code}"

@@ -9,7 +9,7 @@ budget has passed a second time.
 
 from __future__ import annotations
 
-from scmd.core import attempts, auto_start, hosting, processes
+from scmd.core import attempts, auto_start, hosting, launches, processes
 from scmd.core.control_table import refusal
 from scmd.core.deadlines import Deadline
 from scmd.core.messages import ServiceId, ShutdownCompleted
@@ -79,7 +79,7 @@ def _tell(state: State, record: ServiceRecord) -> bool:
         hosting.stop(state, record)
         return True
     launch = record.launch
-    if launch is None or not processes.is_live(launch):
+    if launch is None or not launches.is_live(launch):
         return False
     for control in (Control.SHUTDOWN, Control.PRESHUTDOWN):
         if not refusal(state, record, control):
@@ -102,13 +102,13 @@ def look(state: State) -> None:
 def _kill_untold(state: State) -> None:
     """Those who have stopped may still clean up, and hooks may end; the others are killed."""
     for launch in list(state.launches.values()):
-        if launch.kind is LaunchKind.PROTOCOL and processes.is_live(launch):
+        if launch.kind is LaunchKind.PROTOCOL and launches.is_live(launch):
             _kill(state, launch)
 
 
 def _kill(state: State, launch: Launch) -> None:
     processes.fail_starts(state, launch, Error.SHUTDOWN_IN_PROGRESS, CAUSE)
-    processes.kill(state, launch, CAUSE)
+    launches.kill(state, launch, CAUSE)
 
 
 def _spent(state: State, run: ShutdownRun) -> None:

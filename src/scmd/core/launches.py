@@ -1,0 +1,89 @@
+"""Launches of every kind: begun, ended, killed and taken off the books.
+
+What a launch is for is `processes`' (the control protocol) and `hosting`'s (programs and
+hooks). Each has a deadline while something is awaited of it; a kill is repeated until
+the exit is reported.
+"""
+
+from __future__ import annotations
+
+from scmd.core.messages import (
+    ForgetLaunch,
+    KillProcess,
+    LaunchProcess,
+    LaunchSpec,
+    ProcessExited,
+)
+from scmd.core.records import Launch, LaunchKind, LaunchPhase, ServiceRecord
+from scmd.core.state import State
+
+_LIVE = (LaunchPhase.LAUNCHING, LaunchPhase.CONNECTING, LaunchPhase.READY)
+
+
+def begin(state: State, kind: LaunchKind, spec: LaunchSpec, record: ServiceRecord) -> Launch:
+    """A new launch of any kind, on its way."""
+    launch = Launch(state.new_launch_id(), kind, spec, record)
+    state.launches[launch.id] = launch
+    state.emit(LaunchProcess(launch.id, spec))
+    return launch
+
+
+def is_live(launch: Launch) -> bool:
+    """Whether the process takes, or will take, requests."""
+    return launch.phase in _LIVE
+
+
+def end(state: State, launch: Launch, grace: int, cause: str) -> None:
+    """Nothing more is asked of the process; it is killed unless it exits within the grace."""
+    if not is_live(launch):
+        return
+    close(state, launch)
+    disarm(launch)
+    launch.phase = LaunchPhase.ENDING
+    launch.cause = cause
+    launch.deadline = state.after(grace, lambda: kill(state, launch, cause), "a process to exit")
+
+
+def kill(state: State, launch: Launch, cause: str) -> None:
+    """Kill the whole tree, and again should no exit follow."""
+    close(state, launch)
+    disarm(launch)
+    launch.phase = LaunchPhase.KILLED
+    launch.cause = cause
+    state.emit(KillProcess(launch.id))
+    launch.deadline = state.after(
+        state.settings.pipe_timeout, lambda: kill(state, launch, cause), "a killed process to exit"
+    )
+
+
+def drop(state: State, launch: Launch) -> None:
+    """Take a launch off the books that never became a process."""
+    close(state, launch)
+    disarm(launch)
+    del state.launches[launch.id]
+
+
+def forget(state: State, launch: Launch, keep_tree: bool = False) -> None:
+    """Take a launch that has exited off the books."""
+    drop(state, launch)
+    state.emit(ForgetLaunch(launch.id, keep_tree))
+
+
+def close(state: State, launch: Launch) -> None:
+    """No further service joins this process."""
+    if launch.share_key is not None and state.shared.get(launch.share_key) is launch:
+        del state.shared[launch.share_key]
+
+
+def disarm(launch: Launch) -> None:
+    """Nothing is awaited of the launch any more."""
+    if launch.deadline is not None:
+        launch.deadline.cancel()
+        launch.deadline = None
+
+
+def describe_exit(event: ProcessExited) -> str:
+    """How a process ended, as the rest of a sentence about it."""
+    if event.signal is not None:
+        return f"was killed by signal {event.signal}"
+    return f"exited with code {event.exit_code}"
