@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
+from scmd.core.memory import Memory
 from scmd.core.messages import (
     AssociationId,
     Call,
@@ -38,6 +39,7 @@ from scmd.core.messages import (
     StartService,
     StatusReported,
     StoredService,
+    WriteJournal,
 )
 from scmd.core.scm import Scm
 from scmd.security.token import Token, unix_token
@@ -67,6 +69,7 @@ class Bench:
         self.calls = 0
         self.effects: list[Effect] = []
         """What the last message caused, saves that were carried out at once included."""
+        self.journal: list[Memory] = []
         self.replies: dict[int, Reply] = {}
         self.pending_saves: list[SaveRecord | RemoveRecord] = []
         self.handle = self.open_scm()
@@ -78,8 +81,12 @@ class Bench:
         self._take(self.scm.handle(message, self.now))
         return self.effects
 
-    def _take(self, effects: Iterable[Effect]) -> None:
+    def _take(self, effects: Sequence[Effect]) -> None:
         for effect in effects:
+            if isinstance(effect, WriteJournal):
+                assert effect is effects[0], "the journal is behind the world"
+                self.journal += effect.entries
+                continue
             self.effects.append(effect)
             if isinstance(effect, Reply):
                 assert effect.call not in self.replies, "answered twice"

@@ -7,6 +7,8 @@ ones follow after a delay. A failure is logged and holds nothing up. [MS-SCMR] 3
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from scmd.core import starting
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
@@ -44,6 +46,33 @@ def begin(state: State) -> None:
     delayed = [record for record in chosen if record.config.delayed_auto_start]
     state.auto_start = AutoStartRun(_batches(state, prompt)[::-1], delayed)
     _next_batch(state, state.auto_start)
+
+
+def resume(
+    state: State,
+    batches: Sequence[Sequence[int]],
+    delayed: Sequence[int],
+    deadline: int | None,
+) -> None:
+    """Go on after an earlier manager; the batches by record numbers, the next one last."""
+
+    def known(ids: Sequence[int]) -> list[ServiceRecord]:
+        return [state.records[ServiceId(id)] for id in ids if ServiceId(id) in state.records]
+
+    run = state.auto_start = AutoStartRun([known(batch) for batch in batches], known(delayed))
+    if deadline is not None:
+        left = max(0, deadline - state.now)
+        run.deadline = state.after(left, lambda: _start_delayed(state, run), "delayed starts")
+    elif run.batches or run.delayed:
+        waiting = {record.id for batch in (*run.batches, run.delayed) for record in batch}
+        run.outstanding = {
+            record.id: record
+            for record in state.records.values()
+            if record.config.start_type == StartType.AUTO_START and record.id not in waiting
+        }
+        state.changed.extend(run.outstanding.values())
+        if not run.outstanding:
+            _next_batch(state, run)
 
 
 def _batches(state: State, records: list[ServiceRecord]) -> list[list[ServiceRecord]]:

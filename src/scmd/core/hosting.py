@@ -52,9 +52,11 @@ class HostedRun:
 
     __slots__ = ("attempt", "deadline", "hook", "launch", "plan", "record", "stage")
 
-    def __init__(self, record: ServiceRecord, attempt: StartAttempt, plan: srvany.Plan) -> None:
+    def __init__(
+        self, record: ServiceRecord, attempt: StartAttempt | None, plan: srvany.Plan
+    ) -> None:
         self.record = record
-        self.attempt: StartAttempt | None = attempt
+        self.attempt = attempt
         self.plan = plan
         self.stage = Stage.LAUNCHING
         self.launch: Launch | None = None
@@ -76,7 +78,7 @@ def start(state: State, attempt: StartAttempt) -> None:
         return
     run.stage = Stage.PRE_HOOK
     status.starting(state, record, HOOK_TIME, "its hook before the start runs")
-    run.hook = _run_hook(state, record, plan.start_pre, _pre_hook_outcome(state, run))
+    run.hook = _run_hook(state, record, plan.start_pre, _outcome(state, run))
 
 
 def _pre_hook_outcome(state: State, run: HostedRun) -> Callable[[int, int], None]:
@@ -161,6 +163,72 @@ def _set(state: State, run: HostedRun, to: ServiceState, wait_hint: int, cause: 
     status.set_status(state, record, report, cause)
 
 
+# Adoption -------------------------------------------------------------------------------------
+
+
+def restore(record: ServiceRecord, plan: srvany.Plan, stage: Stage, hook: Launch | None) -> None:
+    """The run that a manager has left, without its deadline; see `resume`."""
+    run = record.run = HostedRun(record, record.attempt, plan)
+    run.stage = stage
+    run.launch = record.launch
+    run.hook = hook
+
+
+def take_in(state: State, record: ServiceRecord, plan: srvany.Plan, launch: Launch) -> None:
+    """A program that runs, and nothing else is known of it: RUNNING."""
+    launch.phase = LaunchPhase.READY
+    restore(record, plan, Stage.RUNNING, None)
+    assert record.run is not None
+    _set(state, record.run, ServiceState.RUNNING, 0, "its program was found running")
+
+
+def resume(state: State, run: HostedRun, deadline: int | None) -> None:
+    """Go on with the stage; what was asked of the program is asked again, its limit stands."""
+    if run.deadline is not None:
+        return
+    left = 0 if deadline is None else max(0, deadline - state.now)
+    match run.stage:
+        case Stage.LAUNCHING:
+            _arm(state, run, state.settings.pipe_timeout, _not_started, "a program to start")
+        case Stage.SETTLING:
+            _arm(state, run, left, _running, "a program to settle")
+        case Stage.STOPPING:
+            assert run.launch is not None
+            state.emit(SignalProcess(run.launch.id, run.plan.stop_signal))
+            _arm(state, run, left, _stop_limit, "a program to stop")
+        case _:
+            return
+
+
+def resume_hook(state: State, launch: Launch) -> None:
+    """A hook that runs: whoever waits for its outcome gets it, and its time begins anew."""
+    run = launch.owner.run
+    launch.hook = _nothing
+    if run is not None and run.hook is launch:
+        launch.hook = _outcome(state, run)
+    launch.deadline = state.after(HOOK_TIME, lambda: _hook_late(state, launch), "a hook to end")
+
+
+def repeat_hook(state: State, record: ServiceRecord) -> None:
+    """The hook that the run waits for was never begun: begin it, or go on without."""
+    run = record.run
+    assert run is not None
+    spec = run.plan.start_pre if run.stage is Stage.PRE_HOOK else run.plan.stop_pre
+    done = _outcome(state, run)
+    run.hook = None
+    if spec is not None:
+        run.hook = _run_hook(state, record, spec, done)
+    else:
+        done(Error.SUCCESS, 0)
+
+
+def _outcome(state: State, run: HostedRun) -> Callable[[int, int], None]:
+    """What to do when the hook that the run waits for has ended."""
+    if run.stage is Stage.PRE_HOOK:
+        return _pre_hook_outcome(state, run)
+    return lambda *_: _stop_hook_done(state, run)
+
+
 # Stopping -------------------------------------------------------------------------------------
 
 
@@ -178,7 +246,7 @@ def stop(state: State, record: ServiceRecord) -> None:
         _signal(state, run)
         return
     run.stage = Stage.STOP_HOOK
-    run.hook = _run_hook(state, record, hook, lambda *_: _stop_hook_done(state, run))
+    run.hook = _run_hook(state, record, hook, _outcome(state, run))
 
 
 def _stop_hook_done(state: State, run: HostedRun) -> None:

@@ -39,6 +39,7 @@ def end(state: State, launch: Launch, grace: int, cause: str) -> None:
         return
     close(state, launch)
     disarm(launch)
+    state.touched_launches[launch.id] = None
     launch.phase = LaunchPhase.ENDING
     launch.cause = cause
     launch.deadline = state.after(grace, lambda: kill(state, launch, cause), "a process to exit")
@@ -53,6 +54,18 @@ def kill(state: State, launch: Launch, cause: str) -> None:
     state.emit(KillProcess(launch.id))
     launch.deadline = state.after(
         state.settings.pipe_timeout, lambda: kill(state, launch, cause), "a killed process to exit"
+    )
+
+
+def resume_end(state: State, launch: Launch, *, ended: bool) -> None:
+    """A new manager goes on with ending or killing it; `ended`: its exit is on the way."""
+    if launch.phase is LaunchPhase.KILLED and not ended:
+        kill(state, launch, launch.cause)
+        return
+    launch.deadline = state.after(
+        state.settings.pipe_timeout,
+        lambda: kill(state, launch, launch.cause),
+        "a process to exit",
     )
 
 

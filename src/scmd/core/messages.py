@@ -19,6 +19,10 @@ from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ConfigLevel
 from scmd.vocabulary.status import ServiceStatus
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.core.memory import Memory
+
 Millis = NewType("Millis", int)
 CallId = NewType("CallId", int)
 AssociationId = NewType("AssociationId", int)
@@ -360,6 +364,31 @@ class ControlAnswered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class HeldLaunch:
+    """A launch of an earlier manager that the keeper has not been told to forget."""
+
+    launch: LaunchId
+    service: ServiceId
+    process_id: int
+    control_channel: bool
+    hook: bool = False
+    """It was launched as a hook."""
+    ended: bool = False
+    """Its process is gone; `ProcessExited` follows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted(Event):
+    """The first message to an SCM whose manager is not the first of its keeper.
+
+    What the journal of the one before says, in the order written, and what the keeper holds.
+    """
+
+    entries: tuple[Memory, ...]
+    held: tuple[HeldLaunch, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AutoStart(Event):
     """The machine is up: start what is AUTO_START."""
 
@@ -407,6 +436,16 @@ class RemoveRecord(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class WriteJournal(Effect):
+    """Append to the runtime journal; the first of the effects, and written before the others.
+
+    It has to outlive this process, not the machine: no need to sync.
+    """
+
+    entries: tuple[Memory, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LaunchSpec:
     """How a process is to be run. What is absent is inherited from the SCM's clean defaults."""
 
@@ -426,6 +465,8 @@ class LaunchSpec:
     affinity: tuple[int, ...] = ()
     limits: tuple[tuple[str, int], ...] = ()
     """`resource` names without RLIMIT_ and both limits: ("NOFILE", 4096)."""
+    hook: bool = False
+    """A command before or after the service's program, not the program itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -484,6 +525,13 @@ class SendControl(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class SendResync(Effect):
+    """Ask an adopted process to repeat its table, and what its services said last."""
+
+    launch: LaunchId
+
+
+@dataclass(frozen=True, slots=True)
 class LogEvent(Effect):
     """An entry of the SCM in the event log (source "Service Control Manager")."""
 
@@ -532,12 +580,14 @@ AnyEffect = (
     Reply
     | SaveRecord
     | RemoveRecord
+    | WriteJournal
     | LaunchProcess
     | SignalProcess
     | KillProcess
     | ForgetLaunch
     | SendStart
     | SendControl
+    | SendResync
     | LogEvent
     | StatusChanged
     | ServiceCreated

@@ -22,9 +22,11 @@ from scmd.core.messages import (
     DispatcherConnected,
     ForgetLaunch,
     HandlerRegistered,
+    HeldLaunch,
     LaunchSpec,
     ProcessExited,
     SendControl,
+    SendResync,
     SendStart,
     ServiceId,
     StartAnswered,
@@ -142,6 +144,48 @@ def launch_failed(state: State, launch: Launch, error: Error, detail: str) -> No
     fail_starts(state, launch, error, cause)
 
 
+# Adoption -------------------------------------------------------------------------------------
+
+
+def resume(
+    state: State,
+    launch: Launch,
+    held: HeldLaunch,
+    starts: list[StartAttempt],
+    starting: ServiceId,
+) -> None:
+    """A new manager goes on with a process: limits begin anew, starts are asked for again.
+
+    `starting` is the service whose start had been sent and not answered.
+    """
+    if launch.phase is LaunchPhase.ENDING:
+        launches.resume_end(state, launch, ended=held.ended)
+        return
+    if launch.share_key is not None:
+        state.shared[launch.share_key] = launch
+    for attempt in starts:
+        request = _start_request(state, launch, attempt)
+        if attempt.record.id == starting and launch.phase is LaunchPhase.READY:
+            launch.current = request
+            state.emit(_send_start_effect(launch, attempt))
+        else:
+            launch.queue.append(request)
+    if launch.phase is not LaunchPhase.READY:
+        started(state, launch, held.process_id)
+        launch.deadline = state.after(
+            state.settings.pipe_timeout,
+            lambda: _not_connected(state, launch),
+            "a process to connect",
+        )
+    if held.ended:
+        return
+    # After a start, whose answer it must not overtake: it says what came of an earlier one.
+    state.emit(SendResync(launch.id))
+    pump(state, launch)
+    if launch.phase is LaunchPhase.READY:
+        end_if_unused(state, launch)
+
+
 # Requests -------------------------------------------------------------------------------------
 
 
@@ -194,8 +238,12 @@ def _send_start(state: State, launch: Launch, request: StartRequest) -> None:
     launch.services[record.id] = record
     status.starting(state, record, status.START_WAIT_HINT, "it has been asked to start")
     _expect_handler(state, launch, record)
-    arguments = (record.config.name, *attempt.arguments)
-    state.emit(SendStart(launch.id, record.id, arguments))
+    state.emit(_send_start_effect(launch, attempt))
+
+
+def _send_start_effect(launch: Launch, attempt: StartAttempt) -> SendStart:
+    record = attempt.record
+    return SendStart(launch.id, record.id, (record.config.name, *attempt.arguments))
 
 
 def _limit(state: State, launch: Launch, request: StartRequest | ControlRequest) -> None:
@@ -274,7 +322,7 @@ def start_answered(state: State, launch: Launch, event: StartAnswered) -> None:
         return
     _done(launch, request)
     attempt, record = request.attempt, request.record
-    if event.error:
+    if event.error and event.error != Error.SERVICE_ALREADY_RUNNING:
         cause = "its process could not start it"
         if attempt is not None:
             _fail_start(state, launch, request, event.error, cause)
@@ -284,6 +332,9 @@ def start_answered(state: State, launch: Launch, event: StartAnswered) -> None:
             status.stopped(state, record, event.error, cause)
         end_if_unused(state, launch)
     elif attempt is not None:
+        if event.error:
+            # An earlier manager has started it and did not live to see the answer.
+            state.emit(SendResync(launch.id))
         request.attempt = None
         attempts.succeed(state, attempt)
     pump(state, launch)

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import assert_never
 
 from scmd.core import (
+    adoption,
     attempts,
     auto_start,
     controls,
@@ -24,8 +25,10 @@ from scmd.core import (
     shutdown,
     starting,
 )
+from scmd.core.memory import Journal, Memory, snapshot
 from scmd.core.messages import (
     CONTEXT_MISMATCH,
+    Adopted,
     AnyEffect,
     AssociationEnded,
     AutoStart,
@@ -43,6 +46,7 @@ from scmd.core.messages import (
     EnumDependents,
     EnumServices,
     Event,
+    ForgetLaunch,
     GetDisplayName,
     GetKeyName,
     HandlerRegistered,
@@ -57,6 +61,7 @@ from scmd.core.messages import (
     QueryParameters,
     QueryStatus,
     RecordSaved,
+    Reply,
     SaveFailed,
     ServiceId,
     SetParameters,
@@ -66,6 +71,7 @@ from scmd.core.messages import (
     StartService,
     StatusReported,
     StoredService,
+    WriteJournal,
 )
 from scmd.core.records import Launch, LaunchKind
 from scmd.core.state import State
@@ -85,6 +91,7 @@ class Scm:
 
     def __init__(self, stored: Iterable[StoredService], settings: Settings) -> None:
         self._state = State(settings)
+        self._journal = Journal()
         database.load(self._state, stored)
 
     @property
@@ -102,6 +109,10 @@ class Scm:
             "handles": len(state.handles),
         }
 
+    def memory(self) -> tuple[Memory, ...]:
+        """All that the runtime journal has to say, to write it anew."""
+        return snapshot(self._state)
+
     def hosts(self, launch: LaunchId, service: ServiceId) -> bool:
         """Whether this run of a process is running this service now."""
         record = self._state.records.get(service)
@@ -114,6 +125,9 @@ class Scm:
         if isinstance(message, Command):
             _command(state, message)
         else:
+            launch = getattr(message, "launch", None)
+            if launch is not None:
+                state.touched_launches[launch] = None
             _event(state, message)
         return self._settle()
 
@@ -137,6 +151,11 @@ class Scm:
             shutdown.look(state)
             self._work()
         effects, state.effects = state.effects, []
+        _touch(state, effects)
+        if state.touched or state.touched_launches:
+            entries = self._journal.changes(state)
+            if entries:
+                effects.insert(0, WriteJournal(entries))
         return effects
 
     def _work(self) -> None:
@@ -145,15 +164,32 @@ class Scm:
         while True:
             if state.changed:
                 record = state.changed.popleft()
+                state.touched[record.id] = record
                 attempts.wake(state, record)
                 auto_start.look(state, record)
                 database.remove_if_over(state, record)
             elif state.work:
-                starting.advance(state, state.work.popleft())
+                attempt = state.work.popleft()
+                state.touched[attempt.record.id] = attempt.record
+                starting.advance(state, attempt)
             elif state.commands:
                 _command(state, state.commands.popleft())
             else:
                 return
+
+
+def _touch(state: State, effects: list[AnyEffect]) -> None:
+    """What effects are about has changed."""
+    for effect in effects:
+        if type(effect) is Reply:
+            continue
+        launch = getattr(effect, "launch", None)
+        if launch is not None:
+            state.touched_launches[launch] = None
+            continue
+        record = state.records.get(getattr(effect, "service", None) or ServiceId(0))
+        if record is not None:
+            state.touched[record.id] = record
 
 
 # Commands -------------------------------------------------------------------------------------
@@ -284,6 +320,8 @@ def _event(state: State, event: Event) -> None:
         case AssociationEnded(association=association):
             saves.association_ended(state, association)
             state.changed.extend(handles.close_all(state, association))
+        case Adopted():
+            adoption.adopt(state, event)
         case AutoStart():
             auto_start.begin(state)
         case Shutdown():
@@ -303,6 +341,9 @@ def _protocol_launch(state: State, id: LaunchId) -> Launch | None:
 def _process_event(state: State, event: LaunchFailed | ProcessStarted | ProcessExited) -> None:
     launch = state.launches.get(event.launch)
     if launch is None:
+        if isinstance(event, ProcessExited) and event.launch in state.strays:
+            state.strays.discard(event.launch)
+            state.emit(ForgetLaunch(event.launch))
         return
     match event:
         case ProcessStarted(process_id=process_id):

@@ -334,4 +334,5 @@ def _hook(values: _Values, spec: LaunchSpec, name: str) -> LaunchSpec | None:
         environment=spec.environment,
         extra_environment=spec.extra_environment,
         umask=spec.umask,
+        hook=True,
     )

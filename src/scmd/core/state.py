@@ -64,13 +64,19 @@ class State:
         self.changed: deque[ServiceRecord] = deque()
         self.work: deque[StartAttempt] = deque()
         self.commands: deque[Command] = deque()
+        self.touched: dict[ServiceId, ServiceRecord] = {}
+        """What the journal may have to be told of, besides launches named by effects."""
+        self.touched_launches: dict[LaunchId, None] = {}
+        self.strays: set[LaunchId] = set()
+        """Adopted launches that belong to nothing; forgotten when they exit."""
         self.auto_start: AutoStartRun | None = None
         self.shutdown: ShutdownRun | None = None
         self.next_handle = 1
         self.next_save = 1
         self.next_service = settings.first_service
         self.next_launch = settings.first_launch
-        self.next_control = 1
+        # Never one of an earlier manager, whose answers may still be on their way.
+        self.next_control = (settings.first_launch << 20) + 1
 
     def emit(self, effect: AnyEffect) -> None:
         self.effects.append(effect)

@@ -149,6 +149,14 @@ def set_status(
             state.log(EventId.ENTERED_STATE, record, record.config.display_name, word)
 
 
+def restore(state: State, record: ServiceRecord, status: ServiceStatus, *, hung: bool) -> None:
+    """The status that a manager has left; a pending state has its time from now on."""
+    record.status = status
+    record.hung = hung
+    if status.state in PENDING_STATES and not hung:
+        _watch(state, record)
+
+
 def starting(state: State, record: ServiceRecord, wait_hint: int, cause: str) -> None:
     """START_PENDING, nothing accepted, no check point ([MS-SCMR] 3.1.4.19)."""
     launch = record.launch

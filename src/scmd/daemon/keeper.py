@@ -359,6 +359,8 @@ class Keeper:
                 service=record.service,
                 name=record.name,
                 process_id=record.pid,
+                hook=record.hook,
+                ended=record.status is not None,
             )
             manager.send(adopted, *_channels(record))
         for record in held:

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 class Record:
     """One launch. `status` is waitpid's, None while the process runs."""
 
-    __slots__ = ("channel", "forgotten", "name", "number", "pid", "service", "status")
+    __slots__ = ("channel", "forgotten", "hook", "name", "number", "pid", "service", "status")
 
     def __init__(self, launch: Launch, pid: int, channel: int | None) -> None:
         self.number = launch.number
         self.service = launch.service
+        self.hook = launch.hook
         self.name = launch.name
         self.pid = pid
         self.channel = channel

@@ -46,6 +46,9 @@ class AdoptedLaunch:
     process_id: int
     channel: socket.socket | None
     """The manager's end of the control channel: non-blocking, SO_PASSCRED on."""
+    hook: bool = False
+    ended: bool = False
+    """Its `ProcessExited` follows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +121,7 @@ class KeeperLink:
                 nice=spec.nice,
                 affinity=spec.affinity,
                 limits=spec.limits,
+                hook=spec.hook,
             )
         )
 
@@ -304,6 +308,8 @@ def _adopted(message: wire.Adopted, descriptors: list[int]) -> AdoptedLaunch:
         message.name,
         message.process_id,
         _socket(descriptors[0]) if descriptors else None,
+        message.hook,
+        message.ended,
     )
 
 

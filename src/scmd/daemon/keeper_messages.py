@@ -70,6 +70,8 @@ class Launch(Message):
     log_timestamps: bool = False
     log_name: bool = False
     """Each line of the log starts with the service's name."""
+    hook: bool = False
+    """Kept for a new manager only."""
 
 
 class Signal(Message):
@@ -125,6 +127,9 @@ class Adopted(Message):
     service: int
     name: str
     process_id: int
+    hook: bool = False
+    ended: bool = False
+    """`Exited` follows."""
 
 
 class Launched(Message):

@@ -17,13 +17,14 @@ import sys
 
 from scmd.control_pipe import packets
 from scmd.core import messages as core
+from scmd.core.memory import Memory
 from scmd.core.scm import Scm
 from scmd.daemon.callers import Performer, caller_of
 from scmd.daemon.channels import Channels
 from scmd.daemon.host import Host
 from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
 from scmd.daemon.shell import Notice, Shell
-from scmd.linux import launch_numbers
+from scmd.linux import launch_numbers, runtime_journal
 from scmd.linux.database import Database, DatabaseError
 from scmd.linux.event_log import EventLog
 from scmd.server.conversation import Conversations
@@ -53,14 +54,20 @@ class Manager:
         stored = database.load()
         for problem in database.problems:
             log.error("record ignored: %s", problem)
+        self._launches = state.launches
         self._names = {service.id: service.config.name for service in stored}
         self._scm = Scm(stored, settings)
         self._channels = Channels(self._on_event, self._on_report)
+        owner = runtime_journal.owner_of(state.boot_id, state.keeper_pid)
+        path = state.runtime / runtime_journal.NAME
+        self._adopted = _adopted(state, runtime_journal.read(path, owner))
+        self._journal = runtime_journal.RuntimeJournal(path, owner, self._scm.memory)
         self._shell = Shell(
             self._scm,
             keeper,
             self._channels,
             database,
+            self._journal,
             on_reply=lambda reply: self._conversations.answer(reply),
             on_notice=self._on_notice,
         )
@@ -84,6 +91,7 @@ class Manager:
 
     async def run(self, listener: socket.socket) -> int:
         """Serve until shut down; the exit status."""
+        self._adopt()
         self._keeper.start(self._on_event, self._channels.open, self._on_keeper_lost)
         self._shell.submit(core.AutoStart())
         await self._server.start(listener)
@@ -91,7 +99,16 @@ class Manager:
         status: int = await self._finished
         self._server.close()
         await self._keeper.drain()
+        self._journal.close()
         return status
+
+    def _adopt(self) -> None:
+        """Take over what an earlier manager has left: nothing, for the first one."""
+        for launch in self._launches:
+            if launch.channel is not None:
+                self._channels.open(launch.launch, launch.channel)
+                self._channels.identify(launch.launch, launch.process_id)
+        self._shell.submit(self._adopted)
 
     def shut_down(self) -> None:
         self._shell.submit(core.Shutdown())
@@ -144,6 +161,23 @@ class Manager:
 def _service_environment(state: KeeperState) -> dict[str, str]:
     """What a service needs to find this SCM."""
     return {"SCMD_RUNTIME": str(state.runtime)}
+
+
+def _adopted(state: KeeperState, entries: tuple[Memory, ...] | None) -> core.Adopted:
+    if entries is None and state.launches:
+        log.error("no journal of the manager before: what runs is taken for what it seems to be")
+    held = [
+        core.HeldLaunch(
+            launch.launch,
+            launch.service,
+            launch.process_id,
+            launch.channel is not None,
+            launch.hook,
+            launch.ended,
+        )
+        for launch in state.launches
+    ]
+    return core.Adopted(entries or (), tuple(held))
 
 
 async def _run(descriptor: int) -> int:

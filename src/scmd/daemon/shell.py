@@ -19,6 +19,7 @@ from scmd.core.scm import Scm
 from scmd.daemon.channels import Channels
 from scmd.daemon.keeper_link import KeeperLink
 from scmd.linux.database import Database
+from scmd.linux.runtime_journal import RuntimeJournal
 from scmd.vocabulary.errors import Error
 
 Message = core.Command | core.Event
@@ -42,6 +43,7 @@ class Shell:
         keeper: KeeperLink,
         channels: Channels,
         database: Database,
+        journal: RuntimeJournal,
         *,
         on_reply: Callable[[core.Reply], None],
         on_notice: Callable[[Notice], None],
@@ -50,6 +52,7 @@ class Shell:
         self._keeper = keeper
         self._channels = channels
         self._database = database
+        self._journal = journal
         self._on_reply = on_reply
         self._on_notice = on_notice
         self._loop = asyncio.get_running_loop()
@@ -106,6 +109,8 @@ class Shell:
                 self._on_reply(effect)
             case core.SaveRecord() | core.RemoveRecord():
                 self._database.submit(effect, self._written)
+            case core.WriteJournal():
+                self._journal.append(effect.entries)
             case core.LaunchProcess():
                 self._keeper.launch(effect.launch, effect.spec)
             case core.SignalProcess():
@@ -120,6 +125,8 @@ class Shell:
                 self._channels.send(effect.launch, start)
             case core.SendControl():
                 self._channels.send(effect.launch, _control(effect))
+            case core.SendResync():
+                self._channels.send(effect.launch, packets.Resync())
             case core.ParametersChanged():
                 changed = packets.ParametersChanged(service=effect.service)
                 self._channels.send(effect.launch, changed)

@@ -82,6 +82,7 @@ class Dispatcher:
 
     def __init__(self, fd: int) -> None:
         """Takes `fd`, the descriptor of the control channel, over."""
+        self._names: tuple[str, ...] = ()
         self._mains: dict[str, ServiceMain] = {}
         self._channel = Channel(fd)
         self._lock = threading.Lock()
@@ -169,8 +170,8 @@ class Dispatcher:
 
         WinError 87: empty table; 13: malformed table; 1063: the SCM hung up before a start.
         """
-        names, self._mains = checked_table(table)
-        self._channel.send(Hello(version=VERSION, table=names))
+        self._names, self._mains = checked_table(table)
+        self._channel.send(Hello(version=VERSION, table=self._names))
         try:
             while not self._is_finished():
                 packet = self._receive()
@@ -297,6 +298,7 @@ class Dispatcher:
 
     def _resync(self) -> None:
         with self._lock:
+            self._channel.send(Hello(version=VERSION, table=self._names))
             for run in self._runs.values():
                 if run.handler is not None:
                     self._channel.send(Registered(service=run.service))

@@ -1,0 +1,251 @@
+"""What must survive a manager that dies: the live state, as entries of the runtime journal.
+
+The records are in the database; here is what is true of them now. Whenever the SCM has
+worked through a message, `Journal.changes` says what differs from what was written last, and
+that goes out as the *first* effect. So the journal is never behind the world: an effect
+that was carried out has been announced; one that was announced and not carried out is
+repeated, or dropped, by `adoption`, which reads the entries again.
+
+Instants are on the machine's monotonic clock, which outlives a manager. Not kept, because
+they end with the connections: handles, calls, who waits for an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scmd.core.messages import LaunchId, ServiceId
+from scmd.core.records import (
+    AttemptPhase,
+    Launch,
+    LaunchKind,
+    ServiceRecord,
+    StartRequest,
+    never_started,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scmd.core.state import State
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceMemory:
+    """What is true of a service. The last entry of each service counts."""
+
+    service: int
+    status: tuple[int, ...]
+    """The fields of `ServiceStatus` in their order."""
+    launch: int = 0
+    """The process it runs in or is being started in; 0: none."""
+    attempt: tuple[str, ...] | None = None
+    """It is being started with these arguments."""
+    launching: bool = False
+    """Its attempt has begun to start something of its own."""
+    stage: str = ""
+    """Of a hosted program's run, a `hosting.Stage`; "" without one."""
+    hook: int = 0
+    """The launch of the hook that the run waits for."""
+    deadline: int | None = None
+    """When the run's stage is to end."""
+    failures: int = 0
+    hung: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchMemory:
+    """What is true of a launch. The last entry of each launch counts."""
+
+    launch: int
+    kind: str
+    owner: int
+    phase: str
+    process_id: int = 0
+    cause: str = ""
+    share_key: str | None = None
+    account: str = ""
+    services: tuple[int, ...] = ()
+    table: tuple[str, ...] = ()
+    """Of a process that takes further services: those it implements."""
+    starting: int = 0
+    """The service whose start has been sent and not answered."""
+    drained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchOver:
+    """The exit of a launch has been dealt with; the keeper may still hold it."""
+
+    launch: int
+
+
+@dataclass(frozen=True, slots=True)
+class AutoStartMemory:
+    """The automatic starts have begun; these are still to come."""
+
+    batches: tuple[tuple[int, ...], ...] = ()
+    """The next one last."""
+    delayed: tuple[int, ...] = ()
+    deadline: int | None = None
+    """When the delayed ones are due, once that is known."""
+
+
+Memory = ServiceMemory | LaunchMemory | LaunchOver | AutoStartMemory
+
+
+class Journal:
+    """What has been written, and what differs from it by now."""
+
+    def __init__(self) -> None:
+        self._services: dict[ServiceId, ServiceMemory] = {}
+        self._launches: dict[LaunchId, LaunchMemory] = {}
+        self._auto_start: tuple[int, int, int | None] | None = None
+
+    def changes(self, state: State) -> tuple[Memory, ...]:
+        """Entries for what was touched and is not as it was written; they count as written."""
+        changed: list[Memory] = []
+        launches, records = state.touched_launches, state.touched
+        state.touched_launches, state.touched = {}, {}
+        for id in launches:
+            launch = state.launches.get(id)
+            if launch is not None:
+                records[launch.owner.id] = launch.owner
+                self._look_at_launch(launch, changed)
+            elif self._launches.pop(id, None) is not None:
+                changed.append(LaunchOver(id))
+        for record in records.values():
+            self._look_at_record(state, record, changed)
+        self._look_at_auto_start(state, changed)
+        return tuple(changed)
+
+    def _look_at_launch(self, launch: Launch, changed: list[Memory]) -> None:
+        memory = launch_memory(launch)
+        if memory != self._launches.get(launch.id):
+            self._launches[launch.id] = memory
+            changed.append(memory)
+
+    def _look_at_record(self, state: State, record: ServiceRecord, changed: list[Memory]) -> None:
+        if state.records.get(record.id) is not record:
+            self._services.pop(record.id, None)
+            return
+        memory = service_memory(record)
+        written = self._services.get(record.id)
+        if memory != written and (written is not None or not _is_untouched(record)):
+            self._services[record.id] = memory
+            changed.append(memory)
+
+    def _look_at_auto_start(self, state: State, changed: list[Memory]) -> None:
+        run = state.auto_start
+        if run is None:
+            return
+        at = None if run.deadline is None else run.deadline.at
+        key = len(run.batches), len(run.delayed), at
+        if key != self._auto_start:
+            self._auto_start = key
+            changed.extend(_auto_start_memory(state))
+
+
+def snapshot(state: State) -> tuple[Memory, ...]:
+    """Everything there is to remember, for a journal that is written anew."""
+    services = [
+        service_memory(record) for record in state.records.values() if not _is_untouched(record)
+    ]
+    launches = [launch_memory(launch) for launch in state.launches.values()]
+    return (*services, *launches, *_auto_start_memory(state))
+
+
+def latest(entries: Iterable[Memory]) -> tuple[Memory, ...]:
+    """The entries that count, of a journal in the order it was written."""
+    services: dict[int, Memory] = {}
+    launches: dict[int, Memory] = {}
+    auto_start: list[Memory] = []
+    for entry in entries:
+        if isinstance(entry, ServiceMemory):
+            services[entry.service] = entry
+        elif isinstance(entry, LaunchMemory):
+            launches[entry.launch] = entry
+        elif isinstance(entry, LaunchOver):
+            launches.pop(entry.launch, None)
+        else:
+            auto_start = [entry]
+    return (*services.values(), *launches.values(), *auto_start)
+
+
+def _is_untouched(record: ServiceRecord) -> bool:
+    """It was never started, so there is nothing that the database does not know."""
+    return (
+        record.attempt is None
+        and record.launch is None
+        and not record.failures
+        and record.status == never_started(record.config.type)
+    )
+
+
+def service_memory(record: ServiceRecord) -> ServiceMemory:
+    attempt, run, status = record.attempt, record.run, record.status
+    deadline = run.deadline if run is not None else None
+    return ServiceMemory(
+        record.id,
+        (
+            int(status.type),
+            int(status.state),
+            status.controls_accepted,
+            status.win32_exit_code,
+            status.service_specific_exit_code,
+            status.check_point,
+            status.wait_hint,
+            status.process_id,
+            status.service_flags,
+        ),
+        record.launch.id if record.launch is not None else 0,
+        attempt.arguments if attempt is not None else None,
+        attempt is not None and attempt.phase is AttemptPhase.LAUNCHING,
+        run.stage.name if run is not None else "",
+        run.hook.id if run is not None and run.hook is not None else 0,
+        deadline.at if deadline is not None else None,
+        record.failures,
+        record.hung,
+    )
+
+
+def launch_memory(launch: Launch) -> LaunchMemory:
+    if launch.kind is not LaunchKind.PROTOCOL:
+        return LaunchMemory(
+            launch.id,
+            launch.kind.name,
+            launch.owner.id,
+            launch.phase.name,
+            launch.process_id,
+            launch.cause,
+        )
+    current = launch.current
+    starting = isinstance(current, StartRequest) and current.attempt is not None
+    return LaunchMemory(
+        launch.id,
+        launch.kind.name,
+        launch.owner.id,
+        launch.phase.name,
+        launch.process_id,
+        launch.cause,
+        launch.share_key,
+        launch.account,
+        tuple(launch.services),
+        tuple(sorted(launch.table)) if launch.share_key is not None else (),
+        current.record.id if starting and current is not None else 0,
+        launch.drained,
+    )
+
+
+def _auto_start_memory(state: State) -> tuple[Memory, ...]:
+    run = state.auto_start
+    if run is None:
+        return ()
+    return (
+        AutoStartMemory(
+            tuple(tuple(record.id for record in batch) for batch in run.batches),
+            tuple(record.id for record in run.delayed),
+            None if run.deadline is None else run.deadline.at,
+        ),
+    )
