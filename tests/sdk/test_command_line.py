@@ -109,6 +109,7 @@ MARKS = {
     "test_services_of_one_program_share_a_process": "share",
     "test_install_records_the_declaration": "record",
     "test_options_override_the_declaration": "options",
+    "test_commands_do_what_they_say": "verbs",
 }
 
 
@@ -172,3 +173,14 @@ def test_options_override_the_declaration(program: Program) -> None:
     config = program.scm("sc", "qc", "Base-options")
     assert "AUTO_START  (DELAYED)" in config
     assert "DEPENDENCIES       : A\n" in config
+
+
+def test_commands_do_what_they_say(program: Program) -> None:
+    assert program("base", "install")[0] == 0
+    assert program("base", "start") == (0, "Base-verbs started\n")
+    assert program("base", "pause") == (0, "Base-verbs paused\n")
+    assert program("base", "continue") == (0, "Base-verbs continued\n")
+    assert program("base", "restart") == (0, "Base-verbs restarted\n")
+    assert program("base", "stop") == (0, "Base-verbs stopped\n")
+    assert program("base", "start")[0] == 0
+    assert program("base", "remove") == (0, "Base-verbs removed\n")

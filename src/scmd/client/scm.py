@@ -16,7 +16,6 @@ from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import (
     FIRST_USER_CONTROL,
-    PENDING_STATES,
     ConfigLevel,
     Control,
     ErrorControl,
@@ -336,20 +335,25 @@ class Service:
         self, code: int, access: int, state: ServiceState, wait: float | bool
     ) -> ServiceStatus:
         with self.opened(access | ServiceAccess.QUERY_STATUS) as handle:
-            self.scm.calls.control_service(handle, code)
-            return self._wait(handle, state, wait)
+            answered = self.scm.calls.control_service(handle, code)
+            return self._wait(handle, state, wait, leaving=answered.state)
 
     def _wait(
-        self, handle: ContextHandle, wanted: ServiceState, wait: float | bool
+        self,
+        handle: ContextHandle,
+        wanted: ServiceState,
+        wait: float | bool,
+        leaving: int | None = None,
     ) -> ServiceStatus:
+        """Until it is in the `wanted` state; raises WaitFailed when it rests in another one."""
         query = self.scm.calls.query_status
         status = query(handle)
-        progress = Progress(status, time.monotonic())
+        progress = Progress(status, time.monotonic(), leaving, wanted)
         # bool is an int: True must not mean one second.
         end = progress.started + wait if wait is not True else None
         while wait is not False and status.state != wanted:
             now = time.monotonic()
-            if status.state not in PENDING_STATES:
+            if not progress.is_under_way:
                 raise _unexpected(self.name, status, wanted)
             if progress.is_hung(now) or (end is not None and now >= end):
                 raise _overdue(self.name, status, wanted, now - progress.started)

@@ -21,13 +21,24 @@ PATIENCE_S = 30.0
 
 
 class Progress:
-    """What a sequence of statuses says about one wait. `started` is its first instant."""
+    """What a sequence of statuses says about one wait. `started` is its first instant.
 
-    __slots__ = ("_check_point", "_delay", "_hint", "_since", "_state", "started")
+    `leaving` is the state after an accepted control that is to end in the state `wanted`: a
+    Handler that only queues leaves the service where it was for a while, which is no rest.
+    """
 
-    def __init__(self, status: ServiceStatus, now: float) -> None:
+    __slots__ = ("_check_point", "_delay", "_hint", "_leaving", "_since", "_state", "started")
+
+    def __init__(
+        self,
+        status: ServiceStatus,
+        now: float,
+        leaving: int | None = None,
+        wanted: int | None = None,
+    ) -> None:
         self.started = now
         self._delay = FIRST_DELAY_S
+        self._leaving = leaving if leaving != wanted else None
         self._note(status, now)
 
     def update(self, status: ServiceStatus, now: float) -> None:
@@ -41,6 +52,13 @@ class Progress:
         self._check_point = status.check_point
         self._hint = status.wait_hint / 1000
         self._since = now
+        if status.state != self._leaving:
+            self._leaving = None
+
+    @property
+    def is_under_way(self) -> bool:
+        """Pending, or not yet out of the state it is to leave; anything else is a rest."""
+        return self._state in PENDING_STATES or self._state == self._leaving
 
     def delay(self) -> float:
         """Seconds to sleep before asking again; longer each time, up to a quarter second."""
@@ -53,6 +71,6 @@ class Progress:
         return max(0.0, self._since + self._hint - now)
 
     def is_hung(self, now: float) -> bool:
-        """Whether a pending state has outlived its wait hint without a new check point."""
+        """Whether a state on the way has outlived its wait hint without a new check point."""
         patience = max(self._hint, PATIENCE_S)
-        return self._state in PENDING_STATES and now - self._since > patience
+        return self.is_under_way and now - self._since > patience

@@ -189,12 +189,12 @@ class Net:
 
     def _stop_alone(self, handle: ContextHandle) -> None:
         try:
-            self._calls.control_service(handle, Control.STOP)
+            leaving = self._calls.control_service(handle, Control.STOP).state
         except WinError as error:
             if error.winerror == Error.SERVICE_NOT_ACTIVE:
                 return
             raise self._refused(error, handle) from error
-        status = self._wait(handle, "stopping")
+        status = self._wait(handle, "stopping", leaving, ServiceState.STOPPED)
         if status.state != ServiceState.STOPPED:
             raise NetError(f"The {self.display_name} service could not be stopped.\n")
         self._say("was stopped successfully.")
@@ -202,14 +202,14 @@ class Net:
     def _quick(self, code: Control, wanted: ServiceState, done: str, failed: str) -> None:
         handle = self._open(ServiceAccess.PAUSE_CONTINUE | ServiceAccess.QUERY_STATUS)
         try:
-            self._calls.control_service(handle, code)
+            leaving = self._calls.control_service(handle, code).state
         except WinError as error:
             if error.winerror == Error.SERVICE_NOT_ACTIVE:
                 raise NetError(
                     f"The {self.display_name} service is not started.\n\n{MORE_HELP.format(3521)}\n"
                 ) from error
             raise self._refused(error, handle) from error
-        if self._wait(handle).state != wanted:
+        if self._wait(handle, "", leaving, wanted).state != wanted:
             raise NetError(f"The {self.display_name} service {failed}.\n")
         self._say(f"was {done} successfully.")
 
@@ -237,15 +237,21 @@ class Net:
     def _say(self, what: str) -> None:
         sys.stdout.write(f"The {self.display_name} service {what}\n\n")
 
-    def _wait(self, handle: ContextHandle, doing: str = "") -> ServiceStatus:
+    def _wait(
+        self,
+        handle: ContextHandle,
+        doing: str,
+        leaving: int | None = None,
+        wanted: int | None = None,
+    ) -> ServiceStatus:
         """Poll until the service rests or hangs; `doing` is announced, with a dot now and then."""
         if doing:
             sys.stdout.write(f"The {self.display_name} service is {doing}.")
             sys.stdout.flush()
         status = self._calls.query_status(handle)
         dot = time.monotonic()
-        progress = Progress(status, dot)
-        while status.state in PENDING_STATES and not progress.is_hung(time.monotonic()):
+        progress = Progress(status, dot, leaving, wanted)
+        while progress.is_under_way and not progress.is_hung(time.monotonic()):
             time.sleep(progress.delay())
             status = self._calls.query_status(handle)
             now = time.monotonic()
