@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 
 from scmd.core import messages as core
 from scmd.core.messages import LaunchId
+from scmd.daemon import keeper_messages as wire
 from scmd.daemon.keeper import run
 from scmd.vocabulary.errors import Error
 from tests.daemon.world import RUN, SHELL, World, gone
@@ -167,6 +169,30 @@ async def test_a_killed_keeper_s_services_end_before_the_next_one_starts(world: 
     await world.start()
     await gone(started.process_id)
     assert "killed what an earlier keeper had left" in await world.line()
+
+
+async def test_systemd_is_told(world: World) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        address = str(world.state.parent / "notify")
+        systemd.bind(address)
+        systemd.setblocking(False)
+        manager = await world.start(NOTIFY_SOCKET=address)
+        loop = asyncio.get_running_loop()
+        manager.link.ready()
+        assert await loop.sock_recv(systemd, 100) == b"READY=1"
+        assert world.process is not None
+        world.process.terminate()
+        assert await loop.sock_recv(systemd, 100) == b"STOPPING=1"
+
+
+async def test_nonsense_from_the_manager_costs_it_its_connection(world: World) -> None:
+    manager = await world.start()
+    manager.link._send(wire.Shutdown())
+    assert "the manager is malformed: Shutdown" in await world.line()
+    await manager.wait_until_lost()
+    manager.exit()
+    assert "services go on" in await world.line()
+    await world.next_manager()
 
 
 async def test_services_start_clean(world: World) -> None:

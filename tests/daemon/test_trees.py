@@ -53,6 +53,23 @@ async def test_a_launch_that_is_forgotten_alive_is_killed(world: World) -> None:
         await gone(process)
 
 
+async def test_a_tree_that_is_kept_outlives_its_launch(world: World) -> None:
+    manager = await world.start()
+    script = "(setsid sh -c 'echo $$ >&$SCMD_CONTROL_FD; exec sleep 1000' &)"
+    await manager.launch(1, SHELL, "-c", script)
+    kept = int(await manager.packet(1))
+    await manager.exit_of(1)
+    manager.link.forget(LaunchId(1), keep_tree=True)
+    await manager.launch(2, "/bin/true")
+    await manager.exit_of(2)
+    manager.link.forget(LaunchId(2))
+    await manager.refusal(3, "/no")  # All orders before this one have been obeyed.
+    os.kill(kept, 0)
+    assert await world.finish() == 0
+    os.kill(kept, signal.SIGKILL)
+    await gone(kept)
+
+
 async def test_a_tree_signal_reaches_all_and_no_other_launch(world: World) -> None:
     _, others = await family(world, "wait; sleep 1000")
     manager = world.managers[0]

@@ -10,7 +10,7 @@ import _socket
 import os
 
 from scmd.daemon.keeper_socket import FrameSocket
-from scmd.linux.spawn import fork_exec_compatible
+from scmd.linux.spawn import fork_exec_compatible, read_to_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def _run(argv: list[bytes], descriptor: int) -> int:
         )
         os.close(error_write)
         error_write = -1
-        report = os.read(error_read, 4096)
+        report = read_to_end(error_read)
     finally:
         os.close(null)
         os.close(error_read)

@@ -195,7 +195,7 @@ class Spawner:
                     resource.setrlimit(resource.RLIMIT_NOFILE, here)
             os.close(error_write)
             error_write = -1
-            report = os.read(error_read, 4096)
+            report = read_to_end(error_read)
             if report:
                 os.waitpid(pid, 0)
                 raise _refusal(report, request, account)
@@ -245,6 +245,14 @@ def fork_exec_compatible(
     if sys.version_info >= (3, 14):
         return fork_exec(*options)  # type: ignore[arg-type]
     return fork_exec(*options, True)  # type: ignore[arg-type]
+
+
+def read_to_end(descriptor: int) -> bytes:
+    """A child that came by fork writes its report in pieces, while we read."""
+    report = b""
+    while data := os.read(descriptor, 4096):
+        report += data
+    return report
 
 
 def _encoded(texts: Iterable[str]) -> list[bytes]:
