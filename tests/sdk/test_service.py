@@ -476,17 +476,21 @@ def test_a_stop_while_starting_is_seen_by_stopping(scm: InProcess) -> None:
 
 
 def test_progress_counts_check_points_and_promises(scm: InProcess) -> None:
+    waiting = threading.Event()
+
     @scmd.service("S", start_hint=5, stop_hint=6)
     def service(svc: ServiceContext) -> None:
         svc.progress("reading", hint=1.5)
         svc.progress("still reading")
         svc.ready()
         svc.progress("not pending: nothing to report", hint=9)
+        waiting.set()
         svc.wait()
         svc.progress("flushing", hint=30)
 
     started(scm, service)
     scm.expect_state(ServiceState.RUNNING)
+    assert waiting.wait(20)
     scm.control(Code.STOP)
     scm.join()
     assert [

@@ -30,7 +30,7 @@ def test_the_outcome_says_what_it_came_to() -> None:
 
 def test_on_a_terminal_a_stop_is_followed_to_its_end(web: World, scm: Scm) -> None:
     web.program("Web").reports[Control.STOP] = [
-        *(report(ServiceState.STOP_PENDING, check_point=n, wait_hint=9000) for n in range(9)),
+        *(report(ServiceState.STOP_PENDING, check_point=n, wait_hint=9000) for n in range(12)),
         report(ServiceState.STOPPED),
     ]
     scm["Web"].start()
