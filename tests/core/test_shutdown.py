@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from scmd.core.messages import (
+    ChangeConfig2,
     ControlAnswered,
     KillProcess,
+    LaunchId,
     LaunchProcess,
+    LogEvent,
     ProcessExited,
     ProcessStarted,
     RecordSaved,
     SendControl,
     SetParameters,
+    Settings,
     Shutdown,
     ShutdownCompleted,
     SignalProcess,
 )
 from scmd.vocabulary.registry import RegistryValue
-from scmd.vocabulary.service import Control, ServiceState
+from scmd.vocabulary.service import ConfigLevel, Control, ServiceState
 from tests.core.bench import PID, Bench
 
 
@@ -34,16 +38,106 @@ def test_those_who_accept_it_are_told_and_dependents_do_not_matter() -> None:
     service = bench.create("A")
     one = bench.running(service, accepted=4)
     dependent = bench.create("B", dependencies=("A",))
-    two = bench.running(dependent, accepted=0x100)
+    two = bench.running(dependent, accepted=4)
     bench.tell(Shutdown())
-    codes = {effect.launch: effect.code for effect in bench.found(SendControl)}
-    assert codes == {one: Control.SHUTDOWN, two: Control.PRESHUTDOWN}
+    assert told(bench) == {one: Control.SHUTDOWN, two: Control.SHUTDOWN}
     for launch, handle in ((one, service), (two, dependent)):
         bench.report(launch, handle, ServiceState.STOPPED)
         assert not bench.found(KillProcess)
         bench.tell(ProcessExited(launch, 0, None))
     assert bench.found(ShutdownCompleted)
     assert bench.scm.next_deadline() is None
+
+
+def told(bench: Bench) -> dict[LaunchId, int]:
+    return {effect.launch: effect.code for effect in bench.found(SendControl)}
+
+
+def test_preshutdown_comes_first_and_is_instead_of_shutdown() -> None:
+    bench = Bench()
+    early = bench.create("Early")
+    one = bench.running(early, accepted=0x104)
+    late = bench.create("Late")
+    two = bench.running(late, accepted=4)
+    bench.tell(Shutdown())
+    assert told(bench) == {one: Control.PRESHUTDOWN}
+    bench.answer_control()
+    bench.report(one, early, ServiceState.STOP_PENDING, 0, check_point=1)
+    assert not told(bench)
+    bench.report(one, early, ServiceState.STOPPED)
+    assert told(bench) == {two: Control.SHUTDOWN}
+    bench.report(two, late, ServiceState.STOPPED)
+    bench.tell(ProcessExited(one, 0, None))
+    bench.tell(ProcessExited(two, 0, None))
+    assert bench.found(ShutdownCompleted)
+    assert bench.scm.next_deadline() is None
+
+
+def test_preshutdown_goes_in_its_order_and_then_to_all_others_at_once() -> None:
+    bench = Bench(settings=Settings(preshutdown_order=("second", "NOBODY", "First")))
+    names = ("First", "Third", "Second", "Fourth")
+    services = {name: bench.create(name) for name in names}
+    launches = {name: bench.running(services[name], accepted=0x100) for name in names}
+    bench.tell(Shutdown())
+    assert told(bench) == {launches["Second"]: Control.PRESHUTDOWN}
+    bench.report(launches["Second"], services["Second"], ServiceState.STOPPED)
+    assert told(bench) == {launches["First"]: Control.PRESHUTDOWN}
+    bench.report(launches["First"], services["First"], ServiceState.STOPPED)
+    assert set(told(bench)) == {launches["Third"], launches["Fourth"]}
+
+
+def test_who_misses_its_preshutdown_limit_is_logged_and_killed_with_the_others() -> None:
+    bench = Bench()
+    service = bench.create("Slow")
+    slow = bench.running(service, accepted=0x104)
+    other = bench.running(bench.create("Other"), accepted=4)
+    bench.result(ChangeConfig2(bench.call(), service, ConfigLevel.PRESHUTDOWN_INFO, 3_000))
+    bench.tell(Shutdown())
+    bench.pass_time(2_999)
+    assert not told(bench)
+    bench.pass_time(1)
+    assert told(bench) == {other: Control.SHUTDOWN}
+    assert bench.one(LogEvent).strings == ("Slow", "preshutdown")
+    assert bench.one(LogEvent).event_id == 7043
+    bench.pass_time(19_999)
+    assert not bench.found(KillProcess)
+    bench.pass_time(1)
+    assert sorted(effect.launch for effect in bench.found(KillProcess)) == [slow, other]
+    assert ("Other", "shutdown") in [effect.strings for effect in bench.found(LogEvent)]
+
+
+def test_rising_check_points_hold_the_shutdown_up() -> None:
+    bench = Bench()
+    service = bench.create("Saves")
+    launch = bench.running(service, accepted=0x100)
+    bench.tell(Shutdown())
+    bench.answer_control()
+    for check_point in range(1, 6):
+        bench.pass_time(9_000)
+        bench.report(
+            launch, service, ServiceState.STOP_PENDING, 0, check_point=check_point, wait_hint=500
+        )
+    bench.report(launch, service, ServiceState.STOP_PENDING, 0, check_point=6, wait_hint=30_000)
+    bench.pass_time(29_999)
+    assert 7043 not in bench.events()
+    bench.report(launch, service, ServiceState.STOP_PENDING, 0, check_point=6, wait_hint=30_000)
+    bench.pass_time(1)
+    assert 7043 in bench.events()
+
+
+def test_check_points_do_not_hold_it_up_for_ever() -> None:
+    bench = Bench()
+    service = bench.create()
+    launch = bench.running(service, accepted=0x100)
+    bench.tell(Shutdown())
+    bench.answer_control()
+    for check_point in range(1, 400):
+        bench.report(launch, service, ServiceState.STOP_PENDING, 0, check_point=check_point)
+        bench.pass_time(9_000)
+    assert 7043 not in bench.events()
+    bench.report(launch, service, ServiceState.STOP_PENDING, 0, check_point=400)
+    bench.pass_time(9_000)
+    assert 7043 in bench.events()
 
 
 def test_the_deaf_are_killed_once_the_others_have_stopped() -> None:

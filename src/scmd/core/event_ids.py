@@ -26,6 +26,7 @@ class EventId(IntEnum):
     ENTERED_STATE = 7036
     START_TYPE_CHANGED = 7040
     STOP_WITH_REASON = 7042
+    SHUTDOWN_LATE = 7043
     INSTALLED = 7045
     HANDLER_LATE = 8001
     """scmd's own: the article's one second until RegisterServiceCtrlHandler has passed."""
@@ -47,6 +48,7 @@ INSERTS: Mapping[EventId, tuple[str, ...]] = {
     EventId.ENTERED_STATE: ("name", "running or stopped"),
     EventId.START_TYPE_CHANGED: ("name", "old start type", "new start type"),
     EventId.STOP_WITH_REASON: ("name", "reason, hexadecimal", "comment", "caller"),
+    EventId.SHUTDOWN_LATE: ("name", "preshutdown or shutdown"),
     EventId.INSTALLED: ("key name", "image path", "type", "start type", "account"),
     EventId.HANDLER_LATE: ("name", "milliseconds"),
 }

@@ -622,6 +622,8 @@ class Settings:
     """WaitToKillServiceTimeout."""
     group_order: tuple[str, ...] = ()
     """ServiceGroupOrder\\List."""
+    preshutdown_order: tuple[str, ...] = ()
+    """PreshutdownOrder: services that get PRESHUTDOWN before all others, one after the other."""
     first_launch: int = 1
     """No launch number below this one is given out."""
     first_service: int = 1

@@ -1,17 +1,29 @@
-"""Shutdown: notice to everyone at once, a budget, then the kill.
+"""Shutdown: notice in two rounds, a budget, then the kill.
 
-Services that accept SHUTDOWN (else PRESHUTDOWN) are told, hosted programs are stopped;
-dependents are not considered ([MS-SCMR] 3.1.4.2, winsvc). Starts under way are broken off.
-When all who were told have stopped, or the budget is spent, the rest is killed. It is
-completed when every launch is gone and every save is done; should the kill fail, when the
-budget has passed a second time.
+    PRESHUTDOWN -> SHUTDOWN -> killing -> completed
+
+Services that accept PRESHUTDOWN come first: those that `PreshutdownOrder` names one after
+the other in its order, then the others at once. Each has its own limit, the
+configured one, which begins anew whenever it raises its check point in STOP_PENDING
+(within an hour); who misses it is not waited for (event 7043). None of them gets SHUTDOWN.
+Then SHUTDOWN goes to everyone else who accepts it, hosted programs are stopped, and one
+budget (WaitToKillServiceTimeout) runs for all. Dependents are not considered. Starts under
+way are broken off at the beginning. When all who were told have stopped, or the budget is
+spent, the rest is killed. It is completed when every launch is gone and every save is done;
+should the kill fail, when the budget has passed a second time.
+
+[MS-SCMR] 3.1.4.2; winsvc: SERVICE_PRESHUTDOWN_INFO, WaitToKillServiceTimeout.
 """
 
 from __future__ import annotations
 
+from collections import deque
+from enum import Enum, auto
+
 from scmd.core import attempts, auto_start, hosting, launches, processes
 from scmd.core.control_table import refusal
 from scmd.core.deadlines import Deadline
+from scmd.core.event_ids import EventId
 from scmd.core.messages import ServiceId, ShutdownCompleted
 from scmd.core.records import (
     AttemptPhase,
@@ -23,23 +35,54 @@ from scmd.core.records import (
     StartRequest,
 )
 from scmd.core.state import State
+from scmd.core.status import LONGEST_WAIT_HINT
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.service import Control
+from scmd.vocabulary.names import name_key
+from scmd.vocabulary.service import Control, ServiceState
 
 CAUSE = "the system shuts down"
+LONGEST_EXTENSION = 3_600_000
+"""Milliseconds that rising check points can make of a shorter preshutdown limit."""
+
+
+class Phase(Enum):
+    PRESHUTDOWN = auto()
+    SHUTDOWN = auto()
+    KILLING = auto()
+    """The budget is spent, or nobody uses it any more."""
+    COMPLETED = auto()
+
+
+class Notice:
+    """A service that was sent PRESHUTDOWN and is waited for."""
+
+    __slots__ = ("check_point", "deadline", "record", "told_at")
+
+    def __init__(self, record: ServiceRecord, told_at: int) -> None:
+        self.record = record
+        self.told_at = told_at
+        self.check_point = 0
+        self.deadline: Deadline | None = None
 
 
 class ShutdownRun:
     """How far the shutdown is."""
 
-    __slots__ = ("completed", "deadline", "killing", "told")
+    __slots__ = ("deadline", "notices", "phase", "queue", "told")
 
     def __init__(self) -> None:
+        self.phase = Phase.PRESHUTDOWN
+        self.queue: deque[list[ServiceRecord]] = deque()
+        """Who gets PRESHUTDOWN next, list after list."""
+        self.notices: dict[ServiceId, Notice] = {}
         self.told: dict[ServiceId, ServiceRecord] = {}
-        self.killing = False
-        """The budget is spent, or nobody uses it any more."""
-        self.completed = False
+        """Everyone who was sent anything."""
         self.deadline: Deadline | None = None
+        """The end of the budget."""
+
+    @property
+    def killing(self) -> bool:
+        return self.phase in (Phase.KILLING, Phase.COMPLETED)
 
 
 def begin(state: State) -> None:
@@ -48,16 +91,15 @@ def begin(state: State) -> None:
         return
     run = state.shutdown = ShutdownRun()
     auto_start.cancel(state)
-    run.deadline = state.after(
-        state.settings.kill_timeout, lambda: _spent(state, run), "the shutdown's budget"
-    )
     records = list(state.records.values())
     for record in records:
         if record.attempt is not None:
             _break_off(state, record.attempt)
-    for record in records:
-        if _tell(state, record):
-            run.told[record.id] = record
+    first = [r for r in records if _takes(state, r, Control.PRESHUTDOWN)]
+    places = {name_key(name): i for i, name in enumerate(state.settings.preshutdown_order)}
+    ordered = sorted((r for r in first if r.key in places), key=lambda r: places[r.key])
+    run.queue.extend([record] for record in ordered)
+    run.queue.append([record for record in first if record.key not in places])
 
 
 def _break_off(state: State, attempt: StartAttempt) -> None:
@@ -74,29 +116,110 @@ def _break_off(state: State, attempt: StartAttempt) -> None:
             processes.fail_queued(state, launch, attempt, error, CAUSE)
 
 
-def _tell(state: State, record: ServiceRecord) -> bool:
-    if record.run is not None:
-        hosting.stop(state, record)
-        return True
+def _takes(state: State, record: ServiceRecord, control: int) -> bool:
+    """Whether its process could be sent this control now; a hosted program takes none."""
     launch = record.launch
-    if launch is None or not launches.is_live(launch):
+    if record.run is not None or launch is None or not launches.is_live(launch):
         return False
-    for control in (Control.SHUTDOWN, Control.PRESHUTDOWN):
-        if not refusal(state, record, control):
-            processes.send_control(state, record, control, None)
-            return True
-    return False
+    return not refusal(state, record, control)
 
 
 def look(state: State) -> None:
     """See whether the shutdown can take its next step; called after everything else."""
     run = state.shutdown
-    if run is None or run.completed:
+    if run is None or run.phase is Phase.COMPLETED:
         return
-    if not run.killing and all(record.is_stopped for record in run.told.values()):
+    if run.phase is Phase.PRESHUTDOWN:
+        _look_at_notices(state, run)
+    if run.phase is Phase.SHUTDOWN and _all_told_have_stopped(run):
         _kill_untold(state)
-    if not state.launches and not state.saves:
+    if run.phase is not Phase.PRESHUTDOWN and not state.launches and not state.saves:
         _complete(state, run)
+
+
+def _all_told_have_stopped(run: ShutdownRun) -> bool:
+    return all(record.is_stopped for record in run.told.values())
+
+
+# PRESHUTDOWN ----------------------------------------------------------------------------------
+
+
+def _look_at_notices(state: State, run: ShutdownRun) -> None:
+    for notice in list(run.notices.values()):
+        if notice.record.is_stopped:
+            _settle(run, notice)
+        else:
+            _look_for_progress(state, notice)
+    while run.queue and not run.notices:
+        for record in run.queue.popleft():
+            # It may have stopped, or stopped to accept it, while others had their turn.
+            if _takes(state, record, Control.PRESHUTDOWN):
+                _give_notice(state, run, record)
+    if not run.queue and not run.notices:
+        _tell_everyone(state, run)
+
+
+def _give_notice(state: State, run: ShutdownRun, record: ServiceRecord) -> None:
+    notice = run.notices[record.id] = Notice(record, state.now)
+    run.told[record.id] = record
+    notice.deadline = state.after(
+        record.config.preshutdown_timeout, lambda: _missed(state, run, notice), "a preshutdown"
+    )
+    processes.send_control(state, record, Control.PRESHUTDOWN, None)
+
+
+def _look_for_progress(state: State, notice: Notice) -> None:
+    """A risen check point in STOP_PENDING: the limit begins anew, with the hint if longer."""
+    status = notice.record.status
+    if status.state != ServiceState.STOP_PENDING or status.check_point <= notice.check_point:
+        return
+    notice.check_point = status.check_point
+    assert notice.deadline is not None
+    assert notice.deadline.at is not None
+    limit = notice.record.config.preshutdown_timeout
+    longer = state.now + max(limit, min(status.wait_hint, LONGEST_WAIT_HINT))
+    latest = notice.told_at + max(limit, LONGEST_EXTENSION)
+    state.deadlines.arm(notice.deadline, max(notice.deadline.at, min(longer, latest)))
+
+
+def _missed(state: State, run: ShutdownRun, notice: Notice) -> None:
+    _log_late(state, notice.record, "preshutdown")
+    _settle(run, notice)
+
+
+def _settle(run: ShutdownRun, notice: Notice) -> None:
+    if notice.deadline is not None:
+        notice.deadline.cancel()
+    del run.notices[notice.record.id]
+
+
+def _log_late(state: State, record: ServiceRecord, control: str) -> None:
+    state.log(EventId.SHUTDOWN_LATE, record, record.config.display_name, control)
+
+
+# SHUTDOWN -------------------------------------------------------------------------------------
+
+
+def _tell_everyone(state: State, run: ShutdownRun) -> None:
+    run.phase = Phase.SHUTDOWN
+    run.deadline = state.after(
+        state.settings.kill_timeout, lambda: _spent(state, run), "the shutdown's budget"
+    )
+    for record in list(state.records.values()):
+        if record.id not in run.told and _tell(state, record):
+            run.told[record.id] = record
+
+
+def _tell(state: State, record: ServiceRecord) -> bool:
+    if record.run is not None:
+        hosting.stop(state, record)
+        return True
+    # PRESHUTDOWN for one that came up too late for its turn and accepts nothing else.
+    for control in (Control.SHUTDOWN, Control.PRESHUTDOWN):
+        if _takes(state, record, control):
+            processes.send_control(state, record, control, None)
+            return True
+    return False
 
 
 def _kill_untold(state: State) -> None:
@@ -116,7 +239,10 @@ def _spent(state: State, run: ShutdownRun) -> None:
     if run.killing:
         _complete(state, run)
         return
-    run.killing = True
+    run.phase = Phase.KILLING
+    for record in run.told.values():
+        if not record.is_stopped:
+            _log_late(state, record, "shutdown")
     for launch in list(state.launches.values()):
         if launch.phase is not LaunchPhase.KILLED:
             _kill(state, launch)
@@ -126,8 +252,8 @@ def _spent(state: State, run: ShutdownRun) -> None:
 
 
 def _complete(state: State, run: ShutdownRun) -> None:
-    if not run.completed:
-        run.completed = True
+    if run.phase is not Phase.COMPLETED:
+        run.phase = Phase.COMPLETED
         if run.deadline is not None:
             run.deadline.cancel()
         state.emit(ShutdownCompleted())

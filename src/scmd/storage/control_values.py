@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from scmd.vocabulary.registry import RegistryType, RegistryValue
 
 GROUP_ORDER = "ServiceGroupOrder\\List"
+PRESHUTDOWN_ORDER = "PreshutdownOrder"
 KILL_TIMEOUT = "WaitToKillServiceTimeout"
 PIPE_TIMEOUT = "ServicesPipeTimeout"
 AUTO_START_DELAY = "AutoStartDelay"
@@ -21,7 +22,12 @@ Values = Mapping[str, RegistryValue]
 
 def group_order(values: Values) -> tuple[str, ...]:
     """ServiceGroupOrder\\List, a REG_MULTI_SZ: load-order groups, first to last."""
-    value = values.get(GROUP_ORDER)
+    return names(values, GROUP_ORDER)
+
+
+def names(values: Values, name: str) -> tuple[str, ...]:
+    """A REG_MULTI_SZ of names in an order."""
+    value = values.get(name)
     data = value.data if value is not None else ()
     return data if isinstance(data, tuple) else ()
 

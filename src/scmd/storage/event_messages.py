@@ -60,7 +60,7 @@ MESSAGES: Mapping[str, Mapping[int, tuple[int, str]]] = {
         7040: (INFORMATION, "The start type of the %1 service was changed from %2 to %3."),
         7041: (ERROR, "The %1 service could not log on as %2: this logon is not granted."),
         7042: (INFORMATION, "The %1 service was asked to stop by %4, reason %2: %3"),
-        7043: (ERROR, "The %1 service did not shut down in time."),
+        7043: (ERROR, "The %1 service did not shut down in time after the %2 control."),
         7045: (
             INFORMATION,
             "A service was installed: %1. Program: %2. Type: %3. Start type: %4. Account: %5.",
