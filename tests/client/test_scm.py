@@ -163,6 +163,13 @@ def test_stop_with_dependents(scm: Scm) -> None:
     assert scm.services(state="active") == []
 
 
+def test_a_parameter_that_is_refused_says_what_was_expected(scm: Scm) -> None:
+    with pytest.raises(WinError, match=r"AppStopSignal: expected a signal .* not 'LOUD'") as caught:
+        scm.install("Nap", ["sleep", "1"], parameters={"AppStopSignal": "LOUD"})
+    assert caught.value.winerror == Error.INVALID_PARAMETER
+    assert "Nap" not in scm
+
+
 def test_parameters_are_a_dictionary(web: Scm) -> None:
     parameters = web["Web"].parameters
     assert len(parameters) == 0

@@ -589,7 +589,9 @@ def test_a_hosted_programs_values_are_checked() -> None:
     bench = Bench()
     handle = bench.create(image_path='"/usr/lib/SRVANY.exe" -x')
     values = {"Application": RegistryValue.of("relative")}
-    assert bench.error(SetParameters(bench.call(), handle, values)) == 87
+    reply = bench.ask(SetParameters(bench.call(), handle, values))
+    assert (reply.error, reply.result) == (87, "Application: expected an absolute path")
+    assert bench.result(QueryParameters(bench.call(), handle)) == {}
 
 
 # Queries --------------------------------------------------------------------------------------

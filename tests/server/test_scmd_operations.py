@@ -87,6 +87,19 @@ def test_parameters_in() -> None:
     assert exchange.asked == [SetParameters(CALL, SERVICE, changes)]
 
 
+def test_what_is_wrong_with_a_value_is_told() -> None:
+    request = scmd_operations.SetParametersRequest(service=WIRE_SERVICE)
+    told = (
+        ("Port: expected", "Port: expected"),
+        (None, None),
+        ("\U0001f600" * 600, "\U0001f600" * 511),
+    )
+    for detail, expected in told:
+        reply = error(87, detail)
+        response = Exchange().run(scmd_operations.SET_PARAMETERS, request, reply)
+        assert (response.error, response.detail) == (87, expected)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -53,6 +53,8 @@ def test_an_installed_program_runs(world: World, scm: Scm, run: Run) -> None:
     [
         (["X", "--", "no-such-program"], 1, "There is no program no-such-program on PATH."),
         (["X", "--", "/etc/passwd"], 1, "/etc/passwd is not an executable file."),
+        (["a/b", "--", "sleep"], 1, "a/b cannot name a service: a name has 1 to 256 characters"),
+        (["", "--", "sleep"], 1, "none of them / \\ or a comma (123)"),
         (["X", "--dir", "/nonexistent", "--", "sleep"], 1, "/nonexistent is not a directory."),
         (["X", "--start", "often", "--", "sleep"], 2, "--start is one of auto, delayed, demand"),
         (["X", "--env", "A", "--", "sleep"], 2, "--env needs NAME=VALUE"),
@@ -126,7 +128,8 @@ def test_set_and_get_refuse_with_a_reason(sleep: World, run: Run) -> None:
     assert run("get").status == 2
     refused = run("set", "Sleep", "AppUmask", "rwx")
     assert refused.status == 1
-    assert "(87)" in refused.err
+    expected = "AppUmask: expected a mask from 000 to 777 in octal, not 'rwx' (87)\n"
+    assert refused.err.endswith(expected)
 
 
 def test_remove_stops_and_deletes(sleep: World, scm: Scm, run: Run) -> None:

@@ -55,12 +55,18 @@ def query_parameters(calls: Calls, service: ContextHandle) -> dict[str, Registry
 def set_parameters(
     calls: Calls, service: ContextHandle, values: Mapping[str, RegistryValue | None]
 ) -> None:
-    """Change all of these values or none; None deletes one. Needs SERVICE_CHANGE_CONFIG."""
+    """Change all of these values or none; None deletes one. Needs SERVICE_CHANGE_CONFIG.
+
+    WinError 87: its text names the value that was refused and says what was expected.
+    """
     try:
         changes = pack_changes(values)
     except NdrError as error:
         raise WinError(Error.INVALID_PARAMETER, "SetParameters", str(error)) from error
-    calls.call(scmd.SET_PARAMETERS, scmd.SetParametersRequest(service=service, changes=changes))
+    request = scmd.SetParametersRequest(service=service, changes=changes)
+    response = calls.call(scmd.SET_PARAMETERS, request, allowed=(Error.INVALID_PARAMETER,))
+    if response.error:
+        raise WinError(response.error, "SetParameters", response.detail or None)
 
 
 def read_log(

@@ -8,7 +8,7 @@ closed; its name stays taken until the removal is durable. [MS-SCMR] 3.1.4.3, 11
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from scmd.core import handles, saves, srvany, validation
 from scmd.core.config_levels import changed_by_level
@@ -35,9 +35,12 @@ from scmd.core.records import Save, ServiceRecord, never_started
 from scmd.core.state import State
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig
 from scmd.vocabulary.errors import Error, Refused
-from scmd.vocabulary.names import check_service_name, check_text, name_key
+from scmd.vocabulary.names import check_service_name, check_text, name_key, utf16_units
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ScmAccess, ServiceAccess, ServiceState, StartType
+
+MAX_VALUE_NAME_UNITS = 16_383
+"""What the registry allows."""
 
 START_TYPE_WORDS = {
     StartType.BOOT_START: "boot start",
@@ -319,13 +322,11 @@ def _apply(state: State, record: ServiceRecord, config: ServiceConfig) -> None:
 def set_parameters(state: State, command: SetParameters) -> None:
     """All of the values or none; a hosted program's are checked for their meaning."""
     record = _changeable(state, command)
-    for name in command.values:
-        if not name or len(name) > 16_383:
-            raise Refused(Error.INVALID_PARAMETER, "a value's name")
-        check_text(name, 0, Error.INVALID_PARAMETER)
-    given = {name: value for name, value in command.values.items() if value is not None}
-    if srvany.is_hosted(record.config.image_path):
-        srvany.check_parameters(given)
+    try:
+        _check_parameters(record, command.values)
+    except Refused as refused:
+        state.reply(command.call.id, refused.error, refused.detail)
+        return
     merged = _merged(record.parameters, command)
     if merged == record.parameters:
         state.reply(command.call.id, Error.SUCCESS)
@@ -339,6 +340,17 @@ def set_parameters(state: State, command: SetParameters) -> None:
         saved=lambda: _parameters_saved(state, record, merged, command.call.id),
         failed=lambda error: state.reply(command.call.id, error),
     )
+
+
+def _check_parameters(record: ServiceRecord, values: Mapping[str, RegistryValue | None]) -> None:
+    for name in values:
+        if not 0 < utf16_units(name) <= MAX_VALUE_NAME_UNITS:
+            expected = f"1 to {MAX_VALUE_NAME_UNITS} characters"
+            raise Refused(Error.INVALID_PARAMETER, f"a value's name has {expected}")
+        check_text(name, 0, Error.INVALID_PARAMETER)
+    if srvany.is_hosted(record.config.image_path):
+        given = {name: value for name, value in values.items() if value is not None}
+        srvany.check_parameters(given)
 
 
 def _merged(present: Parameters, command: SetParameters) -> dict[str, RegistryValue]:

@@ -233,7 +233,11 @@ class QueryParameters(Command):
 
 @dataclass(frozen=True, slots=True)
 class SetParameters(Command):
-    """All of the values or none; None deletes a value. Needs SERVICE_CHANGE_CONFIG."""
+    """All of the values or none; None deletes a value. Needs SERVICE_CHANGE_CONFIG.
+
+    A value that is refused for what it is: error 87, result a text that names it and says what
+    was expected.
+    """
 
     service: HandleId
     values: Mapping[str, RegistryValue | None]

@@ -28,6 +28,8 @@ MAX_PARAMETERS = 4096
 MAX_PARAMETER_NAME = 1024
 """UTF-16 units with the NUL."""
 MAX_PARAMETER_BYTES = 1_048_576
+MAX_DETAIL = 1024
+"""UTF-16 units with the NUL."""
 MAX_LOG_BYTES = 65_536
 MAX_JSON_BYTES = 1_048_576
 MAX_EVENTS = 65_536
@@ -95,6 +97,9 @@ class SetParametersRequest(Structure):
 
 
 class SetParametersResponse(Structure):
+    """`detail`: with error 87, perhaps, which value was refused and what was expected."""
+
+    detail: Annotated[str | None, Unique(Text(MAX_DETAIL))] = None
     error: DWORD
 
 

@@ -18,6 +18,7 @@ from scmd.core.messages import (
 )
 from scmd.ndr.errors import NdrError
 from scmd.scmd_interface.operations import (
+    MAX_DETAIL,
     QUERY_MANAGER_STATUS,
     QUERY_PARAMETERS,
     QUERY_VERSION,
@@ -79,6 +80,10 @@ def set_parameters(work: Work, request: SetParametersRequest) -> Steps[SetParame
         reply = yield IdentifyService(work.call, service, ServiceAccess.CHANGE_CONFIG)
         return SetParametersResponse(error=reply.error or Error.INVALID_PARAMETER)
     reply = yield SetParameters(work.call, service, values)
+    if reply.error and isinstance(reply.result, str):
+        # A character takes two units at most.
+        detail = reply.result[: (MAX_DETAIL - 1) // 2]
+        return SetParametersResponse(detail=detail, error=reply.error)
     return SetParametersResponse(error=reply.error)
 
 

@@ -8,9 +8,9 @@ from scmd.client.hosting import hosting_parameters, variable
 from scmd.client.scm import START_WORDS, connect
 from scmd.tools.commands import CommandError, CommandUsageError, Options
 from scmd.vocabulary.configuration import LOCAL_SYSTEM
-from scmd.vocabulary.errors import Error
-from scmd.vocabulary.names import escaped
-from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.errors import Error, Refused
+from scmd.vocabulary.names import check_service_name, escaped
+from scmd.vocabulary.service import MAX_NAME_UNITS, ServiceState
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
@@ -55,6 +55,7 @@ def install(arguments: list[str]) -> int:
     if len(options.rest) != 1 or not options.after:
         raise CommandUsageError("needs a NAME, and -- before the PROGRAM and its arguments")
     name = options.rest[0]
+    _check_name(name)
     start = options.last("--start") or "demand"
     if start not in START_WORDS:
         raise CommandUsageError(f"--start is one of {', '.join(START_WORDS)}, not {start}")
@@ -78,6 +79,16 @@ def install(arguments: list[str]) -> int:
         )
     sys.stdout.write(f"{escaped(name)} is installed.\n")
     return 0
+
+
+def _check_name(name: str) -> None:
+    try:
+        check_service_name(name)
+    except Refused as refused:
+        raise CommandError(
+            f"{escaped(name) or 'nothing'} cannot name a service: a name has 1 to "
+            f"{MAX_NAME_UNITS} characters, none of them / \\ or a comma ({int(refused.error)})"
+        ) from refused
 
 
 def _list(text: str | None) -> list[str]:
