@@ -403,14 +403,15 @@ class Keeper:
         self._do_what_is_due(time.monotonic())
         while self._launches.doomed and time.monotonic() < limit:
             self._turn(limit - time.monotonic())
-        limit = time.monotonic() + CLEANING_LIMIT
-        while self._captures and time.monotonic() < limit:
+        while self._logger.socket is not None and self._logger.socket.unsent:
+            if time.monotonic() >= limit:
+                break
             self._turn(limit - time.monotonic())
         self._end_logger()
-        setup.release_lock(self._lock)
+        setup.release_lock(self._lock, clean=not self._launches.doomed)
 
     def _end_logger(self) -> None:
-        """It ends when its connection does, and has written all that it was given."""
+        """It ends when its connection does, after writing what is in the pipes by now."""
         self._logger.disconnect()
         pid, self._logger.restart_at = self._logger.pid, None
         if pid is None:

@@ -122,6 +122,7 @@ class KeeperLink:
                 affinity=spec.affinity,
                 limits=spec.limits,
                 hook=spec.hook,
+                essential=spec.essential,
             )
         )
 

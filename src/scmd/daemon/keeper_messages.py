@@ -72,6 +72,8 @@ class Launch(Message):
     """Each line of the log starts with the service's name."""
     hook: bool = False
     """Kept for a new manager only."""
+    essential: bool = False
+    """Under `scmd init` it gets the signals that the keeper is sent."""
 
 
 class Signal(Message):
@@ -170,6 +172,8 @@ class Capture(Message):
     name: str
     timestamps: bool = False
     name_prefix: bool = False
+    essential: bool = False
+    """Under `scmd init` its output is passed on as it is, others' with their name."""
 
 
 class OutputEnded(Message):

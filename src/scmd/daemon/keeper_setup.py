@@ -58,9 +58,10 @@ def take_lock(state: str) -> tuple[int, bool]:
     return lock, bool(holder)
 
 
-def release_lock(lock: int) -> None:
-    """Leave the state directory in order: nothing that was launched is left."""
-    os.ftruncate(lock, 0)
+def release_lock(lock: int, clean: bool) -> None:
+    """Leave the state directory; `clean` says that nothing that was launched is left."""
+    if clean:
+        os.ftruncate(lock, 0)
     os.close(lock)
 
 

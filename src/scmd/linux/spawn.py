@@ -109,6 +109,15 @@ class Spawner:
 
     def spawn(self, request: Request) -> Spawned:
         """Run it; raises `Refused` with the Win32 code and what failed, and leaves nothing."""
+        try:
+            return self._spawn(request)
+        except OSError as failed:
+            error = EXEC_ERRORS.get(failed.errno or 0, Error.NOT_SUPPORTED)
+            raise Refused(error, f"cannot spawn: {failed.strerror}") from failed
+        except OverflowError as failed:
+            raise Refused(Error.INVALID_PARAMETER, str(failed)) from failed
+
+    def _spawn(self, request: Request) -> Spawned:
         account = resolve(request.account)
         arguments = _encoded(request.argv)
         if not arguments[0].startswith(b"/"):
@@ -125,12 +134,10 @@ class Spawner:
             pid = self._fork_exec(
                 arguments, environment, directory, output_write, request, account, prepare
             )
-        except BaseException as failed:
+        except BaseException:
             os.close(output)
             if channel is not None:
                 os.close(channel)
-            if isinstance(failed, OSError):
-                raise Refused(EXEC_ERRORS.get(failed.errno or 0, Error.NOT_SUPPORTED)) from failed
             raise
         finally:
             os.close(output_write)
@@ -292,8 +299,10 @@ def _preparation(request: Request, account: Account) -> Callable[[int], None] | 
                 os.setgroups(groups)
                 os.setgid(account.gid)
                 os.setuid(account.uid)
-        except (OSError, ValueError) as failed:
-            number = failed.errno or 0 if isinstance(failed, OSError) else errno.EPERM
+        except (OSError, ValueError, OverflowError) as failed:
+            # setrlimit has a ValueError for what the kernel does not permit.
+            unnumbered = errno.EPERM if step.startswith("limit") else errno.EINVAL
+            number = failed.errno or 0 if isinstance(failed, OSError) else unnumbered
             os.write(error_write, b"OSError:%x:%s" % (number, step.encode()))
             os._exit(255)
 
