@@ -61,10 +61,15 @@ class Bench:
     """`saving` False keeps saves waiting in `pending_saves` until `save` or a test's own event."""
 
     def __init__(
-        self, stored: Iterable[StoredService] = (), settings: Settings | None = None
+        self,
+        stored: Iterable[StoredService] = (),
+        settings: Settings | None = None,
+        first: Event | None = None,
+        now: int = 0,
     ) -> None:
+        """`first` comes before everything else; its effects are the last ones then."""
         self.scm = Scm(stored, settings or Settings())
-        self.now = 0
+        self.now = now
         self.saving = True
         self.calls = 0
         self.effects: list[Effect] = []
@@ -72,7 +77,9 @@ class Bench:
         self.journal: list[Memory] = []
         self.replies: dict[int, Reply] = {}
         self.pending_saves: list[SaveRecord | RemoveRecord] = []
+        caused = [] if first is None else self.tell(first)
         self.handle = self.open_scm()
+        self.effects = caused or self.effects
 
     # Messages ----------------------------------------------------------------------------
 

@@ -3,21 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
-from scmd.core import database, handles, launches, processes, saves, starting, status
+from scmd.core import (
+    adoption,
+    database,
+    handles,
+    launches,
+    memory,
+    processes,
+    saves,
+    starting,
+    status,
+)
 from scmd.core.control_table import STATUS_GIVEN_WITH
 from scmd.core.deadlines import Deadlines
 from scmd.core.dependencies import DependencyIndex
-from scmd.core.messages import Reply
+from scmd.core.messages import AnyEffect, Reply, WriteJournal
 from scmd.core.records import Launch, StartRequest
+from scmd.core.scm import Scm
 from scmd.core.state import State
+from scmd.testing.simulated_processes import SimulatedProcess
 from scmd.testing.simulation import simulate
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.status import ServiceStatus
 
-SEEDS = range(60)
+SEEDS = range(300)
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
 
@@ -90,6 +103,43 @@ def _no_deadlines(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Deadlines, "next", lambda _: None)
 
 
+def _journal_behind(patch: pytest.MonkeyPatch) -> None:
+    original = Scm._settle
+
+    def settle(self: Scm) -> list[AnyEffect]:
+        effects = original(self)
+        return sorted(effects, key=lambda effect: isinstance(effect, WriteJournal))
+
+    patch.setattr(Scm, "_settle", settle)
+
+
+def _journal_little(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(memory.Journal, "is_due", lambda _, state: bool(state.touched))
+
+
+def _adopt_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(adoption, "adopt", lambda *_: None)
+
+
+def _begin_again(patch: pytest.MonkeyPatch) -> None:
+    original = adoption._resume
+
+    def resume(state: State, launch: Launch, *rest: Any) -> None:
+        known, _, users = rest
+        launch.process_id = 0
+        original(state, launch, known, None, users)
+
+    patch.setattr(adoption, "_resume", resume)
+
+
+def _ignore_strangers(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(adoption, "_take_in", lambda *_: None)
+
+
+def _ask_for_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(SimulatedProcess, "asked_to_resync", lambda _: None)
+
+
 SABOTAGES: tuple[Sabotage, ...] = (
     _reply_twice,
     _forget_late_calls,
@@ -104,6 +154,12 @@ SABOTAGES: tuple[Sabotage, ...] = (
     _reserve_nothing,
     _wrong_check_point,
     _no_deadlines,
+    _journal_behind,
+    _journal_little,
+    _adopt_nothing,
+    _begin_again,
+    _ignore_strangers,
+    _ask_for_nothing,
 )
 
 

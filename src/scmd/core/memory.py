@@ -103,11 +103,20 @@ class Journal:
         self._launches: dict[LaunchId, LaunchMemory] = {}
         self._auto_start: tuple[int, int, int | None] | None = None
 
+    def is_due(self, state: State) -> bool:
+        """Whether `changes` may have something to say."""
+        if state.touched or state.touched_launches:
+            return True
+        return _auto_start_key(state) != self._auto_start
+
     def changes(self, state: State) -> tuple[Memory, ...]:
         """Entries for what was touched and is not as it was written; they count as written."""
         changed: list[Memory] = []
         launches, records = state.touched_launches, state.touched
         state.touched_launches, state.touched = {}, {}
+        launches.update(
+            (record.launch.id, None) for record in records.values() if record.launch is not None
+        )
         for id in launches:
             launch = state.launches.get(id)
             if launch is not None:
@@ -137,11 +146,7 @@ class Journal:
             changed.append(memory)
 
     def _look_at_auto_start(self, state: State, changed: list[Memory]) -> None:
-        run = state.auto_start
-        if run is None:
-            return
-        at = None if run.deadline is None else run.deadline.at
-        key = len(run.batches), len(run.delayed), at
+        key = _auto_start_key(state)
         if key != self._auto_start:
             self._auto_start = key
             changed.extend(_auto_start_memory(state))
@@ -236,6 +241,15 @@ def launch_memory(launch: Launch) -> LaunchMemory:
         current.record.id if starting and current is not None else 0,
         launch.drained,
     )
+
+
+def _auto_start_key(state: State) -> tuple[int, int, int | None] | None:
+    """Another one whenever the entry is another one."""
+    run = state.auto_start
+    if run is None:
+        return None
+    at = None if run.deadline is None else run.deadline.at
+    return len(run.batches), len(run.delayed), at
 
 
 def _auto_start_memory(state: State) -> tuple[Memory, ...]:

@@ -17,6 +17,7 @@ from scmd.core import (
     auto_start,
     controls,
     database,
+    essential,
     handles,
     hosting,
     processes,
@@ -152,7 +153,7 @@ class Scm:
             self._work()
         effects, state.effects = state.effects, []
         _touch(state, effects)
-        if state.touched or state.touched_launches:
+        if self._journal.is_due(state):
             entries = self._journal.changes(state)
             if entries:
                 effects.insert(0, WriteJournal(entries))
@@ -167,6 +168,8 @@ class Scm:
                 state.touched[record.id] = record
                 attempts.wake(state, record)
                 auto_start.look(state, record)
+                if essential.has_ended(state, record):
+                    shutdown.begin(state, record)
                 database.remove_if_over(state, record)
             elif state.work:
                 attempt = state.work.popleft()
@@ -324,6 +327,7 @@ def _event(state: State, event: Event) -> None:
             adoption.adopt(state, event)
         case AutoStart():
             auto_start.begin(state)
+            state.changed.extend(state.records.values() if state.settings.ends_with_essential else ())
         case Shutdown():
             shutdown.begin(state)
         case LaunchFailed() | ProcessStarted() | ProcessExited():
@@ -352,6 +356,7 @@ def _process_event(state: State, event: LaunchFailed | ProcessStarted | ProcessE
             if not launch.process_id:
                 _launch_failed(state, launch, error, detail)
         case ProcessExited():
+            essential.note_exit(launch, event)
             _process_exited(state, launch, event)
         case _:
             assert_never(event)

@@ -7,9 +7,12 @@ states, and what is left at the end.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import (
+    Adopted,
     AssociationEnded,
     CallId,
     Command,
@@ -20,8 +23,10 @@ from scmd.core.messages import (
     KillProcess,
     LaunchId,
     LaunchProcess,
+    LaunchSpec,
     ProcessExited,
     QueryStatus,
+    RemoveRecord,
     Reply,
     SaveRecord,
     SendControl,
@@ -30,6 +35,7 @@ from scmd.core.messages import (
     ServiceId,
     Shutdown,
     ShutdownCompleted,
+    SignalProcess,
     StartAnswered,
     StartService,
     StatusChanged,
@@ -37,6 +43,8 @@ from scmd.core.messages import (
     StoredService,
 )
 from scmd.core.status import invalid
+from scmd.testing.crashes import key_of
+from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import PENDING_STATES, Control, ServiceState, StartType
 from scmd.vocabulary.status import ServiceStatus
@@ -62,6 +70,16 @@ class Run:
     unanswered: tuple[str, int] | None = None
     services: set[ServiceId] = field(default_factory=set)
     """Asked to start in it, and not STOPPED since."""
+    disturbed: bool = False
+    """It was sent a signal, or killed."""
+    killed: bool = False
+    started_last: ServiceId | None = None
+    repeatable: ServiceId | None = None
+    """A manager died after it had asked for this start, so the next one may ask again."""
+
+    @property
+    def is_program(self) -> bool:
+        return not self.control_channel and not self.hook
 
 
 class Checkers:
@@ -75,6 +93,9 @@ class Checkers:
         self.following: ServiceStatus | None = None
         """The first status after a report; the service may be started again at once."""
         self.replied = 0
+        self.owed_exit: tuple[ServiceId, int, int] | None = None
+        """A service whose program has just exited, and the exit codes that it must show."""
+        self.failed_removals: set[ServiceId] = set()
 
     # Messages in -------------------------------------------------------------------------
 
@@ -95,12 +116,28 @@ class Checkers:
                 self._answered(launch, ("control", control))
             case ProcessExited(launch=launch):
                 if launch in self.runs:
+                    self._expect_exit_codes(self.runs[launch], launch, message)
                     self.runs[launch].services.clear()
 
     def _answered(self, launch: LaunchId, what: tuple[str, int]) -> None:
         run = self.runs.get(launch)
         if run is not None and run.unanswered == what:
             run.unanswered = None
+
+    def _expect_exit_codes(self, run: Run, launch: LaunchId, exit: ProcessExited) -> None:
+        """A program that was RUNNING and left alone: what its service must show then."""
+        record = self.world.scm.state.records.get(run.spec_service)
+        if record is None or record.launch is None or record.launch.id != launch:
+            return
+        running = record.status.state == ServiceState.RUNNING
+        if not running or run.disturbed or not run.is_program:
+            return
+        codes = (0, 0)
+        if exit.signal is not None:
+            codes = int(Error.PROCESS_ABORTED), 0
+        elif exit.exit_code:
+            codes = int(Error.SERVICE_SPECIFIC_ERROR), exit.exit_code
+        self.owed_exit = (run.spec_service, *codes)
 
     def exited(self, launch: LaunchId) -> None:
         """The process is really gone; the SCM is about to hear of it."""
@@ -109,9 +146,67 @@ class Checkers:
     def never_ran(self, launch: LaunchId) -> None:
         del self.runs[launch]
 
+    def save_failed(self, effect: SaveRecord | RemoveRecord) -> None:
+        if isinstance(effect, RemoveRecord):
+            self.failed_removals.add(effect.service)
+
+    # The death of a manager ----------------------------------------------------------------
+
+    def manager_died(self, entries: Iterable[Memory]) -> None:
+        """Calls end with it; what the journal says is what the next one has to hold on to."""
+        self.calls.clear()
+        self.reported = self.following = self.owed_exit = None
+        self.statuses = {
+            ServiceId(entry.service): ServiceStatus(
+                **dict(zip(ServiceStatus._fields, entry.status, strict=True))
+            )
+            for entry in entries
+            if isinstance(entry, ServiceMemory) and entry.service in self.world.disk
+        }
+        for run in self.runs.values():
+            run.unanswered, run.repeatable = None, run.started_last
+            run.services = {id for id in run.services if self._is_active(id)}
+
+    def _is_active(self, service: ServiceId) -> bool:
+        status = self.statuses.get(service)
+        return status is not None and status.state != ServiceState.STOPPED
+
+    def _check_adoption(self) -> None:
+        """No process that runs is lost to its service."""
+        records = self.world.scm.state.records
+        for launch, run in self.runs.items():
+            if run.killed or not self.world.processes[launch].alive:
+                continue
+            services = {run.spec_service} if run.is_program else run.services
+            for service in services:
+                held = records[service].launch
+                name = records[service].config.name
+                assert held is not None, f"{name} has lost its process {launch}"
+                assert held.id == launch, f"{name} has process {held.id} instead of {launch}"
+
+    def _check_journal(self) -> None:
+        """What was journaled is what is true."""
+        expected = {key_of(entry): entry for entry in self.world.scm.memory()}
+        records = self.world.scm.state.records
+        found = {
+            key: entry
+            for key, entry in self.world.manager.journal.items()
+            if not isinstance(entry, ServiceMemory) or entry.service in records
+        }
+        for key, entry in found.items():
+            assert key in expected or isinstance(entry, ServiceMemory), f"is over: {entry}"
+        for key, entry in expected.items():
+            assert found.get(key) == entry, f"{entry} is true, journaled was {found.get(key)}"
+
     def after_message(self, message: Command | Event | None) -> None:
         """What holds between messages."""
+        if self.world.down:
+            return
         self._check_report()
+        self._check_journal()
+        if isinstance(message, Adopted):
+            self._check_adoption()
+        assert self.owed_exit is None, f"exit codes were lost: {self.owed_exit}"
         state = self.world.scm.state
         for record in state.records.values():
             if record.status.state in PENDING_STATES:
@@ -159,6 +254,9 @@ class Checkers:
             case KillProcess(launch=launch):
                 assert launch in self.runs, "killed a launch that is over"
                 assert not self.runs[launch].exited, "killed a process that has exited"
+                self.runs[launch].disturbed = self.runs[launch].killed = True
+            case SignalProcess(launch=launch):
+                self.runs[launch].disturbed = True
             case ForgetLaunch(launch=launch):
                 assert self.runs.pop(launch).exited, "forgot a process that has not exited"
             case ServiceDeleted(service=service):
@@ -191,6 +289,11 @@ class Checkers:
                 run.services.discard(change.service)
         elif status.state != ServiceState.START_PENDING:
             assert status.process_id, "a running service has a process"
+        if self.owed_exit is not None and self.owed_exit[0] == change.service:
+            codes = list(self.owed_exit[1:])
+            found = [status.win32_exit_code, status.service_specific_exit_code]
+            assert found == codes, f"exit codes {found} instead of {codes}"
+            self.owed_exit = None
         if change.cause == "its process is being started":
             self._may_start(change.service)
         self.statuses[change.service] = status
@@ -201,6 +304,7 @@ class Checkers:
         assert launch.launch not in self.runs
         spec = launch.spec
         hook = "hook" in spec.argv[0]
+        self._is_alone(spec)
         self.runs[launch.launch] = Run(spec.service, spec.control_channel, hook)
         if "late-hook" in spec.argv[0] or "hook-stop" in spec.argv[0]:
             return
@@ -208,6 +312,17 @@ class Checkers:
         stored = self.world.disk[spec.service]
         if "hook-pre" not in spec.argv[0]:
             self._unless_hooked(stored)
+
+    def _is_alone(self, spec: LaunchSpec) -> None:
+        """No second instance of a service."""
+        if spec.hook:
+            return
+        for id, run in self.runs.items():
+            if run.exited or run.killed:
+                continue
+            same = run.spec_service == spec.service and run.is_program
+            assert not same, f"launched again while {id} runs"
+            assert spec.service not in run.services, f"launched while it runs in {id}"
 
     def _unless_hooked(self, stored: StoredService) -> None:
         """With a hook before it, the program itself follows when the conditions were checked."""
@@ -246,7 +361,10 @@ class Checkers:
         assert run.control_channel
         assert run.unanswered is None, "two requests at a time to one process"
         for other in self.runs.values():
-            assert request.service not in other.services, "started while it runs"
+            again = other is run and run.repeatable == request.service
+            assert again or request.service not in other.services, "started while it runs"
+        run.repeatable = None
+        run.started_last = request.service
         run.unanswered = "start", request.service
         run.services.add(request.service)
 
@@ -276,6 +394,16 @@ class Checkers:
         handles = self.world.scm.state.handles.values()
         assert not any(h.record is not None and h.record.id == service for h in handles)
 
+    def agreed(self) -> None:
+        """After a while of calm the SCM knows what well-behaved processes believe."""
+        for launch, process in self.world.processes.items():
+            if not process.alive or not process.behaves or launch not in self.runs:
+                continue
+            for service in self.runs[launch].services:
+                believed = process.running.get(service)
+                known = self.statuses[service].state
+                assert believed == known, f"service {service} is in state {believed}, not {known}"
+
     # The end -----------------------------------------------------------------------------
 
     def at_rest(self) -> None:
@@ -296,6 +424,8 @@ class Checkers:
             assert record.deleted == stored.deleted
             assert dict(record.parameters) == dict(stored.parameters)
             assert record.is_stopped
+            if record.deleted:
+                assert record.id in self.failed_removals, "a marked record was not removed"
             assert record.attempt is None
             assert record.launch is None
             assert record.run is None

@@ -81,7 +81,21 @@ class Clients:
         caller = GUEST if self.world.chance(0.03) else ADMINISTRATOR
         return Call(CallId(self.calls), association, caller)
 
+    def cut_off(self) -> None:
+        """The manager has died: connections, handles and calls end with it."""
+        self.associations.clear()
+        self.scm_handles.clear()
+        self.service_handles.clear()
+        self.outstanding.clear()
+
+    def reconnect(self) -> None:
+        """A new manager listens."""
+        for _ in range(ASSOCIATIONS - len(self.associations)):
+            self._connect()
+
     def _ask(self, command: Command) -> None:
+        if self.world.down or command.call.association not in self.associations:
+            return
         self.outstanding[command.call.id] = command
         self.world.tell(command)
 
@@ -115,6 +129,8 @@ class Clients:
 
     def act(self) -> None:
         """One thing that a client may do."""
+        if self.world.down:
+            return
         roll = self.random.random()
         association = self.random.choice(self.associations)
         if roll < 0.02:

@@ -47,6 +47,14 @@ class SimulatedProcess:
         self.spec = spec
         self.pid = 0
         self.alive = True
+        self.exit: ProcessExited | None = None
+        """How it ended; kept as the keeper keeps it."""
+        self._begin: Callable[[], None] | None = None
+        self._turn = 0
+        """When its dispatcher thread has dealt with everything sent so far."""
+        self._resync_asked = False
+        self.last: dict[ServiceId, ServiceStatus] = {}
+        """The last report of the newest run of each service."""
         self.kill_asked = False
         self.connected = False
         self.accepts = ALL_CONTROLS
@@ -61,6 +69,11 @@ class SimulatedProcess:
         if self._bad(0.2):
             world.later(world.random.choice((1, 100, 20_000, 100_000)), self._dies)
 
+    @property
+    def behaves(self) -> bool:
+        """Whether it always does what a service should."""
+        return self.temper >= 0.4
+
     def lies(self) -> bool:
         """Whether it may say what it was not asked."""
         return self.temper < 0.2
@@ -73,10 +86,24 @@ class SimulatedProcess:
         delays = _DELAYS if not self._bad(0.1) else (29_990, 31_000, 70_000)
         world.later(world.random.choice(delays), lambda: action() if self.alive else None)
 
+    def _in_turn(self, action: Callable[[], None]) -> None:
+        """What is sent is read in order, by one thread."""
+        delays = _DELAYS if not self._bad(0.1) else (29_990, 31_000, 70_000)
+        delay = self.world.random.choice(delays)
+        self._turn = max(self._turn, self.world.now + delay)
+        self.world.later(self._turn - self.world.now, lambda: action() if self.alive else None)
+
     def _launched(self, action: Callable[[], None]) -> None:
         """The keeper may be slow, but not slower than a shutdown can wait."""
+        self._begin = action
         delays = (0, 0, 1, 5) if not self._bad(0.1) else (15_000,)
-        self.world.later(self.world.random.choice(delays), action)
+        self.world.later(self.world.random.choice(delays), self.begin_now)
+
+    def begin_now(self) -> None:
+        """The keeper does what it was ordered, if it has not yet."""
+        begin, self._begin = self._begin, None
+        if begin is not None:
+            begin()
 
     def _say(self, event: Event) -> None:
         if self.alive:
@@ -118,7 +145,8 @@ class SimulatedProcess:
         self.world.checkers.exited(self.launch)
         if self.connected and self.world.random.random() < 0.5:
             self.world.tell(ChannelClosed(self.launch))
-        self.world.tell(ProcessExited(self.launch, code, signal))
+        self.exit = ProcessExited(self.launch, code, signal)
+        self.world.tell(self.exit)
 
     def signalled(self, signal: int) -> None:
         if signal == 9:
@@ -137,18 +165,37 @@ class SimulatedProcess:
         self.connected = True
         table = ("A", "B", "C", "D", "E", "F", "G", "H")
         self._say(DispatcherConnected(self.launch, table[:2] if self._bad(0.3) else table))
+        if self._resync_asked:
+            self._repeat()
         if self._bad(0.1):
             self._soon(lambda: self._say(ChannelClosed(self.launch)))
+
+    def asked_to_resync(self) -> None:
+        """A new manager wants to hear again what an earlier one may have read."""
+        self._in_turn(self._repeat)
+
+    def _repeat(self) -> None:
+        self._resync_asked = not self.connected
+        if not self.connected or self._bad(0.1):
+            return
+        self._say(DispatcherConnected(self.launch, ("A", "B", "C", "D", "E", "F", "G", "H")))
+        for service, status in list(self.last.items()):
+            self._say(HandlerRegistered(self.launch, service))
+            self._say(StatusReported(self.launch, service, status))
 
     def asked_to_start(self, request: SendStart) -> None:
         if self._bad(0.15):
             return
-        self._soon(lambda: self._starts(request.service))
+        self._in_turn(lambda: self._starts(request.service))
 
     def _starts(self, service: ServiceId) -> None:
+        if self.running.get(service, 1) != ServiceState.STOPPED:
+            self._say(StartAnswered(self.launch, service, Error.SERVICE_ALREADY_RUNNING))
+            return
         error = Error.SERVICE_NO_THREAD if self._bad(0.1) else Error.SUCCESS
         early = self.world.random.random() < 0.2
         if not error:
+            self.last.pop(service, None)
             self.running[service] = ServiceState.START_PENDING
             self._soon(lambda: self._comes_up(service, 3))
         if early and not error:
@@ -183,6 +230,7 @@ class SimulatedProcess:
             check_point=check_point,
             wait_hint=self.world.random.choice((0, 500, 60_000)) if pending else 0,
         )
+        self.last[service] = status
         self._say(StatusReported(self.launch, service, status))
         if state == ServiceState.STOPPED:
             self.running.pop(service, None)
@@ -192,7 +240,7 @@ class SimulatedProcess:
     def asked(self, request: SendControl) -> None:
         if self._bad(0.15):
             return
-        self._soon(lambda: self._handles(request))
+        self._in_turn(lambda: self._handles(request))
 
     def _handles(self, request: SendControl) -> None:
         service = request.service

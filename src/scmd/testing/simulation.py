@@ -1,9 +1,10 @@
 """The simulation: the real core in a world drawn from a seed.
 
 Clients ask at random, processes hang, lie and die, the disk is slow and fails, time
-jumps. `checkers` watches from outside. The same seed gives the same story, message by
-message: the only source of chance is one `random.Random(seed)`. After its steps the world
-calms, is shut down, and everything must come to rest.
+jumps, the manager dies between two effects and a new one adopts what is left. `checkers`
+watches from outside. The same seed gives the same story, message by message: the only
+source of chance is one `random.Random(seed)`. After its steps the world calms, is shut
+down, and everything must come to rest.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from scmd.core.messages import (
     SaveId,
     SaveRecord,
     SendControl,
+    SendResync,
     SendStart,
     ServiceId,
     Settings,
@@ -43,9 +45,11 @@ from scmd.core.messages import (
     StartAnswered,
     StatusReported,
     StoredService,
+    WriteJournal,
 )
 from scmd.core.scm import Scm
 from scmd.testing.checkers import Checkers
+from scmd.testing.crashes import Crashes
 from scmd.testing.simulated_clients import Clients
 from scmd.testing.simulated_processes import SimulatedProcess
 from scmd.vocabulary.errors import Error
@@ -63,11 +67,16 @@ class World:
         self.random = random.Random(seed)
         self.settings = Settings(group_order=("First", "Second"))
         self.disk: dict[ServiceId, StoredService] = {}
+        self.saving: list[SaveRecord | RemoveRecord] = []
+        """On their way to the disk."""
+        self.next_service = 1
         self.scm = Scm((), self.settings)
         self.now = 1_000
         self.calm = False
         self.completed = False
+        self.auto_started = False
         self.processes: dict[LaunchId, SimulatedProcess] = {}
+        self.manager = Crashes(self)
         self.story: list[tuple[int, Command | Event | Effect | str]] | None = (
             [] if keep_story else None
         )
@@ -76,6 +85,11 @@ class World:
         self._process_id = 100
         self.checkers = Checkers(self)
         self.clients = Clients(self)
+
+    @property
+    def down(self) -> bool:
+        """Whether the manager is dead and no new one is there yet."""
+        return self.manager.down
 
     # Time --------------------------------------------------------------------------------
 
@@ -95,7 +109,7 @@ class World:
     def _advance_to(self, instant: int) -> None:
         """Let everything happen that is due until then, the SCM's deadlines among it."""
         while True:
-            deadline = self.scm.next_deadline()
+            deadline = None if self.down else self.scm.next_deadline()
             own = self._later[0][0] if self._later else None
             due = min((at for at in (deadline, own) if at is not None), default=None)
             if due is None or due > instant:
@@ -116,6 +130,9 @@ class World:
 
     def tell(self, message: Command | Event) -> None:
         """Give the SCM a message and carry its effects out."""
+        if self.down:
+            self.manager.keep(message)
+            return
         self.note(message)
         self.checkers.before_message(message)
         self._perform(self.scm.handle(message, self.now))
@@ -126,7 +143,10 @@ class World:
             self.story.append((self.now, entry))
 
     def _perform(self, effects: list[AnyEffect]) -> None:
-        for effect in effects:
+        for place, effect in enumerate(effects):
+            assert place == 0 or not isinstance(effect, WriteJournal), "the journal comes late"
+            if self.manager.dies_before(effect):
+                return
             self.note(effect)
             self.checkers.effect(effect)
             self._carry_out(effect)
@@ -149,18 +169,32 @@ class World:
                 self.processes[effect.launch].asked_to_start(effect)
             case SendControl():
                 self.processes[effect.launch].asked(effect)
+            case SendResync():
+                self.processes[effect.launch].asked_to_resync()
+            case WriteJournal():
+                self.manager.write(effect)
             case ShutdownCompleted():
                 self.completed = True
 
     def _save(self, effect: SaveRecord | RemoveRecord) -> None:
         delay = self.random.choice((0, 0, 0, 3, 50, 2_000))
         failed = self.chance(0.08)
+        self.saving.append(effect)
         self.later(delay, lambda: self._saved(effect, failed))
 
     def _saved(self, effect: SaveRecord | RemoveRecord, failed: bool) -> None:
+        if all(effect is not waiting for waiting in self.saving):
+            return
+        self.saving = [waiting for waiting in self.saving if waiting is not effect]
         if failed:
+            self.checkers.save_failed(effect)
             self.tell(SaveFailed(effect.save, Error.DISK_FULL))
             return
+        self.write(effect)
+        self.tell(RecordSaved(effect.save))
+
+    def write(self, effect: SaveRecord | RemoveRecord) -> None:
+        """The change is on the disk."""
         if isinstance(effect, RemoveRecord):
             del self.disk[effect.service]
         else:
@@ -171,7 +205,7 @@ class World:
             self.disk[effect.service] = StoredService(
                 effect.service, effect.config, parameters, effect.deleted
             )
-        self.tell(RecordSaved(effect.save))
+            self.next_service = max(self.next_service, effect.service + 1)
 
     # A life ------------------------------------------------------------------------------
 
@@ -181,7 +215,9 @@ class World:
         auto_start_at = self.random.randrange(steps) if steps else 0
         for step in range(steps):
             if step == auto_start_at:
+                self.auto_started = True
                 self.tell(AutoStart())
+            self.manager.may_die()
             if self.chance(0.05):
                 self._tell_nonsense()
             self.clients.act()
@@ -190,6 +226,8 @@ class World:
 
     def _tell_nonsense(self) -> None:
         """Events of launches, services and controls that are over or never were."""
+        if self.down:
+            return
         launch = LaunchId(self.random.randrange(1, 60))
         if launch in self.processes and not self.processes[launch].lies():
             return
@@ -209,7 +247,12 @@ class World:
     def _come_to_rest(self) -> None:
         self.calm = True
         self.note("the world calms")
-        self._advance_to(self.now + self.random.choice((0, 1_000, 100_000)))
+        while self.down:
+            self._advance_to(self.now + 1_000)
+        calm_time = self.random.choice((0, 1_000, 100_000, 100_000))
+        self._advance_to(self.now + calm_time)
+        if calm_time == 100_000:
+            self.checkers.agreed()
         self.clients.close_some()
         self.tell(Shutdown())
         end = self.now + REST_TIME
