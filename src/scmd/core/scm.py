@@ -17,7 +17,6 @@ from scmd.core import (
     auto_start,
     controls,
     database,
-    essential,
     handles,
     hosting,
     processes,
@@ -168,8 +167,6 @@ class Scm:
                 state.touched[record.id] = record
                 attempts.wake(state, record)
                 auto_start.look(state, record)
-                if essential.has_ended(state, record):
-                    shutdown.begin(state, record)
                 database.remove_if_over(state, record)
             elif state.work:
                 attempt = state.work.popleft()
@@ -327,7 +324,6 @@ def _event(state: State, event: Event) -> None:
             adoption.adopt(state, event)
         case AutoStart():
             auto_start.begin(state)
-            state.changed.extend(state.records.values() if state.settings.ends_with_essential else ())
         case Shutdown():
             shutdown.begin(state)
         case LaunchFailed() | ProcessStarted() | ProcessExited():
@@ -356,7 +352,6 @@ def _process_event(state: State, event: LaunchFailed | ProcessStarted | ProcessE
             if not launch.process_id:
                 _launch_failed(state, launch, error, detail)
         case ProcessExited():
-            essential.note_exit(launch, event)
             _process_exited(state, launch, event)
         case _:
             assert_never(event)
