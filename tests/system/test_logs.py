@@ -111,8 +111,20 @@ def test_a_deleted_services_log_goes_with_it(machine: Machine) -> None:
     machine.sc("start", "Talker")
     machine.await_log("Talker", "secret")
     machine.scmd("remove", "Talker")
+    eventually(lambda: not any((machine.state / "logs").iterdir()), "the log's end")
     machine.install("Talker", "sleep", "1000")
     assert machine.log("Talker") == ""
+
+
+def test_what_a_crash_left_of_deleted_services_goes(machine: Machine) -> None:
+    machine.install("Talker", "echo", "secret")
+    machine.sc("start", "Talker")
+    machine.await_log("Talker", "secret")
+    stray = machine.state / "logs" / "999.log"
+    stray.write_text("of a record that is gone\n")
+    machine.restart()
+    assert not stray.exists()
+    assert "secret" in machine.log("Talker")
 
 
 def test_logs_belong_to_the_scm_alone(machine: Machine) -> None:

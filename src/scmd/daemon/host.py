@@ -1,5 +1,7 @@
 """What the daemon itself answers: its status, captured output, the event log.
 
+It also removes the captured output of records that are gone.
+
 The core has already agreed to the request. Files are read on threads, so a slow disk
 keeps only the one who asked waiting.
 """
@@ -7,17 +9,19 @@ keeps only the one who asked waiting.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Coroutine
 from pathlib import Path
 
 import msgspec
 
 from scmd import __version__
-from scmd.core.messages import Reply
+from scmd.core.messages import Reply, ServiceId
 from scmd.linux.event_log import EventLog
 from scmd.linux.log_reader import read_log
+from scmd.linux.log_removal import remove_log, remove_strays
 from scmd.server.host_requests import (
     HostRequest,
     QueryManagerStatus,
@@ -28,6 +32,7 @@ from scmd.server.host_requests import (
 from scmd.vocabulary.errors import Error
 
 Counts = Callable[[], dict[str, int]]
+log = logging.getLogger("scmd.manager")
 
 
 class Host:
@@ -49,7 +54,7 @@ class Host:
         self._counts = counts
         self._on_reply = on_reply
         self._began = time.monotonic()
-        self._reading: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def serve(self, request: HostRequest) -> None:
         """Answer now, or when a file has been read."""
@@ -80,9 +85,26 @@ class Host:
                 reply = Reply(request.call.id, Error.READ_FAULT)
             self._on_reply(reply)
 
-        task = asyncio.get_running_loop().create_task(answer())
-        self._reading.add(task)
-        task.add_done_callback(self._reading.discard)
+        self._in_background(answer())
+
+    def _in_background(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def service_deleted(self, service: ServiceId) -> None:
+        """The record is gone: what it has written goes too."""
+        self._in_background(self._remove_logs(lambda logs: remove_log(logs, service)))
+
+    async def remove_strays(self, services: Collection[ServiceId]) -> None:
+        """Remove what records that are none of these have left."""
+        await self._remove_logs(lambda logs: remove_strays(logs, services))
+
+    async def _remove_logs(self, remove: Callable[[Path], None]) -> None:
+        try:
+            await asyncio.to_thread(remove, self._state / "logs")
+        except OSError as error:
+            log.warning("captured output of deleted services is still there: %s", error)
 
     def _log(self, request: ReadLog) -> tuple[int, bytes, int]:
         part = read_log(self._state / "logs", request.service, request.position, request.count)

@@ -54,6 +54,7 @@ class Manager:
         stored = database.load()
         for problem in database.problems:
             log.error("record ignored: %s", problem)
+        self._has_all_records = not database.problems
         self._launches = state.launches
         self._names = {service.id: service.config.name for service in stored}
         self._scm = Scm(stored, settings)
@@ -91,6 +92,8 @@ class Manager:
 
     async def run(self, listener: socket.socket) -> int:
         """Serve until shut down; the exit status."""
+        if self._has_all_records:
+            await self._host.remove_strays(self._names)
         self._adopt()
         self._keeper.start(self._on_event, self._channels.open, self._on_keeper_lost)
         self._shell.submit(core.AutoStart())
@@ -143,6 +146,7 @@ class Manager:
                 self._names[notice.service] = notice.name
             case core.ServiceDeleted():
                 self._names.pop(notice.service, None)
+                self._host.service_deleted(notice.service)
             case core.ShutdownCompleted():
                 self._keeper.shutdown_done()
                 self._finish(0)
