@@ -201,6 +201,16 @@ def test_holding_a_service_does_not_keep_its_record(web: Scm) -> None:
     assert held.config.image_path == "/usr/bin/other"
 
 
+def test_a_refused_call_leaves_no_handle_open(world: World, web: Scm) -> None:
+    _ = web["Web"].status
+    kept = world.scm.counts()["handles"]
+    with pytest.raises(WinError):
+        web.create("Web", "/usr/bin/web")
+    with pytest.raises(WinError):
+        web["Web"].stop()
+    assert world.scm.counts()["handles"] == kept
+
+
 def test_status_is_the_managers_own(scm: Scm) -> None:
     assert scm.status()["keeper_pid"] == 4
 

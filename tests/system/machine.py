@@ -259,14 +259,20 @@ class Machine:
     def scm(self) -> Scm:
         """A connection of the test's own, as this process's user."""
         if self._scm is None:
-            before = dict(os.environ)
-            os.environ.update(self.environment)
-            try:
+            with self.as_environment():
                 self._scm = connect(timeout=LIMIT_S)
-            finally:
-                os.environ.clear()
-                os.environ.update(before)
         return self._scm
+
+    @contextlib.contextmanager
+    def as_environment(self) -> Iterator[None]:
+        """This process finds the SCM as the commands do."""
+        before = dict(os.environ)
+        os.environ.update(self.environment)
+        try:
+            yield
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
 
     def disconnect(self) -> None:
         if self._scm is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,7 @@ def test_queries_filter_and_page(machine: Machine) -> None:
     rest = machine.sc("query", "state=", "all", "ri=", resume)
     assert part.count("SERVICE_NAME") + rest.count("SERVICE_NAME") == 6
     assert "more data" not in rest
+    assert "more data" in machine.sc("query", "state=", "all", "bufsize=", "1")
 
 
 def test_what_is_wrong_is_named_and_changes_nothing(machine: Machine) -> None:
@@ -140,20 +142,23 @@ def test_what_is_wrong_is_named_and_changes_nothing(machine: Machine) -> None:
     assert len(machine.json("sc", "query", "state=", "all")) == 2
 
 
-@pytest.mark.parametrize("name", ["..", "€" * 256, "a\x1b[31mb", "Straße", "İıſ", " ", "a b\n"])
-def test_strange_names_are_names_like_others(machine: Machine, name: str) -> None:
-    machine.install(name, "sleep", "1000")
-    machine.sc("start", name)
-    machine.await_state(name, "RUNNING")
-    shown = machine.sc("query")
-    assert "\x1b" not in shown
-    assert machine.json("sc", "query")[0]["service_name"] == name
-    assert machine.log(name) == ""
+def test_strange_names_are_names_like_others(machine: Machine) -> None:
+    names = ["..", "€" * 256, "a\x1b[31mb", "Straße", "İıſ", " ", "a b\n"]
+    for name in names:
+        machine.scm.install(name, ["sh", "-c", 'echo "$0"; exec sleep 1000', name])
+        machine.sc("start", name)
+        machine.await_log(name, re.escape(name))
+    assert "\x1b" not in machine.sc("query")
+    running = {each["service_name"]: each["state"] for each in machine.json("sc", "query")}
+    assert running == dict.fromkeys(names, "RUNNING")
     machine.restart()
-    assert machine.json("sc", "query", name)["service_name"] == name
-    machine.scmd("remove", name)
+    for name in names:
+        assert machine.json("sc", "query", name)["service_name"] == name
+        machine.scmd("remove", name)
     assert machine.json("sc", "query", "state=", "all") == []
     assert sorted(os.listdir(machine.folder)) == ["run", "state"]
+    assert machine.refused("create", "a\udcff", "binPath=", "/x") == Error.INVALID_NAME
+    assert machine.refused("create", "", "binPath=", "/x") == Error.INVALID_NAME
 
 
 def test_deleting_a_running_service_marks_it(machine: Machine) -> None:

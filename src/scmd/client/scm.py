@@ -111,9 +111,8 @@ class Scm:
         `state` is active, inactive, all, or one of the seven states (`"running"`); `type` a mask.
         """
         mask, exact = _state_filter(state)
-        scm = self.calls.open_scm(ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE)
-        entries = self.calls.enum_services(scm, type, mask)
-        self.calls.close_handle(scm)
+        with self._opened(ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE) as scm:
+            entries = self.calls.enum_services(scm, type, mask)
         return [
             Service(self, entry.name, entry)
             for entry in entries
@@ -221,11 +220,14 @@ class Scm:
         return document
 
     def _created(self, record: ServiceConfig, password: str | None) -> _OpenService:
-        scm = self.calls.open_scm(ScmAccess.CONNECT | ScmAccess.CREATE_SERVICE)
         access = ServiceAccess.CHANGE_CONFIG | ServiceAccess.START | ServiceAccess.DELETE
-        handle, _ = configuration.create_service(self.calls, scm, record, access, password)
-        self.calls.close_handle(scm)
+        with self._opened(ScmAccess.CONNECT | ScmAccess.CREATE_SERVICE) as scm:
+            handle, _ = configuration.create_service(self.calls, scm, record, access, password)
         return _OpenService(self.calls, handle, delete_on_error=True)
+
+    def _opened(self, access: int) -> _OpenService:
+        """A context that gives a handle to the SCM with these rights."""
+        return _OpenService(self.calls, self.calls.open_scm(access))
 
 
 class Service:

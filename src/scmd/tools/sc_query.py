@@ -68,7 +68,8 @@ def _query_many(calls: Calls, request: Request) -> None:
         scm, types, states, group, resume, number(size, "bufsize=", 0, 262_144)
     )
     _write_entries(request, part.entries)
-    if part.resume and not request.json:
+    is_cut = part.resume or not part.entries
+    if is_cut and part.needed and not request.json:
         request.write(
             f"\nEnum: more data, need {part.needed} bytes start resume at index {part.resume}\n"
         )
