@@ -471,6 +471,8 @@ class LaunchSpec:
     """`resource` names without RLIMIT_ and both limits: ("NOFILE", 4096)."""
     hook: bool = False
     """A command before or after the service's program, not the program itself."""
+    essential: bool = False
+    """Under `scmd init` signals are passed on to it; see `essential`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -577,7 +579,8 @@ class ParametersChanged(Effect):
 
 @dataclass(frozen=True, slots=True)
 class ShutdownCompleted(Effect):
-    pass
+    exit_status: int = 0
+    """What the SCM's process is to end with; see `essential`."""
 
 
 AnyEffect = (
@@ -636,4 +639,6 @@ class Settings:
     """AutoStartDelay: from the end of the automatic starts to the delayed ones."""
     single_user: bool = False
     """Without root: every service runs as the SCM's own user, other accounts are 1057."""
+    ends_with_essential: bool = False
+    """`scmd init`: the SCM ends when an essential service does."""
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from scmd.core import attempts, launches, status
 from scmd.core.control_table import STATUS_GIVEN_WITH, refusal
+from scmd.core.essential import is_essential
 from scmd.core.event_ids import EventId
 from scmd.core.messages import (
     CallId,
@@ -87,6 +88,7 @@ def _new(state: State, record: ServiceRecord, words: list[str]) -> Launch:
         argv=tuple(words),
         account=config.account,
         control_channel=True,
+        essential=is_essential(record.parameters),
     )
     launch = launches.begin(state, LaunchKind.PROTOCOL, spec, record)
     launch.account = name_key(config.account)

@@ -67,6 +67,7 @@ class ServiceRecord:
         "launch",
         "noted",
         "parameters",
+        "process_exit",
         "run",
         "save",
         "status",
@@ -93,6 +94,8 @@ class ServiceRecord:
         self.hung = False
         """A pending state has seen no progress for too long."""
         self.failures = 0
+        self.process_exit: int | None = None
+        """How its process ended without a STOPPED report, as a shell says it; see `essential`."""
         self.noted: set[tuple[int, int]] | None = None
         """Oddities of this run that have been logged, so that a flood is logged once."""
         self.waiters: dict[ServiceId, StartAttempt] | None = None

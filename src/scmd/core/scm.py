@@ -17,6 +17,7 @@ from scmd.core import (
     auto_start,
     controls,
     database,
+    essential,
     handles,
     hosting,
     processes,
@@ -147,6 +148,8 @@ class Scm:
     def _settle(self) -> list[AnyEffect]:
         state = self._state
         self._work()
+        if state.settings.ends_with_essential:
+            _end_with_essential(state)
         if state.shutdown is not None:
             shutdown.look(state)
             self._work()
@@ -176,6 +179,13 @@ class Scm:
                 _command(state, state.commands.popleft())
             else:
                 return
+
+
+def _end_with_essential(state: State) -> None:
+    """Shut down when one of the services that changed was essential and has ended."""
+    for record in state.touched.values():
+        if state.shutdown is None and essential.has_ended(state, record):
+            shutdown.begin(state, record)
 
 
 def _touch(state: State, effects: list[AnyEffect]) -> None:
@@ -352,6 +362,7 @@ def _process_event(state: State, event: LaunchFailed | ProcessStarted | ProcessE
             if not launch.process_id:
                 _launch_failed(state, launch, error, detail)
         case ProcessExited():
+            essential.note_exit(launch, event)
             _process_exited(state, launch, event)
         case _:
             assert_never(event)

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum, auto
 
-from scmd.core import attempts, auto_start, hosting, launches, processes
+from scmd.core import attempts, auto_start, essential, hosting, launches, processes
 from scmd.core.control_table import refusal
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
@@ -68,9 +68,11 @@ class Notice:
 class ShutdownRun:
     """How far the shutdown is."""
 
-    __slots__ = ("deadline", "notices", "phase", "queue", "told")
+    __slots__ = ("deadline", "ended", "notices", "phase", "queue", "told")
 
-    def __init__(self) -> None:
+    def __init__(self, ended: ServiceRecord | None) -> None:
+        self.ended = ended
+        """The essential service whose end is the reason, if one's is."""
         self.phase = Phase.PRESHUTDOWN
         self.queue: deque[list[ServiceRecord]] = deque()
         """Who gets PRESHUTDOWN next, list after list."""
@@ -85,11 +87,11 @@ class ShutdownRun:
         return self.phase in (Phase.KILLING, Phase.COMPLETED)
 
 
-def begin(state: State) -> None:
-    """Begin to shut down; a second time, nothing happens."""
+def begin(state: State, ended: ServiceRecord | None = None) -> None:
+    """Begin to shut down; a second time, nothing happens. `ended`: the service it is for."""
     if state.shutdown is not None:
         return
-    run = state.shutdown = ShutdownRun()
+    run = state.shutdown = ShutdownRun(ended)
     auto_start.cancel(state)
     records = list(state.records.values())
     for record in records:
@@ -256,4 +258,4 @@ def _complete(state: State, run: ShutdownRun) -> None:
         run.phase = Phase.COMPLETED
         if run.deadline is not None:
             run.deadline.cancel()
-        state.emit(ShutdownCompleted())
+        state.emit(ShutdownCompleted(essential.exit_status(state, run.ended)))

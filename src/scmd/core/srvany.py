@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
+from scmd.core import essential
 from scmd.core.messages import LaunchSpec, Parameters, ServiceId
 from scmd.vocabulary.command_line import split_command_line
 from scmd.vocabulary.configuration import ServiceConfig
@@ -131,6 +132,7 @@ def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> P
         nice=_number(values, "APPNICE", read_nice),
         affinity=_affinity(values),
         limits=_limits(values),
+        essential=essential.is_essential(parameters),
     )
     return Plan(
         spec=spec,
@@ -272,6 +274,7 @@ READERS: Mapping[str, _Reader] = {
     "AppStopTime": read_milliseconds,
     "AppSettleTime": read_milliseconds,
     "AppKillProcessTree": read_milliseconds,
+    essential.PARAMETER: read_milliseconds,
     "AppUmask": read_umask,
     "AppNice": read_nice,
     "AppAffinity": read_affinity,

@@ -160,7 +160,7 @@ def restore(state: State, record: ServiceRecord, status: ServiceStatus, *, hung:
 def starting(state: State, record: ServiceRecord, wait_hint: int, cause: str) -> None:
     """START_PENDING, nothing accepted, no check point ([MS-SCMR] 3.1.4.19)."""
     launch = record.launch
-    record.noted = None
+    record.noted = record.process_exit = None
     status = ServiceStatus(
         type=record.config.type,
         state=int(_S.START_PENDING),

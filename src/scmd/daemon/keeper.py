@@ -30,7 +30,7 @@ from scmd.vocabulary.errors import Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from os import PathLike
 
 MANAGER_DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
@@ -43,6 +43,14 @@ ENDING_LIMIT = 10.0
 """Seconds for a manager or logger to end after it closed its connection."""
 _SWEEP_DELAYS = (0.01, 0.25)
 _LAST_READS = 64
+PASSED_ON = signal.valid_signals() - {
+    # An end that is asked for; what cannot be caught or is the kernel's business with us.
+    *(signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD),
+    *(signal.SIGPIPE, signal.SIGXFSZ, signal.SIGXCPU, signal.SIGTSTP, signal.SIGTTIN),
+    *(signal.SIGTTOU, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL),
+    *(signal.SIGTRAP, signal.SIGABRT, signal.SIGSYS),
+}
+"""Under `scmd init`: the signals that go to the essential services."""
 
 
 def run(
@@ -51,16 +59,18 @@ def run(
     *,
     manager: Sequence[str] | None = None,
     logger: Sequence[str] | None = None,
+    init: Callable[[str], None] | None = None,
 ) -> int:
     """Be the keeper of this state directory until told to stop; the process's exit status.
 
     1: it cannot run here (the reason is on stderr); 78: the manager's configuration is at
-    fault; else what the manager ended with. Changes the whole process (signals, working
-    directory, limits), so call it from a main thread that has nothing else to do.
+    fault; else what the manager ended with. With `init` it is the first process of a container
+    (see `init`), and `init(state)` prepares the database. Changes the whole process (signals,
+    working directory, limits), so call it from a main thread that has nothing else to do.
     """
     paths = os.path.abspath(os.fspath(state)), os.path.abspath(os.fspath(runtime))
     try:
-        keeper = Keeper(*paths, manager or _module("manager"), logger)
+        keeper = Keeper(*paths, manager or _module("manager"), logger, init)
     except setup.CannotRun as reason:
         say(str(reason))
         return 1
@@ -92,6 +102,7 @@ class Capture:
             name=launch.name,
             timestamps=launch.log_timestamps,
             name_prefix=launch.log_name,
+            essential=launch.essential,
         )
 
 
@@ -99,8 +110,14 @@ class Keeper:
     """All of the keeper's state; made once, `run` once."""
 
     def __init__(
-        self, state: str, runtime: str, manager: Sequence[str], logger: Sequence[str] | None
+        self,
+        state: str,
+        runtime: str,
+        manager: Sequence[str],
+        logger: Sequence[str] | None,
+        init: Callable[[str], None] | None,
     ) -> None:
+        setup.check_proc()
         setup.open_standard_descriptors()
         os.umask(0o022)
         setup.make_directory(state, 0o700)
@@ -118,7 +135,11 @@ class Keeper:
         self._launches = Launches(instance, Spawner(instance, runtime, nofile))
         self._captures: dict[int, Capture] = {}
         self._manager = Child("manager", manager, MANAGER_DELAYS)
-        self._logger = Child("logger", logger or _module("logger", logs), LOGGER_DELAYS)
+        echo = () if init is None else ("--echo",)
+        self._logger = Child("logger", logger or _module("logger", *echo, logs), LOGGER_DELAYS)
+        self._is_init = init is not None
+        self._passed_on: list[int] = []
+        """Signals for the essential services."""
         self._stop_requests = 0
         self._stopping = False
         self._ready = False
@@ -127,6 +148,8 @@ class Keeper:
         self._exit_status: int | None = None
         self._sweep_at: float | None = None
         self._sweep_delay = _SWEEP_DELAYS[0]
+        if init is not None:
+            setup.do_in_child(init, state)
         self._wakeup = self._catch_signals()
 
     def run(self) -> int:
@@ -160,6 +183,7 @@ class Keeper:
             self._drain_wakeup()
             self._reap()
             self._heed_stop_requests()
+            self._pass_signals_on()
         self._converse(self._manager, happened, self._obey)
         self._converse(self._logger, happened, self._heed_logger)
         self._do_what_is_due(time.monotonic())
@@ -215,6 +239,8 @@ class Keeper:
         hangup_counts = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
         signal.signal(signal.SIGHUP, self._request_stop if hangup_counts else _do_nothing)
         signal.signal(signal.SIGCHLD, _do_nothing)
+        for number in PASSED_ON if self._is_init else ():
+            signal.signal(number, self._pass_on)
         for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
             if signal.getsignal(number) is signal.SIG_IGN:
                 signal.signal(number, _do_nothing)
@@ -222,6 +248,14 @@ class Keeper:
 
     def _request_stop(self, *_: object) -> None:
         self._stop_requests += 1
+
+    def _pass_on(self, number: int, *_: object) -> None:
+        self._passed_on.append(number)
+
+    def _pass_signals_on(self) -> None:
+        numbers, self._passed_on = self._passed_on, []
+        for number in numbers:
+            self._launches.pass_on(number)
 
     def _drain_wakeup(self) -> None:
         try:
@@ -351,6 +385,7 @@ class Keeper:
             keeper_pid=os.getpid(),
             boot_id=setup.boot_id(),
             launches=len(held),
+            is_init=self._is_init,
         )
         manager.send(welcome, self._listener)
         for record in held:
@@ -448,8 +483,6 @@ def describe(status: int) -> str:
 
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     _Heed = Callable[[wire.Message, FrameSocket], None]
 
 if __name__ == "__main__":

@@ -23,12 +23,23 @@ if TYPE_CHECKING:
 class Record:
     """One launch. `status` is waitpid's, None while the process runs."""
 
-    __slots__ = ("channel", "forgotten", "hook", "name", "number", "pid", "service", "status")
+    __slots__ = (
+        "channel",
+        "essential",
+        "forgotten",
+        "hook",
+        "name",
+        "number",
+        "pid",
+        "service",
+        "status",
+    )
 
     def __init__(self, launch: Launch, pid: int, channel: int | None) -> None:
         self.number = launch.number
         self.service = launch.service
         self.hook = launch.hook
+        self.essential = launch.essential
         self.name = launch.name
         self.pid = pid
         self.channel = channel
@@ -112,6 +123,12 @@ class Launches:
                 os.kill(record.pid, signum)
             except PermissionError:  # It changed its user, and we are not root.
                 return
+
+    def pass_on(self, signum: int) -> None:
+        """To the first process of every essential launch."""
+        for record in self._records.values():
+            if record.essential:
+                self.signal(record.number, signum, tree=False)
 
     def kill(self, number: int) -> None:
         record = self._records.get(number)

@@ -62,6 +62,8 @@ class KeeperState:
     listener: socket.socket
     """RUNTIME/scm.sock: bound, listening, non-blocking."""
     launches: tuple[AdoptedLaunch, ...]
+    is_init: bool = False
+    """The SCM ends when an essential service does."""
 
 
 class KeeperLink:
@@ -122,6 +124,7 @@ class KeeperLink:
                 affinity=spec.affinity,
                 limits=spec.limits,
                 hook=spec.hook,
+                essential=spec.essential,
                 essential=spec.essential,
             )
         )
@@ -188,6 +191,7 @@ class KeeperLink:
             welcome.boot_id,
             listener,
             tuple(launches),
+            welcome.is_init,
         )
 
     async def _next(self) -> tuple[wire.Message, list[int]]:

@@ -74,6 +74,8 @@ class Launch(Message):
     """Kept for a new manager only."""
     essential: bool = False
     """Under `scmd init` it gets the signals that the keeper is sent."""
+    essential: bool = False
+    """Under `scmd init` it gets the signals that the keeper is sent."""
 
 
 class Signal(Message):
@@ -120,6 +122,8 @@ class Welcome(Message):
     keeper_pid: int
     boot_id: str
     launches: int
+    is_init: bool = False
+    """The SCM ends when an essential service does."""
 
 
 class Adopted(Message):
@@ -172,6 +176,8 @@ class Capture(Message):
     name: str
     timestamps: bool = False
     name_prefix: bool = False
+    essential: bool = False
+    """Under `scmd init` its output is passed on as it is, others' with their name."""
     essential: bool = False
     """Under `scmd init` its output is passed on as it is, others' with their name."""
 

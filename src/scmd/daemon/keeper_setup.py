@@ -12,6 +12,10 @@ import os
 import resource
 import stat
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 SOCKET_NAME = "scm.sock"
 LOCK_NAME = "lock"
 _PR_SET_CHILD_SUBREAPER = 36
@@ -100,6 +104,34 @@ def _answers(path: str) -> bool:
     finally:
         probe.close()
     return True
+
+
+def check_proc() -> None:
+    """/proc shows this pid namespace: by any other, wrong processes would be killed."""
+    try:
+        shown = os.readlink("/proc/self")
+    except OSError:
+        shown = ""
+    if shown != str(os.getpid()):
+        raise CannotRun(
+            "/proc is not of this pid namespace: mount one (unshare --mount-proc does)"
+        )
+
+
+def do_in_child(prepare: Callable[[str], None], state: str) -> None:
+    """Run `prepare(state)` in a process that ends then, so that its imports and threads do too."""
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            prepare(state)
+            status = 0
+        except Exception as failed:  # Whatever it was: the parent has to hear of it.
+            os.write(2, f"scmd: {failed}\n".encode(errors="backslashreplace"))
+        finally:
+            os._exit(status)
+    if os.waitpid(pid, 0)[1]:
+        raise CannotRun(f"the database in {state} could not be prepared")
 
 
 def raise_descriptor_limit() -> tuple[int, int]:

@@ -18,6 +18,7 @@ import threading
 
 from scmd.daemon.keeper_messages import Capture, OutputEnded
 from scmd.daemon.keeper_socket import Disconnected, FrameSocket, inherited
+from scmd.daemon.logger_echo import Echo
 from scmd.daemon.logger_files import Lines, LogFile
 
 MAX_BYTES = 10 << 20
@@ -108,9 +109,10 @@ class Writer:
 class Output:
     """One launch's pipe."""
 
-    __slots__ = ("descriptor", "lines", "number", "service")
+    __slots__ = ("descriptor", "lines", "number", "service", "shown_as")
 
     def __init__(self, capture: Capture, descriptor: int) -> None:
+        self.shown_as = b"" if capture.essential else f"{capture.name}: ".encode(errors="replace")
         self.number = capture.number
         self.service = capture.service
         self.descriptor = descriptor
@@ -121,9 +123,10 @@ class Output:
 class Logger:
     """Reads from the keeper's socket and from every pipe it passes."""
 
-    def __init__(self, keeper: FrameSocket, writer: Writer) -> None:
+    def __init__(self, keeper: FrameSocket, writer: Writer, echo: Echo | None) -> None:
         self._keeper = keeper
         self._writer = writer
+        self._echo = echo
         self._outputs: dict[int, Output] = {}
         self._poll = select.epoll()
         self._poll.register(keeper, select.EPOLLIN)
@@ -141,6 +144,8 @@ class Logger:
         except Disconnected:
             self._read_the_rest()
             self._writer.end()
+            if self._echo is not None:
+                self._echo.end()
 
     def _converse(self) -> None:
         self._keeper.flush()
@@ -158,9 +163,9 @@ class Logger:
         except BlockingIOError:
             return False
         if data:
-            self._writer.put(output.service, output.lines.feed(data))
+            self._put(output, output.lines.feed(data))
             return True
-        self._writer.put(output.service, output.lines.end())
+        self._put(output, output.lines.end())
         self._poll.unregister(output.descriptor)
         os.close(output.descriptor)
         del self._outputs[output.descriptor]
@@ -169,6 +174,11 @@ class Logger:
         self._keeper.send(OutputEnded(number=output.number))
         self._watch_keeper()
         return False
+
+    def _put(self, output: Output, lines: bytes) -> None:
+        self._writer.put(output.service, lines)
+        if self._echo is not None:
+            self._echo.put(output.shown_as, lines)
 
     def _watch_keeper(self) -> None:
         wanted = select.EPOLLIN | (select.EPOLLOUT if self._keeper.unsent else 0)
@@ -180,13 +190,14 @@ class Logger:
             for _ in range(MAX_BACKLOG // _READ_SIZE):
                 if not self._read(output):
                     break
-            self._writer.put(output.service, output.lines.end())
+            self._put(output, output.lines.end())
 
 
 def main(arguments: list[str]) -> int:
-    """`LOGS [MAX_BYTES FILES] SOCKET`"""
-    logs, *limits, descriptor = arguments
-    Logger(inherited(int(descriptor)), Writer(logs, *map(int, limits))).run()
+    """`[--echo] LOGS [MAX_BYTES FILES] SOCKET`"""
+    echo = Echo() if arguments[0] == "--echo" else None
+    logs, *limits, descriptor = arguments if echo is None else arguments[1:]
+    Logger(inherited(int(descriptor)), Writer(logs, *map(int, limits)), echo).run()
     return 0
 
 

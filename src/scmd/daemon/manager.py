@@ -14,6 +14,7 @@ import secrets
 import signal
 import socket
 import sys
+from dataclasses import replace
 
 from scmd.control_pipe import packets
 from scmd.core import messages as core
@@ -51,6 +52,8 @@ class Manager:
             single_user=os.geteuid() != 0,
             environment=_service_environment(state),
         )
+        if state.is_init:
+            settings = replace(settings, ends_with_essential=True)
         stored = database.load()
         for problem in database.problems:
             log.error("record ignored: %s", problem)
@@ -148,7 +151,7 @@ class Manager:
                 self._names.pop(notice.service, None)
                 self._host.service_deleted(notice.service)
             case core.ShutdownCompleted():
-                self._keeper.shutdown_done()
+                self._keeper.shutdown_done(notice.exit_status)
                 self._finish(0)
             case core.StatusChanged():
                 log.debug("%s: %s (%s)", notice.name, notice.status, notice.cause)

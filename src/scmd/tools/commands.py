@@ -15,7 +15,7 @@ FAILED = 1
 WRONG_USAGE = 2
 
 
-_LATER = ("apply", "console", "import", "init", "plan", "reg", "remote", "upgrade", "watch", "why")
+_LATER = ("apply", "console", "import", "plan", "reg", "remote", "upgrade", "watch", "why")
 
 
 class CommandError(Exception):
@@ -115,6 +115,12 @@ def _run() -> tuple[Callable[[list[str]], int], str]:
     return run, USAGE
 
 
+def _init() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.init import USAGE, run
+
+    return run, USAGE
+
+
 def _demo() -> tuple[Callable[[list[str]], int], str]:
     from scmd.tools.demo import USAGE, run
 
@@ -171,6 +177,7 @@ def _links() -> tuple[Callable[[list[str]], int], str]:
 
 _LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
     "run": _run,
+    "init": _init,
     "demo": _demo,
     "install": _install,
     "remove": _remove,

@@ -21,6 +21,7 @@ USAGE = """\
 usage: scmd COMMAND [ARGUMENT...]
 
   run [--state DIR] [--runtime DIR]   the Service Control Manager, in the foreground
+  init [-- PROGRAM [ARG...]]          the same as the first process of a container
   demo                                a scratch SCM with five example services
   sc [//HOST] COMMAND ...             SC.EXE: query, start, stop, create, config...
   net start|stop|pause|continue       NET.EXE's service part

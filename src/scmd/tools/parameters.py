@@ -30,7 +30,7 @@ usage: scmd get NAME [PARAMETER] [--json]
 Shows the parameters of a service, or the value of one (a list: one item a line).
 """
 
-_NUMBERS = ("AppStopTime", "AppSettleTime", "AppKillProcessTree")
+_NUMBERS = ("AppStopTime", "AppSettleTime", "AppKillProcessTree", "AppEssential")
 _LISTS = ("AppEnvironment", "AppEnvironmentExtra")
 _TEXTS = (
     "Application",
