@@ -125,7 +125,6 @@ class KeeperLink:
                 limits=spec.limits,
                 hook=spec.hook,
                 essential=spec.essential,
-                essential=spec.essential,
             )
         )
 

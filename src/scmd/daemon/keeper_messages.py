@@ -74,8 +74,6 @@ class Launch(Message):
     """Kept for a new manager only."""
     essential: bool = False
     """Under `scmd init` it gets the signals that the keeper is sent."""
-    essential: bool = False
-    """Under `scmd init` it gets the signals that the keeper is sent."""
 
 
 class Signal(Message):
@@ -176,8 +174,6 @@ class Capture(Message):
     name: str
     timestamps: bool = False
     name_prefix: bool = False
-    essential: bool = False
-    """Under `scmd init` its output is passed on as it is, others' with their name."""
     essential: bool = False
     """Under `scmd init` its output is passed on as it is, others' with their name."""
 

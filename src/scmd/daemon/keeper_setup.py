@@ -113,9 +113,7 @@ def check_proc() -> None:
     except OSError:
         shown = ""
     if shown != str(os.getpid()):
-        raise CannotRun(
-            "/proc is not of this pid namespace: mount one (unshare --mount-proc does)"
-        )
+        raise CannotRun("/proc is not of this pid namespace: mount one (unshare --mount-proc does)")
 
 
 def do_in_child(prepare: Callable[[str], None], state: str) -> None:
