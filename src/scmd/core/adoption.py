@@ -11,6 +11,7 @@ What was in flight goes on:
     a stop             a hosted program gets the signal again and keeps its limit; a
                        control to a Handler has arrived or is lost, and is never repeated
     a hook             is waited for; one that was not begun is begun
+    a failure action   comes at its instant; a command that was not begun is begun
     a kill             is repeated
     automatic starts   go on where they were; those of this boot never begin twice
     a removal          of a record that is marked and stopped: is made up for
@@ -24,7 +25,7 @@ as running, a process as one that has yet to connect.
 
 from __future__ import annotations
 
-from scmd.core import auto_start, hosting, launches, processes, srvany, status
+from scmd.core import auto_start, hosting, launches, processes, recovery, srvany, status
 from scmd.core.launches import drop
 from scmd.core.memory import AutoStartMemory, LaunchMemory, ServiceMemory, latest
 from scmd.core.messages import (
@@ -95,11 +96,15 @@ def adopt(state: State, event: Adopted) -> None:
 def _restore_record(state: State, record: ServiceRecord, memory: ServiceMemory) -> None:
     """The status; a pending state gets its time again from now on."""
     restored = ServiceStatus(**dict(zip(ServiceStatus._fields, memory.status, strict=False)))
-    record.failures = memory.failures
+    record.failures, record.started_at = memory.failures, memory.started_at
+    record.stop_asked = memory.stop_asked
+    if memory.recovery is not None:
+        recovery.restore(state, record, memory.recovery)
     status.restore(state, record, restored, hung=memory.hung)
     state.touched[record.id] = record
     if memory.attempt is not None:
         record.attempt = StartAttempt(record, None, memory.attempt)
+        record.attempt.restart = memory.restart
         state.work.append(record.attempt)
 
 
@@ -133,7 +138,7 @@ def _spec(owner: ServiceRecord, kind: LaunchKind) -> LaunchSpec:
         argv=(),
         account=owner.config.account,
         control_channel=kind is LaunchKind.PROTOCOL,
-        hook=kind is LaunchKind.HOOK,
+        hook=kind in (LaunchKind.HOOK, LaunchKind.COMMAND),
     )
 
 
@@ -187,6 +192,9 @@ def _resume(
         case LaunchKind.HOOK:
             launch.process_id = held.process_id
             hosting.resume_hook(state, launch)
+        case LaunchKind.COMMAND:
+            launch.process_id = held.process_id
+            recovery.resume_command(state, launch)
 
 
 def _never_begun(state: State, launch: Launch, users: list[ServiceRecord]) -> None:
@@ -197,6 +205,8 @@ def _never_begun(state: State, launch: Launch, users: list[ServiceRecord]) -> No
         _exited(state, launch, ProcessExited(launch.id, None, SIGKILL))
         return
     drop(state, launch)
+    if launch.kind is LaunchKind.COMMAND:
+        recovery.repeat_command(state, launch.owner)
     for record in users:
         run = record.run
         if record.launch is launch:
@@ -217,6 +227,8 @@ def _exited(state: State, launch: Launch, event: ProcessExited) -> None:
             hosting.exited(state, launch, event)
         case LaunchKind.HOOK:
             hosting.hook_exited(state, launch, event)
+        case LaunchKind.COMMAND:
+            recovery.command_exited(state, launch, event)
 
 
 def _take_in(state: State, held: HeldLaunch) -> None:

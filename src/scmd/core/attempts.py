@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from scmd.core import status
 from scmd.core.event_ids import EventId
-from scmd.core.records import ServiceRecord, StartAttempt
+from scmd.core.records import Failure, ServiceRecord, StartAttempt
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, error_text
 
@@ -21,6 +21,9 @@ def succeed(state: State, attempt: StartAttempt) -> None:
     assert is_alive(attempt)
     record = attempt.record
     record.attempt = None
+    record.started_at = state.now
+    if record.recovery is not None:
+        record.recovery.withdraw_restart()
     state.reply(attempt.call, Error.SUCCESS, record.status)
     state.changed.append(record)
 
@@ -51,6 +54,8 @@ def fail(
         log = EventId.START_FAILED, (name, error_text(error))
     state.log(log[0], record, *log[1])
     state.changed.append(record)
+    if attempt.restart:
+        state.failures.append((record, Failure.NOT_RESTARTED))
 
 
 def ask_again(state: State, attempt: StartAttempt, record: ServiceRecord) -> None:

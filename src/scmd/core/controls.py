@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scmd.core import handles, hosting, launches, processes
+from scmd.core import handles, hosting, launches, processes, recovery
 from scmd.core.control_table import CONTROLS, refusal
 from scmd.core.event_ids import EventId
 from scmd.core.messages import ControlService
@@ -24,6 +24,8 @@ def control_service(state: State, command: ControlService) -> None:
     record = handles.service(state, command.call, command.service, rule.right)
     error = refusal(state, record, command.control)
     if error:
+        if error == Error.SERVICE_NOT_ACTIVE and command.control == Control.STOP:
+            recovery.stop_asked(state, record)
         state.reply(command.call.id, error, record.status)
         return
     if command.control == Control.STOP and (command.reason or command.comment):

@@ -22,12 +22,15 @@ class EventId(IntEnum):
     EXITED_WITH_ERROR = 7023
     EXITED_WITH_SPECIFIC_ERROR = 7024
     DIED_ACTION_FOLLOWS = 7031
+    ACTION_FAILED = 7032
     DIED = 7034
     ENTERED_STATE = 7036
     START_TYPE_CHANGED = 7040
     STOP_WITH_REASON = 7042
     SHUTDOWN_LATE = 7043
     INSTALLED = 7045
+    CRASH_LOOP = 8002
+    """scmd's own: a service is not restarted any more."""
     HANDLER_LATE = 8001
     """scmd's own: the article's one second until RegisterServiceCtrlHandler has passed."""
 
@@ -44,11 +47,13 @@ INSERTS: Mapping[EventId, tuple[str, ...]] = {
     EventId.EXITED_WITH_ERROR: ("name", "error text"),
     EventId.EXITED_WITH_SPECIFIC_ERROR: ("name", "service-specific error, decimal"),
     EventId.DIED_ACTION_FOLLOWS: ("name", "count", "delay in ms", "action"),
+    EventId.ACTION_FAILED: ("action type", "action", "name", "error text"),
     EventId.DIED: ("name", "count"),
     EventId.ENTERED_STATE: ("name", "running or stopped"),
     EventId.START_TYPE_CHANGED: ("name", "old start type", "new start type"),
     EventId.STOP_WITH_REASON: ("name", "reason, hexadecimal", "comment", "caller"),
     EventId.SHUTDOWN_LATE: ("name", "preshutdown or shutdown"),
     EventId.INSTALLED: ("key name", "image path", "type", "start type", "account"),
+    EventId.CRASH_LOOP: ("name", "count", "seconds"),
     EventId.HANDLER_LATE: ("name", "milliseconds"),
 }

@@ -238,6 +238,7 @@ def stop(state: State, record: ServiceRecord) -> None:
     assert run is not None
     if run.stage not in (Stage.SETTLING, Stage.RUNNING):
         return
+    record.stop_asked = True
     _disarm(run)
     hook = run.plan.stop_pre
     hint = run.plan.stop_time + (HOOK_TIME if hook is not None else 0)
@@ -328,7 +329,7 @@ def _unasked(
     if event.exit_code:
         specific = event.exit_code
         status.stopped(state, record, Error.SERVICE_SPECIFIC_ERROR, cause, specific)
-        status.log_exit_codes(state, record)
+        status.ended(state, record)
     elif event.signal is None and not settling:
         status.stopped(state, record, Error.SUCCESS, cause)
     else:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from scmd.core import recovery
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.records import (
     AttemptPhase,
@@ -23,6 +24,7 @@ from scmd.core.records import (
     StartRequest,
     never_started,
 )
+from scmd.core.recovery import RecoveryMemory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,6 +54,11 @@ class ServiceMemory:
     """When the run's stage is to end."""
     failures: int = 0
     hung: bool = False
+    restart: bool = False
+    """It is being started because it has failed."""
+    started_at: int = 0
+    stop_asked: bool = False
+    recovery: RecoveryMemory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +219,10 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         deadline.at if deadline is not None else None,
         record.failures,
         record.hung,
+        attempt is not None and attempt.restart,
+        record.started_at,
+        record.stop_asked,
+        recovery.memory(record),
     )
 
 

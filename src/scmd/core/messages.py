@@ -637,6 +637,12 @@ class Settings:
     """No record number below this one is given out; above every number of a removed record."""
     auto_start_delay: int = 120_000
     """AutoStartDelay: from the end of the automatic starts to the delayed ones."""
+    crash_loop_limit: int = 10
+    """RestartLimit: more failures than this within the period end the restarts; 0: never."""
+    crash_loop_period: int = 10_000
+    """RestartLimitPeriod."""
+    reboot_command: str = ""
+    """RebootCommand: what restarts the machine; "": nothing does."""
     single_user: bool = False
     """Without root: every service runs as the SCM's own user, other accounts are 1057."""
     ends_with_essential: bool = False

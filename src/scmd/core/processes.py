@@ -46,10 +46,12 @@ from scmd.core.records import (
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import name_key
-from scmd.vocabulary.service import ServiceState, ServiceType
+from scmd.vocabulary.service import Control, ServiceState, ServiceType
 
 CHANNEL_GRACE = 5_000
 """Milliseconds from the end of the channel to the kill."""
+
+_STOPPING = (Control.STOP, Control.SHUTDOWN, Control.PRESHUTDOWN)
 
 # Launching ------------------------------------------------------------------------------------
 
@@ -196,6 +198,9 @@ def send_control(state: State, record: ServiceRecord, code: int, call: CallId | 
     launch = record.launch
     assert launch is not None
     request = ControlRequest(state.new_control_id(), record, code, call)
+    if code in _STOPPING:
+        record.stop_asked = True
+        state.touched[record.id] = record
     _limit(state, launch, request)
     launch.queue.append(request)
     pump(state, launch)
@@ -218,6 +223,7 @@ def _send_control(state: State, launch: Launch, request: ControlRequest) -> None
     if record.launch is launch:
         error = refusal(state, record, request.code)
     if error:
+        _refused(state, launch, request)
         _settle_control(state, request, error)
         return
     launch.current = request
@@ -347,8 +353,18 @@ def control_answered(state: State, launch: Launch, event: ControlAnswered) -> No
     if not isinstance(request, ControlRequest) or request.id != event.control:
         return
     _done(launch, request)
+    if event.error:
+        _refused(state, launch, request)
     _settle_control(state, request, event.error)
     pump(state, launch)
+
+
+def _refused(state: State, launch: Launch, request: ControlRequest) -> None:
+    """The service goes on as if it had not been asked."""
+    record = request.record
+    if request.code in _STOPPING and record.launch is launch:
+        record.stop_asked = False
+        state.touched[record.id] = record
 
 
 def _done(launch: Launch, request: StartRequest | ControlRequest) -> None:

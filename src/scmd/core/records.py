@@ -34,6 +34,7 @@ from scmd.vocabulary.status import ServiceStatus
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.core.hosting import HostedRun
+    from scmd.core.recovery import Recovery
 
 NO_PARAMETERS: Mapping[str, object] = {}
 
@@ -67,10 +68,12 @@ class ServiceRecord:
         "launch",
         "noted",
         "parameters",
-        "process_exit",
+        "recovery",
         "run",
         "save",
+        "started_at",
         "status",
+        "stop_asked",
         "waiters",
     )
 
@@ -94,8 +97,13 @@ class ServiceRecord:
         self.hung = False
         """A pending state has seen no progress for too long."""
         self.failures = 0
-        self.process_exit: int | None = None
-        """How its process ended without a STOPPED report, as a shell says it; see `essential`."""
+        """Since boot, or since the reset period was over; see `recovery.failure_count`."""
+        self.recovery: Recovery | None = None
+        """Since its first failure."""
+        self.started_at = 0
+        """When it was started last."""
+        self.stop_asked = False
+        """The present run, or the wait for a restart, is to end: no failure brings it back."""
         self.noted: set[tuple[int, int]] | None = None
         """Oddities of this run that have been logged, so that a flood is logged once."""
         self.waiters: dict[ServiceId, StartAttempt] | None = None
@@ -111,6 +119,13 @@ class ServiceRecord:
     @property
     def is_stopped(self) -> bool:
         return self.status.state == ServiceState.STOPPED
+
+    @property
+    def is_recovering(self) -> bool:
+        """It has failed, and its restart is waited for or on its way."""
+        if self.attempt is not None:
+            return self.attempt.restart
+        return self.recovery is not None and self.recovery.restart_waits
 
     @property
     def is_driver(self) -> bool:
@@ -130,7 +145,7 @@ class AttemptPhase(Enum):
 class StartAttempt:
     """One try to start a service, by a client's call or for a dependent."""
 
-    __slots__ = ("arguments", "call", "phase", "record", "retried", "tried")
+    __slots__ = ("arguments", "call", "phase", "record", "restart", "retried", "tried")
 
     def __init__(
         self, record: ServiceRecord, call: CallId | None, arguments: tuple[str, ...]
@@ -142,6 +157,19 @@ class StartAttempt:
         self.tried: set[ServiceId] = set()
         """Dependencies that were started, or found starting: one that is down now has failed."""
         self.retried = False
+        self.restart = False
+        """The service has failed, and this is to bring it back."""
+
+
+class Failure(Enum):
+    """How a service has failed."""
+
+    DIED = auto()
+    """Its process ended without a STOPPED report."""
+    STOPPED_WITH_ERROR = auto()
+    """And its record says that this is a failure."""
+    NOT_RESTARTED = auto()
+    """The restart after a failure has failed."""
 
 
 class LaunchKind(Enum):
@@ -151,6 +179,8 @@ class LaunchKind(Enum):
     """Hosted: an unmodified program."""
     HOOK = auto()
     """A command run before or after a hosted program."""
+    COMMAND = auto()
+    """A recovery command, or the machine's command to reboot."""
 
 
 class LaunchPhase(Enum):

@@ -22,6 +22,7 @@ from scmd.core import (
     hosting,
     processes,
     queries,
+    recovery,
     saves,
     shutdown,
     starting,
@@ -106,6 +107,8 @@ class Scm:
         return {
             "services": len(state.records),
             "running": sum(not record.is_stopped for record in state.records.values()),
+            "failed": sum(map(recovery.is_failed, state.records.values())),
+            "recovering": sum(record.is_recovering for record in state.records.values()),
             "launches": len(state.launches),
             "handles": len(state.handles),
         }
@@ -162,10 +165,12 @@ class Scm:
         return effects
 
     def _work(self) -> None:
-        """Empty the queues: what changed, then the starts it allows, then waiting commands."""
+        """Empty the queues: failures, what changed, the starts it allows, waiting commands."""
         state = self._state
         while True:
-            if state.changed:
+            if state.failures:
+                recovery.look(state, *state.failures.popleft())
+            elif state.changed:
                 record = state.changed.popleft()
                 state.touched[record.id] = record
                 attempts.wake(state, record)
@@ -335,6 +340,7 @@ def _event(state: State, event: Event) -> None:
         case AutoStart():
             auto_start.begin(state)
         case Shutdown():
+            recovery.cancel(state)
             shutdown.begin(state)
         case LaunchFailed() | ProcessStarted() | ProcessExited():
             _process_event(state, event)
@@ -374,7 +380,7 @@ def _process_started(state: State, launch: Launch, process_id: int) -> None:
             processes.started(state, launch, process_id)
         case LaunchKind.PROGRAM:
             hosting.started(state, launch, process_id)
-        case LaunchKind.HOOK:
+        case LaunchKind.HOOK | LaunchKind.COMMAND:
             launch.process_id = process_id
         case _:
             assert_never(launch.kind)
@@ -388,6 +394,8 @@ def _launch_failed(state: State, launch: Launch, error: Error, detail: str) -> N
             hosting.launch_failed(state, launch, error, detail)
         case LaunchKind.HOOK:
             hosting.hook_failed(state, launch, error)
+        case LaunchKind.COMMAND:
+            recovery.command_not_run(state, launch, error)
         case _:
             assert_never(launch.kind)
 
@@ -400,6 +408,8 @@ def _process_exited(state: State, launch: Launch, event: ProcessExited) -> None:
             hosting.exited(state, launch, event)
         case LaunchKind.HOOK:
             hosting.hook_exited(state, launch, event)
+        case LaunchKind.COMMAND:
+            recovery.command_exited(state, launch, event)
         case _:
             assert_never(launch.kind)
 

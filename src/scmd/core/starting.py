@@ -26,7 +26,7 @@ from scmd.vocabulary.service import ServiceState, StartType
 
 def begin(
     state: State, record: ServiceRecord, call: CallId | None, arguments: tuple[str, ...] = ()
-) -> None:
+) -> StartAttempt:
     """Begin to start the service; raises Refused, with nothing changed, when it cannot be."""
     error = _refusal(state, record)
     if not error and (record.attempt is not None or not record.is_stopped):
@@ -36,7 +36,9 @@ def begin(
     _check_graph(state, record)
     attempt = StartAttempt(record, call, arguments)
     record.attempt = attempt
+    record.stop_asked = False
     state.work.append(attempt)
+    return attempt
 
 
 def _refusal(state: State, record: ServiceRecord) -> Error:

@@ -1,8 +1,8 @@
 """The SCM's state, and the few ways in which every part of the core acts on it.
 
 Parts are modules of functions that take the `State`. They append effects, arm deadlines
-and put what has to be looked at again into one of three queues, which `scm.Scm` empties:
-records that changed, attempts to advance, commands whose turn has come.
+and put what has to be looked at again into one of four queues, which `scm.Scm` empties:
+failures, records that changed, attempts to advance, commands whose turn has come.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from scmd.core.messages import (
     ServiceId,
     Settings,
 )
-from scmd.core.records import Launch, Save, ServiceRecord, StartAttempt
+from scmd.core.records import Failure, Launch, Save, ServiceRecord, StartAttempt
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ class State:
         """Processes that take further services, by image path."""
         self.changed: deque[ServiceRecord] = deque()
         self.work: deque[StartAttempt] = deque()
+        self.failures: deque[tuple[ServiceRecord, Failure]] = deque()
         self.commands: deque[Command] = deque()
         self.touched: dict[ServiceId, ServiceRecord] = {}
         """What the journal may have to be told of, besides launches named by effects."""

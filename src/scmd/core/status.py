@@ -16,12 +16,11 @@ from collections.abc import Mapping
 
 from scmd.core.event_ids import EventId
 from scmd.core.messages import StatusChanged
-from scmd.core.records import ServiceRecord
+from scmd.core.records import Failure, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, error_text
 from scmd.vocabulary.service import (
     PENDING_STATES,
-    ActionType,
     ControlsAccepted,
     ServiceState,
     ServiceType,
@@ -111,7 +110,7 @@ def report(state: State, record: ServiceRecord, reported: ServiceStatus) -> None
     )
     set_status(state, record, status, cause or "reported by the service")
     if stopped:
-        log_exit_codes(state, record)
+        ended(state, record)
 
 
 def _note(state: State, record: ServiceRecord, which: tuple[int, int], text: str) -> None:
@@ -188,8 +187,8 @@ def stopped(
     set_status(state, record, status, cause, failed=failed)
 
 
-def log_exit_codes(state: State, record: ServiceRecord) -> None:
-    """7023 or 7024, when a service has STOPPED with a nonzero exit code."""
+def ended(state: State, record: ServiceRecord) -> None:
+    """A service has STOPPED by itself: with a nonzero exit code 7023 or 7024, maybe a failure."""
     status = record.status
     name = record.config.display_name
     if status.win32_exit_code == Error.SERVICE_SPECIFIC_ERROR:
@@ -198,20 +197,14 @@ def log_exit_codes(state: State, record: ServiceRecord) -> None:
     elif status.win32_exit_code:
         text = error_text(status.win32_exit_code)
         state.log(EventId.EXITED_WITH_ERROR, record, name, text)
+    if status.win32_exit_code and record.config.failure_actions_flag and not record.stop_asked:
+        state.failures.append((record, Failure.STOPPED_WITH_ERROR))
 
 
 def died(state: State, record: ServiceRecord, cause: str) -> None:
-    """The process is gone without a STOPPED report: 1067, and 7034 or 7031."""
-    record.failures += 1
-    name, count = record.config.display_name, str(record.failures)
-    actions = record.config.failure_actions.actions
-    if actions:
-        action = actions[min(record.failures, len(actions)) - 1]
-        word = ActionType(action.type).name
-        state.log(EventId.DIED_ACTION_FOLLOWS, record, name, count, str(action.delay), word)
-    else:
-        state.log(EventId.DIED, record, name, count)
+    """The process is gone without a STOPPED report: 1067, and a failure."""
     stopped(state, record, Error.PROCESS_ABORTED, cause, failed=True)
+    state.failures.append((record, Failure.DIED))
 
 
 def _watch(state: State, record: ServiceRecord) -> None:

@@ -44,7 +44,7 @@ MESSAGES: Mapping[str, Mapping[int, tuple[int, str]]] = {
         ),
         7032: (
             ERROR,
-            "The recovery action (%2) after the unexpected end of the %3 service failed: %4",
+            "Recovery action %1 (%2) after the unexpected end of the %3 service failed: %4",
         ),
         7034: (
             ERROR,
@@ -64,6 +64,10 @@ MESSAGES: Mapping[str, Mapping[int, tuple[int, str]]] = {
         7045: (
             INFORMATION,
             "A service was installed: %1. Program: %2. Type: %3. Start type: %4. Account: %5.",
+        ),
+        8002: (
+            ERROR,
+            "The %1 service failed %2 times within %3 seconds and is not restarted any more.",
         ),
     },
     LOG_SOURCE: {EVENTS_LOST: (WARNING, "%1 events were lost here.")},
