@@ -54,7 +54,9 @@ def has_ended(state: State, record: ServiceRecord) -> bool:
     """Whether this service has changed in such a way that the SCM is to end."""
     if not state.settings.ends_with_essential or not record.is_stopped:
         return False
-    if record.attempt is not None or not is_essential(record.parameters):
+    if record.attempt is not None or record.is_recovering:
+        return False
+    if not is_essential(record.parameters):
         return False
     return record.status.win32_exit_code != Error.SERVICE_NEVER_STARTED
 

@@ -68,6 +68,7 @@ class ServiceRecord:
         "launch",
         "noted",
         "parameters",
+        "process_exit",
         "recovery",
         "run",
         "save",
@@ -104,6 +105,8 @@ class ServiceRecord:
         """When it was started last."""
         self.stop_asked = False
         """The present run, or the wait for a restart, is to end: no failure brings it back."""
+        self.process_exit: int | None = None
+        """How its process ended without a STOPPED report, as a shell says it; see `essential`."""
         self.noted: set[tuple[int, int]] | None = None
         """Oddities of this run that have been logged, so that a flood is logged once."""
         self.waiters: dict[ServiceId, StartAttempt] | None = None
