@@ -15,6 +15,7 @@ from scmd.core import (
     memory,
     processes,
     saves,
+    shutdown,
     starting,
     status,
 )
@@ -136,6 +137,27 @@ def _ignore_strangers(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(adoption, "_take_in", lambda *_: None)
 
 
+def _shut_down_all_at_once(patch: pytest.MonkeyPatch) -> None:
+    def look(state: State, run: shutdown.ShutdownRun) -> None:
+        while run.queue:
+            for record in run.queue.popleft():
+                shutdown._give_notice(state, run, record)
+        shutdown._tell_everyone(state, run)
+
+    patch.setattr(shutdown, "_look_at_notices", look)
+
+
+def _forget_who_was_told(patch: pytest.MonkeyPatch) -> None:
+    original = shutdown._tell_everyone
+
+    def tell(state: State, run: shutdown.ShutdownRun) -> None:
+        run.told.clear()
+        original(state, run)
+
+    patch.setattr(shutdown, "_tell_everyone", tell)
+    patch.setattr(shutdown, "_settle", lambda run, notice: run.notices.clear())
+
+
 def _ask_for_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimulatedProcess, "asked_to_resync", lambda _: None)
 
@@ -160,6 +182,8 @@ SABOTAGES: tuple[Sabotage, ...] = (
     _begin_again,
     _ignore_strangers,
     _ask_for_nothing,
+    _shut_down_all_at_once,
+    _forget_who_was_told,
 )
 
 

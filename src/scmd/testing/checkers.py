@@ -44,6 +44,7 @@ from scmd.core.messages import (
 )
 from scmd.core.status import invalid
 from scmd.testing.crashes import key_of
+from scmd.testing.shutdown_checker import ShutdownChecker
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import PENDING_STATES, Control, ServiceState, StartType
@@ -89,6 +90,7 @@ class Checkers:
         self.statuses: dict[ServiceId, ServiceStatus] = {}
         self.runs: dict[LaunchId, Run] = {}
         self.shutting_down = False
+        self.shutdown = ShutdownChecker(world)
         self.reported: StatusReported | None = None
         self.following: ServiceStatus | None = None
         """The first status after a report; the service may be started again at once."""
@@ -240,6 +242,7 @@ class Checkers:
     # Effects out -------------------------------------------------------------------------
 
     def effect(self, effect: Effect) -> None:
+        self.shutdown.effect(effect)
         match effect:
             case Reply():
                 self._reply(effect)

@@ -130,6 +130,7 @@ class Crashes:
             process.begin_now()
         settings = Settings(
             group_order=world.settings.group_order,
+            preshutdown_order=world.settings.preshutdown_order,
             first_launch=1 + self.deaths * LAUNCH_BLOCK,
             first_service=world.next_service,
         )

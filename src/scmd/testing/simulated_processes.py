@@ -57,7 +57,9 @@ class SimulatedProcess:
         """The last report of the newest run of each service."""
         self.kill_asked = False
         self.connected = False
-        self.accepts = ALL_CONTROLS
+        self.accepts = ALL_CONTROLS | world.random.choice((0, 0, 0x100))
+        self._lingers = world.random.choice((0, 0, 0, 0, 2_000, 9_000, 15_000))
+        """Milliseconds between the check points of its shutdown."""
         self.running: dict[ServiceId, int] = {}
         """Services and the state each believes itself in."""
         self.temper = world.random.random() if not world.calm else 1.0
@@ -242,6 +244,16 @@ class SimulatedProcess:
             return
         self._in_turn(lambda: self._handles(request))
 
+    def _lingers_on(self, service: ServiceId, check_point: int) -> None:
+        """Much is to be written before the machine goes down."""
+        if not self.alive:
+            return
+        if check_point > 4:
+            self._report(service, ServiceState.STOPPED)
+            return
+        self._report(service, ServiceState.STOP_PENDING, check_point=check_point)
+        self.world.later(self._lingers, lambda: self._lingers_on(service, check_point + 1))
+
     def _handles(self, request: SendControl) -> None:
         service = request.service
         first = self.world.random.random() < 0.5
@@ -249,6 +261,8 @@ class SimulatedProcess:
         if first:
             self._say(answer)
         match request.code:
+            case Control.SHUTDOWN | Control.PRESHUTDOWN if self._lingers:
+                self._lingers_on(service, 1)
             case Control.STOP | Control.SHUTDOWN | Control.PRESHUTDOWN:
                 if not self._bad(0.2):
                     self._report(service, ServiceState.STOP_PENDING, check_point=1)

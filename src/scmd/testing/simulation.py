@@ -65,7 +65,7 @@ class World:
 
     def __init__(self, seed: int, *, keep_story: bool = False) -> None:
         self.random = random.Random(seed)
-        self.settings = Settings(group_order=("First", "Second"))
+        self.settings = Settings(group_order=("First", "Second"), preshutdown_order=("C", "B"))
         self.disk: dict[ServiceId, StoredService] = {}
         self.saving: list[SaveRecord | RemoveRecord] = []
         """On their way to the disk."""
