@@ -15,6 +15,7 @@ from scmd.core.messages import (
     Adopted,
     AssociationEnded,
     CallId,
+    ChannelClosed,
     Command,
     ControlAnswered,
     Effect,
@@ -116,10 +117,18 @@ class Checkers:
                 self._answered(launch, ("start", service))
             case ControlAnswered(launch=launch, control=control):
                 self._answered(launch, ("control", control))
+            case ChannelClosed(launch=launch):
+                self._closed(launch)
             case ProcessExited(launch=launch):
                 if launch in self.runs:
                     self._expect_exit_codes(self.runs[launch], launch, message)
                     self.runs[launch].services.clear()
+
+    def _closed(self, launch: LaunchId) -> None:
+        """Its dispatcher returned: a start that was on its way has not been seen by it."""
+        run = self.runs.get(launch)
+        if run is not None and run.unanswered is not None and run.unanswered[0] == "start":
+            run.services.discard(ServiceId(run.unanswered[1]))
 
     def _answered(self, launch: LaunchId, what: tuple[str, int]) -> None:
         run = self.runs.get(launch)
