@@ -8,12 +8,14 @@ imports only what it uses.
 
 from __future__ import annotations
 
+from _thread import allocate_lock
 from struct import Struct
 
 from scmd.client.connection import Connection, ConnectionFailed, connect_local, function_name
+from scmd.client.reconnection import OpenHandles, may_repeat
 from scmd.ndr.errors import NdrError
 from scmd.svcctl import control, opening
-from scmd.svcctl.interface import SVCCTL
+from scmd.svcctl.interface import SVCCTL, HandleResponse
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ScmAccess, ServiceState
 from scmd.vocabulary.status import ServiceStatus
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from scmd.ndr.structure import Structure
     from scmd.ndr.values import ContextHandle
+    from scmd.rpc.client import Response
     from scmd.rpc.interface import Operation
 
     Req = TypeVar("Req", bound=Structure)
@@ -65,12 +68,15 @@ class EntriesPart(Value):
 class Calls:
     """The calls on one connection; a context manager that closes it, and with it every handle.
 
-    Given a function instead of a connection, it connects with the first call.
+    Given a function instead of a connection, it connects with the first call, and again when
+    the connection has broken (`reconnection` says what becomes of handles and calls).
     """
 
     def __init__(self, connection: Connection | Callable[[], Connection]) -> None:
         self._connection = connection if isinstance(connection, Connection) else None
         self._connect = connection if callable(connection) else None
+        self._handles = OpenHandles()
+        self._renewing = allocate_lock()
 
     def __enter__(self) -> Self:
         return self
@@ -84,6 +90,7 @@ class Calls:
         self.close()
 
     def close(self) -> None:
+        self._connect = None
         if self._connection is not None:
             self._connection.close()
 
@@ -95,7 +102,9 @@ class Calls:
     def connection(self) -> Connection:
         """The connection, made now if it is the first use."""
         if self._connection is None:
-            assert self._connect is not None
+            if self._connect is None:
+                closed = "the connection is closed"
+                raise ConnectionFailed(Error.RPC_CALL_FAILED, "OpenSCManager", closed)
             self._connection = self._connect()
         return self._connection
 
@@ -107,11 +116,38 @@ class Calls:
         unfit: Error = Error.INVALID_PARAMETER,
     ) -> Resp:
         """Any operation; WinError for a result that is neither 0 nor in `allowed`."""
-        response = self.connection.call(operation, request, unfit)
+        connection = self.connection
+        try:
+            response = connection.call(operation, self._handles.in_request(request), unfit)
+        except ConnectionFailed as failed:
+            renewed = self._renewed(connection, operation.name, failed)
+            response = renewed.call(operation, self._handles.in_request(request), unfit)
         error: int = getattr(response, "error", 0)
         if error and error not in allowed:
             raise WinError(error, function_name(operation.name))
         return response
+
+    def _exchange(self, opnum: int, service: ContextHandle, tail: bytes, name: str) -> Response:
+        """A call of svcctl whose request is a handle and constant bytes."""
+        connection = self.connection
+        try:
+            stub = self._handles.present(service) + tail
+            return connection.exchange(SVCCTL, opnum, stub, name)
+        except ConnectionFailed as failed:
+            renewed = self._renewed(connection, name, failed)
+            stub = self._handles.present(service) + tail
+            return renewed.exchange(SVCCTL, opnum, stub, name)
+
+    def _renewed(self, broken: Connection, name: str, failed: ConnectionFailed) -> Connection:
+        """The connection to make the call on again; raises `failed` when there is none."""
+        if self._connect is None or not may_repeat(name, failed):
+            raise failed
+        with self._renewing:
+            # Another thread may have been here first.
+            if self._connection is broken:
+                self._connection = self._connect()
+                self._handles.renew()
+        return self.connection
 
     # Handles --------------------------------------------------------------------------------
 
@@ -120,20 +156,42 @@ class Calls:
     ) -> ContextHandle:
         """A handle to the SCM with these rights; 5 when the caller may not have them."""
         request = opening.OpenScManagerRequest(database=database, desired_access=access)
-        return self.call(opening.OPEN_SC_MANAGER_W, request, unfit=Error.INVALID_NAME).handle
+        handle = self.call(opening.OPEN_SC_MANAGER_W, request, unfit=Error.INVALID_NAME).handle
+
+        def reopen(_: OpenHandles) -> ContextHandle:
+            answer = self.connection.call(opening.OPEN_SC_MANAGER_W, request)
+            return _opened(answer, "OpenSCManager")
+
+        return self._handles.opened(handle, reopen)
 
     def open_service(self, scm: ContextHandle, name: str, access: int) -> ContextHandle:
         """A handle to the service with this key name; 1060, 123, 5."""
         if "\0" in name:
             raise WinError(Error.INVALID_NAME, "OpenService")
         request = opening.OpenServiceRequest(scm=scm, name=name, desired_access=access)
-        return self.call(opening.OPEN_SERVICE_W, request, unfit=Error.INVALID_NAME).handle
+        handle = self.call(opening.OPEN_SERVICE_W, request, unfit=Error.INVALID_NAME).handle
+        return self.created_service(handle, request)
+
+    def created_service(
+        self, handle: ContextHandle, request: opening.OpenServiceRequest
+    ) -> ContextHandle:
+        """Remember how to open the service again that this handle stands for."""
+
+        def reopen(handles: OpenHandles) -> ContextHandle:
+            again = handles.in_request(request)
+            return _opened(self.connection.call(opening.OPEN_SERVICE_W, again), "OpenService")
+
+        return self._handles.opened(handle, reopen)
 
     def close_handle(self, handle: ContextHandle) -> None:
-        """Any handle; 6 when it is none (any more)."""
+        """Any handle; 6 when it is none (any more). One of a broken connection is closed."""
+        present = self._handles.present(handle)
+        self._handles.closed(handle)
+        if self._connect is not None and self.is_closed:
+            return
         self.call(
             opening.CLOSE_SERVICE_HANDLE,
-            opening.CloseServiceHandleRequest(handle=handle),
+            opening.CloseServiceHandleRequest(handle=present),
             # Success, and news about notifications ([MS-SCMR] 3.1.4.1).
             allowed=(0xFFFF_75FD, 0xFFFF_75FE),
         )
@@ -142,9 +200,7 @@ class Calls:
 
     def query_status(self, service: ContextHandle) -> ServiceStatus:
         """QueryServiceStatusEx: all nine fields."""
-        answer = self.connection.exchange(
-            SVCCTL, 40, service + _STATUS_EX_TAIL, "RQueryServiceStatusEx"
-        )
+        answer = self._exchange(40, service, _STATUS_EX_TAIL, "RQueryServiceStatusEx")
         if answer.form or len(answer.stub) != _STATUS_EX_ANSWER.size:
             raise WinError(Error.RPC_CALL_FAILED, "QueryServiceStatusEx")
         _, *fields, _, error = _STATUS_EX_ANSWER.unpack(answer.stub)
@@ -154,7 +210,7 @@ class Calls:
 
     def query_basic_status(self, service: ContextHandle) -> ServiceStatus:
         """QueryServiceStatus: the first seven fields; process id and flags are 0."""
-        answer = self.connection.exchange(SVCCTL, 6, service, "RQueryServiceStatus")
+        answer = self._exchange(6, service, b"", "RQueryServiceStatus")
         if answer.form or len(answer.stub) < _STATUS_ANSWER.size:
             raise WinError(Error.RPC_CALL_FAILED, "QueryServiceStatus")
         *fields, error = _STATUS_ANSWER.unpack_from(answer.stub)
@@ -284,7 +340,16 @@ def open_calls(
             "OpenSCManager",
             f"{host}: remote administration is not available in this version",
         )
-    return Calls(connect_local(timeout) if at_once else lambda: connect_local(timeout))
+    calls = Calls(lambda: connect_local(timeout))
+    if at_once:
+        calls.connection  # noqa: B018 # connects
+    return calls
+
+
+def _opened(answer: HandleResponse, funcname: str) -> ContextHandle:
+    if answer.error:
+        raise WinError(answer.error, funcname)
+    return answer.handle
 
 
 def _status(

@@ -12,6 +12,7 @@ from scmd.svcctl import configuration as wire
 from scmd.svcctl.buffers import pack_multi_string, split_dependencies
 from scmd.svcctl.config2_buffers import unpack_config2
 from scmd.svcctl.interface import ServiceRequest
+from scmd.svcctl.opening import OpenServiceRequest
 from scmd.vocabulary.configuration import FailureActions, ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import NO_CHANGE, ConfigLevel
@@ -67,7 +68,8 @@ def create_service(
         password=secret,
     )
     answer = calls.call(wire.CREATE_SERVICE_W, request, unfit=Error.INVALID_NAME)
-    return answer.handle, answer.tag_id or 0
+    again = OpenServiceRequest(scm=scm, name=config.name, desired_access=access)
+    return calls.created_service(answer.handle, again), answer.tag_id or 0
 
 
 def delete_service(calls: Calls, service: ContextHandle) -> None:

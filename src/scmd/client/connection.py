@@ -32,9 +32,11 @@ if TYPE_CHECKING:
 class ConnectionFailed(WinError):
     """The SCM cannot be reached, or the connection broke; `detail` says where and what to do."""
 
-    def __init__(self, error: Error, funcname: str, detail: str) -> None:
+    def __init__(self, error: Error, funcname: str, detail: str, *, sent: bool = True) -> None:
         super().__init__(error, funcname)
         self.detail = detail
+        self.sent = sent
+        """Whether the server may have seen the whole call."""
 
     def __str__(self) -> str:
         return f"{super().__str__()}: {self.detail}"
@@ -81,7 +83,7 @@ class Connection:
         """Send a request's stub and wait for the response's; `name` is for errors."""
         with self._lock:
             if self.is_closed:
-                self._broken(name, "the connection is closed")
+                self._broken(name, "the connection is closed", sent=False)
             if interface not in self._bound:
                 self._bind(interface, self._rpc.alter_context([interface]))
             call_id, data = self._rpc.call(interface, opnum, stub)
@@ -104,8 +106,10 @@ class Connection:
     def _round_trip(self, data: bytes, call_id: int, name: str) -> ClientEvent:
         """Send, and receive until the answer to this call (0: to a bind) is there."""
         socket, rpc = self._socket, self._rpc
+        sent = False
         try:
             socket.send(data)
+            sent = True
             while True:
                 received = socket.receive(RECEIVE_BYTES)
                 if not received:
@@ -121,15 +125,15 @@ class Connection:
         except (OSError, RpcError) as error:
             self.close()
             raise ConnectionFailed(
-                Error.RPC_CALL_FAILED, function_name(name), str(error)
+                Error.RPC_CALL_FAILED, function_name(name), str(error), sent=sent
             ) from error
         except BaseException:
             self.close()
             raise
 
-    def _broken(self, name: str, detail: str) -> NoReturn:
+    def _broken(self, name: str, detail: str, *, sent: bool = True) -> NoReturn:
         self.close()
-        raise ConnectionFailed(Error.RPC_CALL_FAILED, function_name(name), detail)
+        raise ConnectionFailed(Error.RPC_CALL_FAILED, function_name(name), detail, sent=sent)
 
 
 def function_name(operation: str) -> str:
