@@ -14,6 +14,7 @@ from scmd.core import (
     launches,
     memory,
     processes,
+    recovery,
     saves,
     shutdown,
     starting,
@@ -23,7 +24,7 @@ from scmd.core.control_table import STATUS_GIVEN_WITH
 from scmd.core.deadlines import Deadlines
 from scmd.core.dependencies import DependencyIndex
 from scmd.core.messages import AnyEffect, Reply, WriteJournal
-from scmd.core.records import Launch, StartRequest
+from scmd.core.records import Failure, Launch, ServiceRecord, StartRequest
 from scmd.core.scm import Scm
 from scmd.core.state import State
 from scmd.testing.simulated_processes import SimulatedProcess
@@ -162,6 +163,39 @@ def _ask_for_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimulatedProcess, "asked_to_resync", lambda _: None)
 
 
+def _always_take_the_first_action(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "next_action", lambda actions, _: actions[0] if actions else None)
+
+
+def _restart_what_was_asked_to_stop(patch: pytest.MonkeyPatch) -> None:
+    original = recovery.look
+
+    def look(state: State, record: ServiceRecord, failure: Failure) -> None:
+        record.stop_asked = False
+        original(state, record, failure)
+
+    patch.setattr(recovery, "look", look)
+
+
+def _restart_at_once(patch: pytest.MonkeyPatch) -> None:
+    def wait(state: State, record: ServiceRecord, known: recovery.Recovery, _: int) -> None:
+        recovery._act(state, record, known)
+
+    patch.setattr(recovery, "_wait", wait)
+
+
+def _never_act(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "_act", lambda *_: None)
+
+
+def _never_count_anew(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "failure_count", lambda record, _: record.failures)
+
+
+def _forget_what_was_due(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "restore", lambda *_: None)
+
+
 SABOTAGES: tuple[Sabotage, ...] = (
     _reply_twice,
     _forget_late_calls,
@@ -184,6 +218,12 @@ SABOTAGES: tuple[Sabotage, ...] = (
     _ask_for_nothing,
     _shut_down_all_at_once,
     _forget_who_was_told,
+    _always_take_the_first_action,
+    _restart_what_was_asked_to_stop,
+    _restart_at_once,
+    _never_act,
+    _never_count_anew,
+    _forget_what_was_due,
 )
 
 

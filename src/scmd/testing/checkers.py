@@ -45,6 +45,7 @@ from scmd.core.messages import (
 )
 from scmd.core.status import invalid
 from scmd.testing.crashes import key_of
+from scmd.testing.recoveries import Recoveries
 from scmd.testing.shutdown_checker import ShutdownChecker
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
@@ -99,11 +100,13 @@ class Checkers:
         self.owed_exit: tuple[ServiceId, int, int] | None = None
         """A service whose program has just exited, and the exit codes that it must show."""
         self.failed_removals: set[ServiceId] = set()
+        self.recoveries = Recoveries(world)
 
     # Messages in -------------------------------------------------------------------------
 
     def before_message(self, message: Command | Event) -> None:
         self.reported = self.following = None
+        self.recoveries.before_message(message)
         match message:
             case Command():
                 self.calls[message.call.id] = self.world.now, message
@@ -166,6 +169,8 @@ class Checkers:
     def manager_died(self, entries: Iterable[Memory]) -> None:
         """Calls end with it; what the journal says is what the next one has to hold on to."""
         self.calls.clear()
+        entries = list(entries)
+        self.recoveries.manager_died(entries)
         self.reported = self.following = self.owed_exit = None
         self.statuses = {
             ServiceId(entry.service): ServiceStatus(
@@ -215,6 +220,7 @@ class Checkers:
             return
         self._check_report()
         self._check_journal()
+        self.recoveries.after_message()
         if isinstance(message, Adopted):
             self._check_adoption()
         assert self.owed_exit is None, f"exit codes were lost: {self.owed_exit}"
@@ -251,6 +257,7 @@ class Checkers:
     # Effects out -------------------------------------------------------------------------
 
     def effect(self, effect: Effect) -> None:
+        self.recoveries.effect(effect)
         self.shutdown.effect(effect)
         match effect:
             case Reply():
@@ -322,7 +329,7 @@ class Checkers:
             return
         assert not self.shutting_down, "launched after the shutdown began"
         stored = self.world.disk[spec.service]
-        if "hook-pre" not in spec.argv[0]:
+        if not hook:
             self._unless_hooked(stored)
 
     def _is_alone(self, spec: LaunchSpec) -> None:

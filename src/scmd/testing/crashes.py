@@ -9,6 +9,7 @@ keeper holds their exits. Orders that reached the keeper are carried out.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 
 from scmd.core.memory import (
     AutoStartMemory,
@@ -29,7 +30,6 @@ from scmd.core.messages import (
     HandlerRegistered,
     HeldLaunch,
     LaunchId,
-    Settings,
     StartAnswered,
     StatusReported,
     WriteJournal,
@@ -128,14 +128,14 @@ class Crashes:
         world = self.world
         for process in list(world.processes.values()):
             process.begin_now()
-        settings = Settings(
-            group_order=world.settings.group_order,
-            preshutdown_order=world.settings.preshutdown_order,
+        settings = replace(
+            world.settings,
             first_launch=1 + self.deaths * LAUNCH_BLOCK,
             first_service=world.next_service,
         )
         world.scm = Scm(world.disk.values(), settings)
         self.down, self._fresh = False, True
+        world.checkers.recoveries.manager_is_back()
         if world.chance(0.2):
             self._effects_left = world.random.randrange(12)
         world.note("a new manager")

@@ -19,6 +19,7 @@ from scmd.core.messages import (
     DeleteService,
     EnumDependents,
     EnumServices,
+    FailureActionsChange,
     GetDisplayName,
     GetKeyName,
     HandleId,
@@ -33,9 +34,9 @@ from scmd.core.messages import (
     StartService,
 )
 from scmd.security.token import unix_token
-from scmd.vocabulary.configuration import ServiceConfig
+from scmd.vocabulary.configuration import FailureAction, ServiceConfig
 from scmd.vocabulary.registry import RegistryValue
-from scmd.vocabulary.service import ConfigLevel
+from scmd.vocabulary.service import ActionType, ConfigLevel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -121,9 +122,16 @@ class Clients:
                 assert isinstance(result, tuple)
                 self.service_handles.append((association, result[0]))
                 if self.random.random() < 0.9:
+                    self._protect(association, result[0])
+                if self.random.random() < 0.9:
                     values = {"Application": RegistryValue.of("/bin/program")}
                     call = self._call(association)
                     self.world.later(0, lambda: self._ask(SetParameters(call, result[0], values)))
+
+    def _protect(self, association: AssociationId, service: HandleId) -> None:
+        level, call = ConfigLevel.FAILURE_ACTIONS, self._call(association)
+        change = ChangeConfig2(call, service, level, self._actions())
+        self.world.later(0, lambda: self._ask(change))
 
     # Asking ------------------------------------------------------------------------------
 
@@ -233,8 +241,20 @@ class Clients:
                 ChangeConfig(call, handle, display_name=choice(("", "Display A", "Shown"))),
                 ChangeConfig2(call, handle, ConfigLevel.DESCRIPTION, choice(("", "text"))),
                 ChangeConfig2(call, handle, ConfigLevel.FAILURE_ACTIONS_FLAG, True),
+                ChangeConfig2(call, handle, ConfigLevel.FAILURE_ACTIONS, self._actions()),
+                ChangeConfig2(call, handle, ConfigLevel.FAILURE_ACTIONS, self._actions()),
             )
         )
+
+    def _actions(self) -> FailureActionsChange:
+        choice = self.random.choice
+        types = (*[ActionType.RESTART] * 5, *ActionType)
+        actions = tuple(
+            FailureAction(type=choice(types), delay=choice((0, 0, 1, 300, 5_000, 60_000)))
+            for _ in range(choice((0, 1, 1, 1, 2, 3)))
+        )
+        command = choice((None, "", "/bin/hook-recover %1%"))
+        return FailureActionsChange(choice((0, 1, 60, 0xFFFFFFFF)), None, command, actions)
 
     def _parameters(self) -> dict[str, RegistryValue | None]:
         of, choice = RegistryValue.of, self.random.choice
@@ -248,6 +268,8 @@ class Clients:
             ("AppEvents\\Start\\Post", of("/bin/late-hook")),
             ("AppEvents\\Exit\\Post", of("/bin/late-hook")),
             ("AppStopSignal", of("nonsense")),
+            ("AppThrottle", of(choice((0, 500, 5_000)))),
+            ("AppRestartDelay", of(choice((0, 2_000)))),
             ("Application", None),
         )
         values.update([choice(extra), choice(extra)])

@@ -70,6 +70,8 @@ class SimulatedProcess:
             self._launched(self._begins)
         if self._bad(0.2):
             world.later(world.random.choice((1, 100, 20_000, 100_000)), self._dies)
+        elif world.chance(0.35):
+            world.later(world.random.choice((1, 100, 3_000)), self._crashes)
 
     @property
     def behaves(self) -> bool:
@@ -139,6 +141,11 @@ class SimulatedProcess:
             self._exits(None, 11)
         else:
             self._exits(code, None)
+
+    def _crashes(self) -> None:
+        """So does the best program."""
+        if self.alive and self.pid and not self.world.calm:
+            self._exits(None, 11)
 
     def _exits(self, code: int | None, signal: int | None) -> None:
         if not self.alive:

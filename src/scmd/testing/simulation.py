@@ -65,7 +65,12 @@ class World:
 
     def __init__(self, seed: int, *, keep_story: bool = False) -> None:
         self.random = random.Random(seed)
-        self.settings = Settings(group_order=("First", "Second"), preshutdown_order=("C", "B"))
+        self.settings = Settings(
+            group_order=("First", "Second"),
+            preshutdown_order=("C", "B"),
+            crash_loop_limit=3,
+            reboot_command="/bin/hook-recover reboot",
+        )
         self.disk: dict[ServiceId, StoredService] = {}
         self.saving: list[SaveRecord | RemoveRecord] = []
         """On their way to the disk."""

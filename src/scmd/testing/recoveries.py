@@ -1,0 +1,170 @@
+"""What must hold of failure actions, judged from the event log and the status changes.
+
+Books of their own: the count, the last failure and the restart that is due for each
+service. What happened while a manager died is taken from its journal, as the next one does.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from scmd.core.memory import Memory, ServiceMemory
+from scmd.core.messages import (
+    Command,
+    ControlAnswered,
+    ControlId,
+    ControlService,
+    Effect,
+    Event,
+    LogEvent,
+    SendControl,
+    ServiceDeleted,
+    ServiceId,
+    Shutdown,
+    StatusChanged,
+)
+from scmd.core.recovery import INFINITE, WORDS
+from scmd.vocabulary.service import ActionType, Control, ServiceState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.testing.simulation import World
+
+_ACTIONS = {words: type for type, words in WORDS.items()}
+_STOPPING = (Control.STOP, Control.SHUTDOWN, Control.PRESHUTDOWN)
+_FOLLOWS, _FAILED, _NOTHING = 7031, 7032, 7034
+
+
+class Recoveries:
+    """The checker of recovery in one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.failures: dict[ServiceId, tuple[int, int]] = {}
+        """The last count that was logged, and when."""
+        self.due: dict[ServiceId, int] = {}
+        """When a restart has to come, at the latest."""
+        self.asked: set[ServiceId] = set()
+        """Asked to stop, and not started since."""
+        self.restarts: dict[ServiceId, deque[int]] = {}
+        """When each was restarted last."""
+        self.seen = 0
+        """How many restarts there were."""
+        self._stops: dict[ControlId, ServiceId] = {}
+
+    def before_message(self, message: Command | Event) -> None:
+        match message:
+            case Shutdown():
+                self.due.clear()
+            case ControlService(control=Control.STOP, service=handle):
+                known = self.world.scm.state.handles.get(handle)
+                if known is not None and known.record is not None:
+                    self.due.pop(known.record.id, None)
+            case ControlAnswered(control=control, error=error):
+                service = self._stops.pop(control, None)
+                if error and service is not None:
+                    self.asked.discard(service)
+
+    def effect(self, effect: Effect) -> None:
+        match effect:
+            case LogEvent(service=service) if service is not None:
+                self._logged(service, effect)
+            case StatusChanged():
+                self._changed(effect)
+            case SendControl(code=code) if code in _STOPPING:
+                self.asked.add(effect.service)
+                self._stops[effect.control] = effect.service
+            case ServiceDeleted(service=service):
+                self.due.pop(service, None)
+                self.failures.pop(service, None)
+
+    def _logged(self, service: ServiceId, event: LogEvent) -> None:
+        if event.event_id in (_FOLLOWS, _NOTHING):
+            count = int(event.strings[1])
+            self._counted(service, count)
+            self.failures[service] = count, self.world.now
+        if event.event_id == _FOLLOWS:
+            self._follows(service, event)
+        elif event.event_id == _FAILED:
+            self.due.pop(service, None)
+
+    def _counted(self, service: ServiceId, count: int) -> None:
+        before, when = self.failures.get(service, (0, 0))
+        configured = self.world.disk[service].config.failure_actions
+        endless = configured.reset_period_s == INFINITE or not configured.actions
+        quiet = self.world.now - when >= configured.reset_period_s * 1_000 and not endless
+        if count <= before:
+            # Failures that are not logged may have come between, and begun to count anew.
+            assert quiet, f"service {service} has failed {before} times, not {count}"
+        elif count == before + 1 and before:
+            assert not quiet, f"the reset period of service {service} was over, yet {count}"
+
+    def _follows(self, service: ServiceId, event: LogEvent) -> None:
+        """The action is the one for this count, with at least its delay."""
+        _, count, delay, words = event.strings
+        actions = self.world.disk[service].config.failure_actions.actions
+        expected = actions[min(int(count), len(actions)) - 1]
+        type = _ACTIONS[words.partition(" (")[0]]
+        assert type == expected.type, f"failure {count} of service {service} is not for {words}"
+        assert int(delay) >= expected.delay, f"service {service}: {delay} is too soon"
+        assert service not in self.asked, f"service {service} was asked to stop, yet: {words}"
+        if type == ActionType.RESTART:
+            self.due[service] = self.world.now + int(delay)
+
+    def _changed(self, change: StatusChanged) -> None:
+        service = change.service
+        if change.cause == "asked to stop":
+            self.asked.add(service)
+        if change.status.state != ServiceState.START_PENDING:
+            return
+        attempt = self.world.scm.state.records[service].attempt
+        if attempt is None or not attempt.restart:
+            self.asked.discard(service)
+            return
+        assert service not in self.asked, f"restarted {change.name}, which was asked to stop"
+        due = self.due.pop(service, None)
+        if due is not None:
+            assert self.world.now >= due, f"restarted {change.name} at {self.world.now}, not {due}"
+            self._restarted(service)
+
+    def _restarted(self, service: ServiceId) -> None:
+        """A crash loop comes to rest."""
+        self.seen += 1
+        settings = self.world.settings
+        times = self.restarts.setdefault(service, deque())
+        times.append(self.world.now)
+        while times[0] <= self.world.now - settings.crash_loop_period:
+            times.popleft()
+        assert len(times) <= 2 * settings.crash_loop_limit, f"service {service} is in a crash loop"
+
+    def after_message(self) -> None:
+        """No restart is overdue: it was begun, found begun, or given up with an event."""
+        for service, due in list(self.due.items()):
+            if self.world.scm.state.records[service].status.state != ServiceState.STOPPED:
+                del self.due[service]
+                continue
+            assert self.world.now <= due, f"service {service} was to be restarted at {due}"
+
+    def manager_died(self, entries: Iterable[Memory]) -> None:
+        """What the journal says; what is overdue by then is due when a new one comes."""
+        self._stops.clear()
+        self.failures.clear()
+        self.due.clear()
+        self.asked.clear()
+        for entry in entries:
+            if not isinstance(entry, ServiceMemory) or entry.service not in self.world.disk:
+                continue
+            service = ServiceId(entry.service)
+            if entry.stop_asked:
+                self.asked.add(service)
+            known = entry.recovery
+            if known is None:
+                continue
+            self.failures[service] = entry.failures, known.failed_at
+            if known.due is not None and known.action == ActionType.RESTART:
+                self.due[service] = known.due
+
+    def manager_is_back(self) -> None:
+        now = self.world.now
+        self.due = {service: max(due, now) for service, due in self.due.items()}
