@@ -8,10 +8,13 @@ from scmd.core.essential import is_essential
 from scmd.core.messages import (
     Adopted,
     AutoStart,
+    ChangeConfig2,
+    FailureActionsChange,
     HandleId,
     KillProcess,
     LaunchFailed,
     LaunchId,
+    LaunchProcess,
     ProcessExited,
     ProcessStarted,
     SetParameters,
@@ -20,9 +23,10 @@ from scmd.core.messages import (
     ShutdownCompleted,
     StoredService,
 )
+from scmd.vocabulary.configuration import FailureAction
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryValue
-from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.service import ActionType, ConfigLevel, ServiceState
 from tests.core.bench import PID, Bench
 
 INIT = Settings(ends_with_essential=True)
@@ -55,6 +59,43 @@ def test_other_services_are_stopped_first() -> None:
     assert not bench.found(ShutdownCompleted)
     bench.tell(ProcessExited(other, None, 15))
     assert bench.one(ShutdownCompleted).exit_status == 3
+
+
+def fail_over(bench: Bench, service: HandleId) -> None:
+    """Its first two failures lead to a restart, a second later."""
+    restart = FailureAction(type=ActionType.RESTART, delay=1_000)
+    none = FailureAction(type=ActionType.NONE, delay=0)
+    actions = FailureActionsChange(0xFFFFFFFF, None, None, (restart, restart, none))
+    assert bench.error(ChangeConfig2(bench.call(), service, ConfigLevel.FAILURE_ACTIONS, actions)) == 0
+
+
+def test_a_failure_that_leads_to_a_restart_is_not_the_end() -> None:
+    bench = Bench(settings=INIT)
+    service, launch = hosted(bench)
+    fail_over(bench, service)
+    for _ in range(2):
+        bench.tell(ProcessExited(launch, None, 9))
+        assert bench.scm.state.shutdown is None
+        bench.pass_time(1_000)
+        launch = bench.launched()
+        bench.tell(ProcessStarted(launch, PID))
+    bench.tell(ProcessExited(launch, None, 9))
+    assert bench.one(ShutdownCompleted).exit_status == 137
+
+
+def test_nothing_is_restarted_while_the_scm_ends() -> None:
+    bench = Bench(settings=INIT)
+    _, launch = hosted(bench)
+    other_service, other = hosted(bench, "Other", essential=0)
+    fail_over(bench, other_service)
+    _, slow = hosted(bench, "Slow", essential=0)
+    bench.tell(ProcessExited(other, None, 9))
+    bench.tell(ProcessExited(launch, 0, None))
+    bench.pass_time(5_000)
+    assert not bench.found(LaunchProcess)
+    bench.tell(ProcessExited(slow, 0, None))
+    assert bench.one(ShutdownCompleted).exit_status == 0
+    assert bench.scm.next_deadline() is None
 
 
 def test_the_end_of_another_service_is_no_reason() -> None:
@@ -152,14 +193,14 @@ def test_a_start_broken_off_by_the_shutdown_is_no_failure() -> None:
 def test_a_new_manager_notices_an_end_that_the_one_before_did_not_act_on() -> None:
     bench = Bench(settings=Settings())
     _, launch = hosted(bench)
-    bench.tell(ProcessExited(launch, 4, None))
+    bench.tell(ProcessExited(launch, None, 4))
     stored = [
         StoredService(record.id, record.config, record.parameters)
         for record in bench.scm.state.records.values()
     ]
     after = Bench(stored, settings=INIT)
     after.tell(Adopted(tuple(bench.journal), ()))
-    assert after.one(ShutdownCompleted).exit_status == 4
+    assert after.one(ShutdownCompleted).exit_status == 132
 
 
 @pytest.mark.parametrize("value", [0, "0", b"\1"])

@@ -176,7 +176,7 @@ class Machine:
             and not (self.expected_complaints and re.search(self.expected_complaints, line))
         ]
 
-    def set_control(self, **values: int) -> None:
+    def set_control(self, **values: int | tuple[str, ...]) -> None:
         """SCM-wide values, while it does not run; times in milliseconds."""
         assert self.process is None
         self.state.mkdir(mode=0o700, exist_ok=True)

@@ -97,7 +97,7 @@ def _restore_record(state: State, record: ServiceRecord, memory: ServiceMemory) 
     """The status; a pending state gets its time again from now on."""
     restored = ServiceStatus(**dict(zip(ServiceStatus._fields, memory.status, strict=False)))
     record.failures, record.started_at = memory.failures, memory.started_at
-    record.stop_asked = memory.stop_asked
+    record.stop_asked, record.process_exit = memory.stop_asked, memory.process_exit
     if memory.recovery is not None:
         recovery.restore(state, record, memory.recovery)
     status.restore(state, record, restored, hung=memory.hung)

@@ -59,6 +59,7 @@ class ServiceMemory:
     started_at: int = 0
     stop_asked: bool = False
     recovery: RecoveryMemory | None = None
+    process_exit: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,6 +224,7 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         record.started_at,
         record.stop_asked,
         recovery.memory(record),
+        record.process_exit,
     )
 
 

@@ -75,7 +75,7 @@ from scmd.core.messages import (
     StoredService,
     WriteJournal,
 )
-from scmd.core.records import Launch, LaunchKind
+from scmd.core.records import Launch, LaunchKind, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_service_name, check_text, name_key
@@ -188,9 +188,14 @@ class Scm:
 
 def _end_with_essential(state: State) -> None:
     """Shut down when one of the services that changed was essential and has ended."""
-    for record in state.touched.values():
+    for record in list(state.touched.values()):
         if state.shutdown is None and essential.has_ended(state, record):
-            shutdown.begin(state, record)
+            _shut_down(state, record)
+
+
+def _shut_down(state: State, ended: ServiceRecord | None = None) -> None:
+    recovery.cancel(state)
+    shutdown.begin(state, ended)
 
 
 def _touch(state: State, effects: list[AnyEffect]) -> None:
@@ -340,8 +345,7 @@ def _event(state: State, event: Event) -> None:
         case AutoStart():
             auto_start.begin(state)
         case Shutdown():
-            recovery.cancel(state)
-            shutdown.begin(state)
+            _shut_down(state)
         case LaunchFailed() | ProcessStarted() | ProcessExited():
             _process_event(state, event)
         case _:
