@@ -66,7 +66,9 @@ def fail_over(bench: Bench, service: HandleId) -> None:
     restart = FailureAction(type=ActionType.RESTART, delay=1_000)
     none = FailureAction(type=ActionType.NONE, delay=0)
     actions = FailureActionsChange(0xFFFFFFFF, None, None, (restart, restart, none))
-    assert bench.error(ChangeConfig2(bench.call(), service, ConfigLevel.FAILURE_ACTIONS, actions)) == 0
+    assert (
+        bench.error(ChangeConfig2(bench.call(), service, ConfigLevel.FAILURE_ACTIONS, actions)) == 0
+    )
 
 
 def test_a_failure_that_leads_to_a_restart_is_not_the_end() -> None:
