@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 import pytest
@@ -83,35 +82,3 @@ def test_the_socket_path_may_have_107_bytes() -> None:
     assert len(places.socket_path(longest)) == 107
     with pytest.raises(places.PlaceError, match="has 108 bytes; Linux allows 107"):
         places.socket_path(longest + "r")
-    with pytest.raises(places.PlaceError):
-        places.prepare_runtime_directory(longest + "r")
-
-
-def test_directories_are_made_with_their_modes_whatever_the_umask(tmp_path: Path) -> None:
-    before = os.umask(0o077)
-    try:
-        places.prepare_state_directory(str(tmp_path / "a" / "state"))
-        places.prepare_runtime_directory(str(tmp_path / "run"))
-        places.prepare_runtime_directory(str(tmp_path / "run"))
-    finally:
-        os.umask(before)
-    expected = 0o755 if os.geteuid() == 0 else 0o700
-    assert stat.S_IMODE((tmp_path / "a" / "state").stat().st_mode) == 0o700
-    assert stat.S_IMODE((tmp_path / "run").stat().st_mode) == expected
-
-
-def test_what_cannot_be_a_directory_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(places.PlaceError, match="is not a directory"):
-        places.prepare_state_directory(str(tmp_path / "file"))
-    with pytest.raises(places.PlaceError, match="cannot be made"):
-        places.prepare_state_directory(str(tmp_path / "file" / "state"))
-
-
-@pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: another user's directory")
-def test_a_directory_of_another_user_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "state").mkdir()
-    os.chown(tmp_path / "state", 65534, 65534)
-    with pytest.raises(places.PlaceError, match="belongs to uid 65534"):
-        places.prepare_state_directory(str(tmp_path / "state"))

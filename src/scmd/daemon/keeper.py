@@ -2,7 +2,7 @@
 
 It starts the manager and the logger and starts them again when they die; it spawns what
 the manager orders and waits for it. Everything that must survive the manager is held
-here: the listening socket, each launch's exit until the manager forgets it, each
+here: the listening sockets, each launch's exit until the manager forgets it, each
 service's output pipe and control channel, the lock on the state directory. It decides
 nothing about services, has one thread, and sleeps unless something happened.
 
@@ -26,6 +26,7 @@ from scmd.daemon.keeper_child import Child
 from scmd.daemon.keeper_launches import Launches, Record
 from scmd.daemon.keeper_socket import Disconnected, FrameSocket
 from scmd.linux.spawn import Spawner
+from scmd.transport.places import socket_path
 from scmd.vocabulary.errors import Refused
 
 TYPE_CHECKING = False
@@ -126,7 +127,11 @@ class Keeper:
         logs = os.path.join(state, "logs")
         setup.make_directory(logs, 0o700)
         self._listener = setup.listen(runtime)
-        self._socket_path = os.path.join(runtime, setup.SOCKET_NAME)
+        self._notify = setup.hear_notifications(runtime)
+        self._socket_paths = (
+            socket_path(runtime),
+            socket_path(runtime, setup.NOTIFY_NAME),
+        )
         setup.become_subreaper()
         nofile = setup.raise_descriptor_limit()
         os.chdir("/")
@@ -387,7 +392,7 @@ class Keeper:
             launches=len(held),
             is_init=self._is_init,
         )
-        manager.send(welcome, self._listener)
+        manager.send(welcome, self._listener, self._notify)
         for record in held:
             adopted = wire.Adopted(
                 number=record.number,
@@ -428,11 +433,13 @@ class Keeper:
 
     def _clean(self) -> None:
         """Nothing that was ever launched lives on, and its last words are written."""
-        try:
-            os.unlink(self._socket_path)
-        except OSError:
-            pass
+        for path in self._socket_paths:
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
         os.close(self._listener)
+        os.close(self._notify)
         limit = time.monotonic() + CLEANING_LIMIT
         self._launches.kill_everything()
         self._do_what_is_due(time.monotonic())

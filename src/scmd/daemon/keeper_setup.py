@@ -12,11 +12,13 @@ import os
 import resource
 import stat
 
+from scmd.transport.places import SOCKET_NAME, PlaceError, socket_path
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-SOCKET_NAME = "scm.sock"
+NOTIFY_NAME = "notify.sock"
 LOCK_NAME = "lock"
 _PR_SET_CHILD_SUBREAPER = 36
 _BACKLOG = 4096
@@ -71,25 +73,45 @@ def release_lock(lock: int, clean: bool) -> None:
 
 def listen(runtime: str) -> int:
     """RUNTIME/scm.sock, open to every local user: who may do what is checked per caller."""
-    path = os.path.join(runtime, SOCKET_NAME)
-    if len(os.fsencode(path)) > 107:
-        raise CannotRun(f"{path} is too long for a socket (107 bytes): choose another --runtime")
+    path = _path(runtime, SOCKET_NAME)
     if _answers(path):
         raise CannotRun(f"another SCM serves {path}: choose another --runtime")
+    listener = _bound(path, _socket.SOCK_STREAM)
+    listener.listen(_BACKLOG)
+    return listener.detach()
+
+
+def hear_notifications(runtime: str) -> int:
+    """RUNTIME/notify.sock, where hosted programs send sd_notify's datagrams.
+
+    The kernel adds to each who sent it; what arrives while no manager lives waits here.
+    """
+    path = _path(runtime, NOTIFY_NAME)
+    return _bound(path, _socket.SOCK_DGRAM).detach()
+
+
+def _path(runtime: str, name: str) -> str:
+    try:
+        return socket_path(runtime, name)
+    except PlaceError as error:
+        raise CannotRun(str(error)) from error
+
+
+def _bound(path: str, kind: int) -> _socket.socket:
+    """A socket at this path that every local user may reach."""
     try:
         os.unlink(path)
     except FileNotFoundError:
         pass
-    listener = _socket.socket(
-        _socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
-    )
+    made = _socket.socket(_socket.AF_UNIX, kind | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
+    if kind == _socket.SOCK_DGRAM:
+        made.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
     try:
-        listener.bind(path)
+        made.bind(path)
         os.chmod(path, 0o666)
-        listener.listen(_BACKLOG)
     except OSError as failed:
         raise CannotRun(f"cannot listen at {path}: {failed.strerror}") from failed
-    return listener.detach()
+    return made
 
 
 def _answers(path: str) -> bool:

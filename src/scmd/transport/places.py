@@ -5,8 +5,8 @@ then `SCMD_STATE` and `SCMD_RUNTIME`, then root's fixed directories or the user'
 Without `XDG_RUNTIME_DIR` the runtime directory is `/tmp/scmd-UID`; since anybody may create
 that name first, it is used only when it is the user's own and closed to others.
 
-Nothing is created here except by the two `prepare_` functions. What lies in the directories
-is their owners' business (docs/architecture.md, "Directories").
+Nothing is created here: the keeper makes the directories. What lies in them is their owners'
+business (docs/architecture.md, "Directories").
 """
 
 from __future__ import annotations
@@ -17,10 +17,6 @@ import stat
 SOCKET_NAME = "scm.sock"
 MAX_SOCKET_PATH_BYTES = 107
 """sockaddr_un holds 108 bytes, the final NUL included."""
-
-STATE_MODE = 0o700
-SYSTEM_RUNTIME_MODE = 0o755
-"""Root's runtime directory: every user reaches the socket, the SCM checks each open."""
 
 
 class PlaceError(Exception):
@@ -57,9 +53,12 @@ def runtime_directory(option: str | None = None) -> str:
     return path
 
 
-def socket_path(runtime: str) -> str:
-    """The local RPC end point inside RUNTIME. PlaceError: longer than a socket's name may be."""
-    path = os.path.join(runtime, SOCKET_NAME)
+def socket_path(runtime: str, name: str = SOCKET_NAME) -> str:
+    """A socket inside RUNTIME, by default the local RPC end point.
+
+    PlaceError: longer than a socket's name may be.
+    """
+    path = os.path.join(runtime, name)
     length = len(os.fsencode(path))
     if length > MAX_SOCKET_PATH_BYTES:
         raise PlaceError(
@@ -67,23 +66,6 @@ def socket_path(runtime: str) -> str:
             "Choose a shorter runtime directory with --runtime or SCMD_RUNTIME."
         )
     return path
-
-
-def prepare_state_directory(path: str) -> None:
-    """Make STATE if it is not there, closed to other users. PlaceError: it cannot be."""
-    _prepare(path, STATE_MODE)
-
-
-def prepare_runtime_directory(path: str) -> None:
-    """Make RUNTIME if it is not there: open to all for root, else private. PlaceError as above.
-
-    A name too long for the socket is refused before anything is made.
-    """
-    socket_path(path)
-    uid = os.geteuid()
-    _prepare(path, SYSTEM_RUNTIME_MODE if uid == 0 else STATE_MODE)
-    if path == f"/tmp/scmd-{uid}":
-        _check_private(path, uid)
 
 
 def _xdg(variable: str) -> str | None:
@@ -99,27 +81,6 @@ def _home() -> str:
             "There is no home directory to keep the state in. Set HOME, SCMD_STATE or --state."
         )
     return home
-
-
-def _prepare(path: str, mode: int) -> None:
-    try:
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        try:
-            os.mkdir(path, mode)
-        except FileExistsError:
-            pass
-        else:
-            os.chmod(path, mode)  # The umask must not close root's runtime directory.
-        found = os.stat(path)
-    except OSError as error:
-        raise PlaceError(f"The directory {path} cannot be made: {error.strerror}.") from error
-    if not stat.S_ISDIR(found.st_mode):
-        raise PlaceError(f"{path} is not a directory.")
-    if found.st_uid != os.geteuid():
-        raise PlaceError(
-            f"The directory {path} belongs to uid {found.st_uid}, not to this user "
-            f"(uid {os.geteuid()})."
-        )
 
 
 def _check_private(path: str, uid: int) -> None:
