@@ -163,6 +163,14 @@ def test_stop_with_dependents(scm: Scm) -> None:
     assert scm.services(state="active") == []
 
 
+def test_credentials_are_for_other_hosts_and_those_are_out_of_reach() -> None:
+    for host, error in (("//far", Error.NOT_SUPPORTED), (None, Error.INVALID_PARAMETER)):
+        with pytest.raises(WinError) as caught:
+            connect(host, user="ann", password="secret")
+        assert caught.value.winerror == error
+        assert "secret" not in str(caught.value)
+
+
 def test_a_parameter_that_is_refused_says_what_was_expected(scm: Scm) -> None:
     with pytest.raises(WinError, match=r"AppStopSignal: expected a signal .* not 'LOUD'") as caught:
         scm.install("Nap", ["sleep", "1"], parameters={"AppStopSignal": "LOUD"})

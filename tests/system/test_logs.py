@@ -116,6 +116,17 @@ def test_a_deleted_services_log_goes_with_it(machine: Machine) -> None:
     assert machine.log("Talker") == ""
 
 
+def test_the_last_lines_may_be_in_several_files(machine: Machine) -> None:
+    machine.install("Talker", "sh", "-c", "echo three; exec sleep 1000")
+    machine.sc("start", "Talker")
+    machine.await_log("Talker", "three")
+    (newest,) = (machine.state / "logs").iterdir()
+    newest.with_name(newest.name + ".1").write_text("one\ntwo\n")
+    assert machine.scmd("logs", "Talker", "-n", "2") == "two\nthree\n"
+    assert machine.scmd("logs", "Talker", "-n", "9") == "one\ntwo\nthree\n"
+    assert machine.scmd("logs", "Talker", "-n", "0") == ""
+
+
 def test_what_a_crash_left_of_deleted_services_goes(machine: Machine) -> None:
     machine.install("Talker", "echo", "secret")
     machine.sc("start", "Talker")

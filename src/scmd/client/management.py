@@ -26,7 +26,7 @@ LOG_END = scmd.LOG_END
 
 
 class LogPart(Value):
-    """Captured output: `data` begins at byte `start`; ask for `next` next."""
+    """Captured output: `data` begins at position `start`; ask for `next` next."""
 
     start: int
     data: bytes
@@ -72,9 +72,10 @@ def set_parameters(
 def read_log(
     calls: Calls, service: ContextHandle, position: int = LOG_END, count: int = scmd.MAX_LOG_BYTES
 ) -> LogPart:
-    """Captured output from a byte position, at most `count` bytes; needs SERVICE_START.
+    """Captured output from a position, at most `count` bytes; needs SERVICE_START.
 
-    LOG_END asks for the last `count` bytes. `start` is later than asked for when rotation has
+    0 is the beginning of what is kept, others are from earlier answers. LOG_END asks for
+    the last bytes of the newest file. `start` is later than asked for when rotation has
     dropped what was there.
     """
     response = calls.call(

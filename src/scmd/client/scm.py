@@ -390,11 +390,21 @@ class _OpenService:
         self._calls.close_handle(self._handle)
 
 
-def connect(host: str | None = None, *, timeout: float | None = None) -> Scm:
+def connect(
+    host: str | None = None,
+    *,
+    user: str | None = None,
+    password: str | None = None,
+    timeout: float | None = None,
+) -> Scm:
     """Connect to this machine's SCM; `timeout` in seconds bounds each send and receive.
 
-    WinError 1722 when no SCM listens, 50 for a remote `host`.
+    WinError 1722 when no SCM listens, 50 for a remote `host`, which this version cannot reach;
+    87: on this machine the caller is who the process is, without `user` and `password`.
     """
+    if host is None and not (user is None and password is None):
+        text = "user and password are for another host"
+        raise WinError(Error.INVALID_PARAMETER, "OpenSCManager", text)
     return Scm(open_calls(host, timeout))
 
 

@@ -104,7 +104,7 @@ class SetParametersResponse(Structure):
 
 
 class ReadLogRequest(Structure):
-    """`position` counts bytes of the log since the service was created. Needs SERVICE_START."""
+    """`position` is 0, LOG_END, or from an earlier answer. Needs SERVICE_START."""
 
     service: HANDLE
     position: HYPER
@@ -112,7 +112,7 @@ class ReadLogRequest(Structure):
 
 
 class ReadLogResponse(Structure):
-    """`start` is past the position asked for when rotation dropped what was there."""
+    """`start` is the beginning of what is kept when rotation dropped what was asked for."""
 
     start: HYPER
     data: Annotated[bytes, Bytes(MAX_LOG_BYTES)]

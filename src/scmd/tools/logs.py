@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import time
+from collections import deque
 
 from scmd.client.calls import open_calls
 from scmd.client.management import LOG_END, read_log
@@ -66,18 +67,23 @@ def show_from(read: Reader, position: int) -> int:
 
 def show_last(read: Reader, lines: int) -> int:
     """Write the last `lines` lines; the position of the end."""
-    part = read(LOG_END, _CHUNK)
-    data, start, end = part.data, part.start, part.next
-    while data.count(b"\n") <= lines and start > 0:
-        wanted = max(0, start - _CHUNK)
-        part = read(wanted, start - wanted)
-        if part.start != wanted or not part.data:
-            # Rotation dropped what was before.
+    part = read(LOG_END, _CHUNK if lines else 0)
+    whole = part.data.split(b"\n")[:-1]
+    if len(whole) > lines or not lines:
+        _write(b"".join(line + b"\n" for line in whole[-lines:]) if lines else b"")
+        return part.next
+    # The end of the newest file is not enough, and a position does not say where an earlier
+    # one is: everything is read.
+    kept, rest, position = deque[bytes](maxlen=lines), b"", 0
+    while True:
+        part = read(position, _CHUNK)
+        position = part.next
+        if not part.data:
             break
-        data, start = part.data + data, wanted
-    pieces = data.splitlines(keepends=True)
-    _write(b"".join(pieces[-lines:]) if lines else b"")
-    return end
+        *whole, rest = (rest + part.data).split(b"\n")
+        kept.extend(whole)
+    _write(b"".join(line + b"\n" for line in kept))
+    return position
 
 
 def follow(read: Reader, position: int) -> None:
