@@ -189,12 +189,16 @@ class Calls:
         self._handles.closed(handle)
         if self._connect is not None and self.is_closed:
             return
-        self.call(
-            opening.CLOSE_SERVICE_HANDLE,
-            opening.CloseServiceHandleRequest(handle=present),
-            # Success, and news about notifications ([MS-SCMR] 3.1.4.1).
-            allowed=(0xFFFF_75FD, 0xFFFF_75FE),
-        )
+        request = opening.CloseServiceHandleRequest(handle=present)
+        try:
+            answer = self.connection.call(opening.CLOSE_SERVICE_HANDLE, request)
+        except ConnectionFailed as failed:
+            if self._connect is None or failed.winerror != Error.RPC_CALL_FAILED:
+                raise
+            return
+        # Success, and news about notifications ([MS-SCMR] 3.1.4.1).
+        if answer.error not in (0, 0xFFFF_75FD, 0xFFFF_75FE):
+            raise WinError(answer.error, "CloseServiceHandle")
 
     # Status ---------------------------------------------------------------------------------
 
