@@ -390,6 +390,9 @@ def test_control_values_make_the_settings(database: Database) -> None:
         control_values.KILL_TIMEOUT: RegistryValue.of("5000"),
         control_values.PIPE_TIMEOUT: RegistryValue.of(7000),
         control_values.AUTO_START_DELAY: RegistryValue.of(10),
+        control_values.RESTART_LIMIT: RegistryValue.of(3),
+        control_values.RESTART_LIMIT_PERIOD: RegistryValue.of(60_000),
+        control_values.REBOOT_COMMAND: RegistryValue.of("/sbin/reboot"),
         "Odd": RegistryValue.of(b"\1"),
     }
     saver = Saver(database)
@@ -399,6 +402,8 @@ def test_control_values_make_the_settings(database: Database) -> None:
     assert settings.group_order == ("Base", "Net")
     assert (settings.kill_timeout, settings.pipe_timeout) == (5000, 7000)
     assert (settings.auto_start_delay, settings.first_launch) == (10_000, 9)
+    assert (settings.crash_loop_limit, settings.crash_loop_period) == (3, 60_000)
+    assert settings.reboot_command == "/sbin/reboot"
     assert settings.single_user
     removed: dict[str, RegistryValue | None] = {"odd": None, "ServiceGroupOrder\\LIST": None}
     saver.save(SaveControl(save=SaveId(2), values=removed))

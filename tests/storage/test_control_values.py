@@ -33,3 +33,10 @@ def test_the_group_order_is_a_list_of_strings() -> None:
     assert control_values.group_order({}) == ()
     wrong = RegistryValue(type=RegistryType.SZ, data="Base")
     assert control_values.group_order({control_values.GROUP_ORDER: wrong}) == ()
+
+
+def test_texts() -> None:
+    name = control_values.REBOOT_COMMAND
+    assert control_values.text({name: RegistryValue.of("/sbin/reboot")}, name) == "/sbin/reboot"
+    assert control_values.text({name: RegistryValue.of(1)}, name) == ""
+    assert control_values.text({}, name) == ""

@@ -171,6 +171,13 @@ class Database:
                 values, control_values.AUTO_START_DELAY, default.auto_start_delay // 1000
             )
             * 1000,
+            crash_loop_limit=control_values.number(
+                values, control_values.RESTART_LIMIT, default.crash_loop_limit
+            ),
+            crash_loop_period=control_values.number(
+                values, control_values.RESTART_LIMIT_PERIOD, default.crash_loop_period
+            ),
+            reboot_command=control_values.text(values, control_values.REBOOT_COMMAND),
             single_user=single_user,
             environment=dict(environment or {}),
         )

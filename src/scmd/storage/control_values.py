@@ -16,6 +16,9 @@ PRESHUTDOWN_ORDER = "PreshutdownOrder"
 KILL_TIMEOUT = "WaitToKillServiceTimeout"
 PIPE_TIMEOUT = "ServicesPipeTimeout"
 AUTO_START_DELAY = "AutoStartDelay"
+RESTART_LIMIT = "RestartLimit"
+RESTART_LIMIT_PERIOD = "RestartLimitPeriod"
+REBOOT_COMMAND = "RebootCommand"
 
 Values = Mapping[str, RegistryValue]
 
@@ -30,6 +33,13 @@ def names(values: Values, name: str) -> tuple[str, ...]:
     value = values.get(name)
     data = value.data if value is not None else ()
     return data if isinstance(data, tuple) else ()
+
+
+def text(values: Values, name: str) -> str:
+    """A REG_SZ or REG_EXPAND_SZ; "" when it is absent or something else."""
+    value = values.get(name)
+    data = value.data if value is not None else ""
+    return data if isinstance(data, str) else ""
 
 
 def number(values: Values, name: str, default: int) -> int:

@@ -21,7 +21,8 @@ Sets a parameter of a service; several values make a list. Of a hosted program t
 Application, AppParameters, AppDirectory, AppEnvironment, AppEnvironmentExtra, AppStopSignal,
 AppStopTime and AppSettleTime (milliseconds), AppUmask, AppNice, AppAffinity, AppLimit\\NOFILE and
 so on, AppKillProcessTree, AppEvents\\Start\\Pre and other hooks. They count from the next start.
-Anything else is the service's own: digits are a number, the rest is text.
+AppRestartDelay, AppThrottle (milliseconds) and AppRestartLimit hold restarts after failures back,
+for every service. Anything else is the service's own: digits are a number, the rest is text.
 """
 
 GET_USAGE = """\
@@ -30,7 +31,15 @@ usage: scmd get NAME [PARAMETER] [--json]
 Shows the parameters of a service, or the value of one (a list: one item a line).
 """
 
-_NUMBERS = ("AppStopTime", "AppSettleTime", "AppKillProcessTree", "AppEssential")
+_NUMBERS = (
+    "AppStopTime",
+    "AppSettleTime",
+    "AppKillProcessTree",
+    "AppEssential",
+    "AppRestartDelay",
+    "AppRestartLimit",
+    "AppThrottle",
+)
 _LISTS = ("AppEnvironment", "AppEnvironmentExtra")
 _TEXTS = (
     "Application",
