@@ -100,6 +100,7 @@ class Manager:
         self.link.close()
         self._control.close()
         self.state.listener.close()
+        self.state.notify.close()
         for channel in self.channels.values():
             channel.close()
 

@@ -1,12 +1,16 @@
 """Hosted programs: any unmodified program as a service, with the SCM as its ServiceMain.
 
-    PRE_HOOK -> LAUNCHING -> SETTLING -> RUNNING -> STOP_HOOK -> STOPPING -> (exit)
+    PRE_HOOK -> LAUNCHING -> SETTLING  -> RUNNING -> STOP_HOOK -> STOPPING -> (exit)
+                             READYING            -> LEAVING                -> (exit)
 
-The program is RUNNING once it has been executed, or has lived through its settle time. It
+The program is RUNNING once it has been executed, has lived through its settle time, or is
+ready: it said so, or a probe found it so. One that is not ready in time is killed, and so is
+a running one that is not well or whose watchdog is silent: that is a failure. It
 accepts STOP and SHUTDOWN: the stop hook runs, then the stop signal is sent, and at the
 limit the whole tree is killed. It is STOPPED when the process has exited, never before.
 An exit that was asked for is exit code 0. One that was not: code 0 is 0, code N is 1066
-with N, a signal is 1067; any exit while settling fails the start. Hooks are launches of
+with N, a signal is 1067; any exit before RUNNING is a failure. LEAVING is a program that
+says it stops by itself. Hooks are launches of
 their own with a deadline; only the one before the start can fail anything.
 """
 
@@ -17,7 +21,9 @@ from enum import Enum, auto
 
 from scmd.core import attempts, launches, srvany, status
 from scmd.core.deadlines import Deadline
-from scmd.core.messages import LaunchSpec, ProcessExited, SignalProcess
+from scmd.core.health import Way
+from scmd.core.messages import LaunchSpec, ProbeAnswered, ProcessExited, SignalProcess
+from scmd.core.notifications import ProcessNotified
 from scmd.core.records import (
     AttemptPhase,
     Launch,
@@ -27,6 +33,7 @@ from scmd.core.records import (
     StartAttempt,
 )
 from scmd.core.state import State
+from scmd.core.watches import Watch, listening
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ControlsAccepted, ServiceState
 from scmd.vocabulary.status import ServiceStatus
@@ -42,15 +49,20 @@ class Stage(Enum):
     PRE_HOOK = auto()
     LAUNCHING = auto()
     SETTLING = auto()
+    READYING = auto()
     RUNNING = auto()
+    LEAVING = auto()
     STOP_HOOK = auto()
     STOPPING = auto()
+
+
+_BEFORE_RUNNING = (Stage.LAUNCHING, Stage.SETTLING, Stage.READYING)
 
 
 class HostedRun:
     """One run of a hosted program, its hooks included."""
 
-    __slots__ = ("attempt", "deadline", "hook", "launch", "plan", "record", "stage")
+    __slots__ = ("attempt", "deadline", "hook", "launch", "plan", "record", "stage", "watch")
 
     def __init__(
         self, record: ServiceRecord, attempt: StartAttempt | None, plan: srvany.Plan
@@ -64,6 +76,7 @@ class HostedRun:
         self.hook: Launch | None = None
         """The hook that is being waited for."""
         self.deadline: Deadline | None = None
+        self.watch = Watch(plan.health)
 
 
 def start(state: State, attempt: StartAttempt) -> None:
@@ -98,7 +111,8 @@ def _pre_hook_outcome(state: State, run: HostedRun) -> Callable[[int, int], None
 def _launch(state: State, run: HostedRun) -> None:
     record = run.record
     run.stage = Stage.LAUNCHING
-    run.launch = launches.begin(state, LaunchKind.PROGRAM, run.plan.spec, record)
+    spec = listening(run.plan.health, run.plan.spec, state.settings.notify_socket)
+    run.launch = launches.begin(state, LaunchKind.PROGRAM, spec, record)
     record.launch = run.launch
     hint = state.settings.pipe_timeout
     status.starting(state, record, hint, "its program is being started")
@@ -130,9 +144,14 @@ def started(state: State, launch: Launch, process_id: int) -> None:
     if run is None or run.stage is not Stage.LAUNCHING:
         return
     launch.phase = LaunchPhase.READY
-    _disarm(run)
+    _disarm(state, run)
     settle = run.plan.settle_time
-    if settle:
+    if run.plan.health.ready is not None:
+        run.stage = Stage.READYING
+        limit = run.plan.health.ready_time
+        _set(state, run, ServiceState.START_PENDING, limit, "waits until it is ready")
+        _await_readiness(state, run, limit)
+    elif settle:
         run.stage = Stage.SETTLING
         _set(state, run, ServiceState.START_PENDING, settle, "its program settles")
         _arm(state, run, settle, _running, "a program to settle")
@@ -146,21 +165,137 @@ def started(state: State, launch: Launch, process_id: int) -> None:
 def _running(state: State, run: HostedRun) -> None:
     run.stage = Stage.RUNNING
     _set(state, run, ServiceState.RUNNING, 0, "its program runs")
+    _watch(state, run)
     if run.plan.start_post is not None:
         _run_hook(state, run.record, run.plan.start_post, _nothing)
 
 
-def _set(state: State, run: HostedRun, to: ServiceState, wait_hint: int, cause: str) -> None:
+def _set(
+    state: State,
+    run: HostedRun,
+    to: ServiceState,
+    wait_hint: int,
+    cause: str,
+    *,
+    check_point: int = 0,
+) -> None:
     record, launch = run.record, run.launch
     assert launch is not None
     report = ServiceStatus(
         type=record.status.type,
         state=int(to),
         controls_accepted=0 if to == ServiceState.STOP_PENDING else ACCEPTED,
+        check_point=check_point,
         wait_hint=wait_hint,
         process_id=launch.process_id,
     )
     status.set_status(state, record, report, cause)
+
+
+# Readiness and health -------------------------------------------------------------------------
+
+
+def _await_readiness(state: State, run: HostedRun, limit: int) -> None:
+    assert run.launch is not None
+    _arm(state, run, limit, _not_ready, "a program to be ready")
+    run.watch.begin_readiness(
+        state, run.launch, lambda problem: None if problem else _ready(state, run)
+    )
+
+
+def _ready(state: State, run: HostedRun) -> None:
+    if run.stage is Stage.READYING:
+        _disarm(state, run)
+        _running(state, run)
+
+
+def _not_ready(state: State, run: HostedRun) -> None:
+    _give_up(state, run, "it was not ready in time")
+
+
+def _watch(state: State, run: HostedRun) -> None:
+    assert run.launch is not None
+    run.watch.begin_health(state, run.launch, lambda why: _give_up(state, run, why))
+
+
+def _give_up(state: State, run: HostedRun, cause: str) -> None:
+    """Kill the program; its exit is the failure."""
+    assert run.launch is not None
+    _disarm(state, run)
+    launches.kill(state, run.launch, cause)
+
+
+def probed(state: State, event: ProbeAnswered) -> None:
+    launch = state.launches.get(event.launch)
+    run = None if launch is None else _current(launch)
+    if run is not None and run.watch.prober is not None:
+        run.watch.prober.answer(state, event.number, event.problem)
+
+
+def notified(state: State, event: ProcessNotified) -> None:
+    """What the program says of itself, if it is to be heard; [sd_notify(3)]."""
+    launch = state.launches.get(event.launch)
+    run = None if launch is None else _current(launch)
+    if launch is None or run is None or launch.phase is not LaunchPhase.READY:
+        return
+    if not run.plan.health.listens:
+        return
+    if event.text is not None:
+        run.watch.text = event.text
+    if event.errno is not None:
+        run.watch.errno = event.errno
+    match run.stage:
+        case Stage.READYING | Stage.RUNNING if event.stopping:
+            _leave(state, run)
+        case Stage.READYING:
+            _notified_before_ready(state, run, event)
+        case Stage.RUNNING if event.in_trouble:
+            _give_up(state, run, "it asked its watchdog to end it")
+        case Stage.RUNNING if event.alive or event.watchdog is not None:
+            run.watch.beat(state, lambda why: _give_up(state, run, why), event.watchdog)
+        case Stage.STOPPING | Stage.LEAVING if event.extend is not None:
+            _extend(state, run, event.extend, _stop_limit)
+
+
+def _notified_before_ready(state: State, run: HostedRun, event: ProcessNotified) -> None:
+    ready = run.plan.health.ready
+    if event.watchdog is not None:
+        run.watch.period = event.watchdog
+    if event.ready and ready is not None and ready.way is Way.NOTIFY:
+        _ready(state, run)
+    elif event.extend is not None:
+        _extend(state, run, event.extend, _not_ready)
+    elif event.text is not None:
+        _progress(state, run, run.record.status.wait_hint)
+
+
+def _extend(
+    state: State, run: HostedRun, span: int, action: Callable[[State, HostedRun], None]
+) -> None:
+    """It needs so much time from now; its limit never comes sooner for that."""
+    deadline = run.deadline
+    left = 0 if deadline is None or deadline.at is None else deadline.at - state.now
+    if span > left:
+        _cancel(run)
+        _arm(state, run, span, action, "a program that asked for more time")
+    _progress(state, run, max(span, left))
+
+
+def _progress(state: State, run: HostedRun, wait_hint: int) -> None:
+    """A new check point, for those who wait and watch it."""
+    status = run.record.status
+    cause = f"it says: {run.watch.text}" if run.watch.text else "it asked for more time"
+    point = status.check_point + 1
+    _set(state, run, ServiceState(status.state), wait_hint, cause, check_point=point)
+
+
+def _leave(state: State, run: HostedRun) -> None:
+    """It stops by itself; its exit is judged as one that nobody asked for."""
+    _disarm(state, run)
+    run.stage = Stage.LEAVING
+    limit = run.plan.stop_time
+    _set(state, run, ServiceState.STOP_PENDING, limit, "it says that it stops")
+    _arm(state, run, limit, _stop_limit, "a program to stop")
 
 
 # Adoption -------------------------------------------------------------------------------------
@@ -180,6 +315,7 @@ def take_in(state: State, record: ServiceRecord, plan: srvany.Plan, launch: Laun
     restore(record, plan, Stage.RUNNING, None)
     assert record.run is not None
     _set(state, record.run, ServiceState.RUNNING, 0, "its program was found running")
+    _watch(state, record.run)
 
 
 def resume(state: State, run: HostedRun, deadline: int | None) -> None:
@@ -187,7 +323,18 @@ def resume(state: State, run: HostedRun, deadline: int | None) -> None:
     if run.deadline is not None:
         return
     left = 0 if deadline is None else max(0, deadline - state.now)
+    launch = run.launch
+    if launch is not None and launch.phase is LaunchPhase.KILLED:
+        return
     match run.stage:
+        case Stage.READYING if run.plan.health.ready is None:
+            _running(state, run)
+        case Stage.READYING:
+            _await_readiness(state, run, left)
+        case Stage.RUNNING:
+            _watch(state, run)
+        case Stage.LEAVING:
+            _arm(state, run, left, _stop_limit, "a program to stop")
         case Stage.LAUNCHING:
             _arm(state, run, state.settings.pipe_timeout, _not_started, "a program to start")
         case Stage.SETTLING:
@@ -236,10 +383,10 @@ def stop(state: State, record: ServiceRecord) -> None:
     """Ask the program to stop: STOP_PENDING at once, STOPPED when it has exited."""
     run = record.run
     assert run is not None
-    if run.stage not in (Stage.SETTLING, Stage.RUNNING):
+    if run.stage not in (Stage.SETTLING, Stage.READYING, Stage.RUNNING):
         return
     record.stop_asked = True
-    _disarm(run)
+    _disarm(state, run)
     hook = run.plan.stop_pre
     hint = run.plan.stop_time + (HOOK_TIME if hook is not None else 0)
     _set(state, run, ServiceState.STOP_PENDING, hint, "asked to stop")
@@ -282,7 +429,7 @@ def abort(state: State, record: ServiceRecord, error: Error, cause: str) -> None
     for launch in (run.hook, run.launch):
         if launch is not None and launch.phase is not LaunchPhase.KILLED:
             launches.kill(state, launch, cause)
-    _disarm(run)
+    _disarm(state, run)
     if run.attempt is not None:
         _fail(state, run, error, cause)
 
@@ -294,7 +441,7 @@ def launch_failed(state: State, launch: Launch, error: Error, detail: str) -> No
     run = _current(launch)
     launches.drop(state, launch)
     if run is not None and run.attempt is not None:
-        _disarm(run)
+        _disarm(state, run)
         cause = "its program could not be run" + (f": {detail}" if detail else "")
         _fail(state, run, error, cause)
 
@@ -305,11 +452,13 @@ def exited(state: State, launch: Launch, event: ProcessExited) -> None:
     launches.forget(state, launch, keep_tree=run is not None and not run.plan.kill_tree)
     if run is None:
         return
-    _disarm(run)
-    record, settling = run.record, run.stage in (Stage.LAUNCHING, Stage.SETTLING)
+    _disarm(state, run)
+    record, settling = run.record, run.stage in _BEFORE_RUNNING
     cause = f"its program {launches.describe_exit(event)}"
     if launch.cause:
         cause += f", after: {launch.cause}"
+    if run.watch.errno:
+        cause += f", errno {run.watch.errno}"
     if run.attempt is not None:
         _fail(state, run, Error.SERVICE_REQUEST_TIMEOUT, cause)
         return
@@ -387,7 +536,13 @@ def _arm(
     run.deadline = state.after(delay, lambda: action(state, run), why)
 
 
-def _disarm(run: HostedRun) -> None:
+def _disarm(state: State, run: HostedRun) -> None:
+    """Nothing is awaited of the program, and nothing of it watched."""
+    run.watch.end(state)
+    _cancel(run)
+
+
+def _cancel(run: HostedRun) -> None:
     if run.deadline is not None:
         run.deadline.cancel()
         run.deadline = None

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import NewType
 
+from scmd.core.health import Probe
 from scmd.security.token import Token
 from scmd.vocabulary.configuration import FailureAction, ServiceConfig, Trigger
 from scmd.vocabulary.errors import Error
@@ -320,6 +321,15 @@ class ProcessExited(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ProbeAnswered(Event):
+    """The answer to a `StartProbe`: what is wrong, or ""."""
+
+    launch: LaunchId
+    number: int
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
 class DispatcherConnected(Event):
     """StartServiceCtrlDispatcher was called with this table of service names."""
 
@@ -509,6 +519,17 @@ class ForgetLaunch(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class StartProbe(Effect):
+    """Ask a hosted program how it is, TCP or HTTP; answered by ProbeAnswered within the limit."""
+
+    launch: LaunchId
+    number: int
+    probe: Probe
+    limit: int
+    """Milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
 class SendStart(Effect):
     """Ask a connected process to run ServiceMain; answered by StartAnswered."""
 
@@ -592,6 +613,7 @@ AnyEffect = (
     | SignalProcess
     | KillProcess
     | ForgetLaunch
+    | StartProbe
     | SendStart
     | SendControl
     | SendResync
@@ -647,4 +669,6 @@ class Settings:
     """Without root: every service runs as the SCM's own user, other accounts are 1057."""
     ends_with_essential: bool = False
     """`scmd init`: the SCM ends when an essential service does."""
+    notify_socket: str = ""
+    """Where hosted programs send what they say by sd_notify; "": nobody hears it."""
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -57,6 +57,7 @@ from scmd.core.messages import (
     LaunchId,
     OpenScm,
     OpenService,
+    ProbeAnswered,
     ProcessExited,
     ProcessStarted,
     QueryConfig,
@@ -75,6 +76,7 @@ from scmd.core.messages import (
     StoredService,
     WriteJournal,
 )
+from scmd.core.notifications import ProcessNotified
 from scmd.core.records import Launch, LaunchKind, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
@@ -348,6 +350,10 @@ def _event(state: State, event: Event) -> None:
             _shut_down(state)
         case LaunchFailed() | ProcessStarted() | ProcessExited():
             _process_event(state, event)
+        case ProcessNotified():
+            hosting.notified(state, event)
+        case ProbeAnswered():
+            hosting.probed(state, event)
         case _:
             _protocol_event(state, event)
 

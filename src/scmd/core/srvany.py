@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from scmd.core import essential
+from scmd.core import essential, health
 from scmd.core.messages import LaunchSpec, Parameters, ServiceId
 from scmd.vocabulary.command_line import split_command_line
 from scmd.vocabulary.configuration import ServiceConfig
@@ -81,6 +81,7 @@ class Plan:
     stop_time: int
     settle_time: int
     kill_tree: bool
+    health: health.HealthPlan
     start_pre: LaunchSpec | None
     start_post: LaunchSpec | None
     stop_pre: LaunchSpec | None
@@ -140,6 +141,10 @@ def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> P
         stop_time=_milliseconds(values, "APPSTOPTIME", 20_000),
         settle_time=_milliseconds(values, "APPSETTLETIME", 0),
         kill_tree=bool(_milliseconds(values, "APPKILLPROCESSTREE", 1)),
+        health=health.plan(
+            lambda name: _text(values, name.upper()),
+            lambda name, default: _milliseconds(values, name.upper(), default),
+        ),
         start_pre=_hook(values, spec, START_PRE),
         start_post=_hook(values, spec, START_POST),
         stop_pre=_hook(values, spec, STOP_PRE),
@@ -278,6 +283,9 @@ READERS: Mapping[str, _Reader] = {
     "AppThrottle": read_milliseconds,
     "AppKillProcessTree": read_milliseconds,
     essential.PARAMETER: read_milliseconds,
+    health.READY: lambda name, value: health.parse_ready(name, read_text(name, value)),
+    health.HEALTH: lambda name, value: health.parse_health(name, read_text(name, value)),
+    **dict.fromkeys(health.NUMBERS, read_milliseconds),
     "AppUmask": read_umask,
     "AppNice": read_nice,
     "AppAffinity": read_affinity,

@@ -61,6 +61,8 @@ class KeeperState:
     boot_id: str
     listener: socket.socket
     """RUNTIME/scm.sock: bound, listening, non-blocking."""
+    notify: socket.socket
+    """RUNTIME/notify.sock: bound, SO_PASSCRED on, non-blocking."""
     launches: tuple[AdoptedLaunch, ...]
     is_init: bool = False
     """The SCM ends when an essential service does."""
@@ -172,23 +174,24 @@ class KeeperLink:
 
     async def _welcomed(self) -> KeeperState:
         welcome: wire.Welcome | None = None
-        listener: socket.socket | None = None
+        sockets: list[socket.socket] = []
         launches: list[AdoptedLaunch] = []
         while welcome is None or len(launches) < welcome.launches:
             message, descriptors = await self._next()
-            if isinstance(message, wire.Welcome) and len(descriptors) == 1:
-                welcome, listener = message, _socket(descriptors[0])
+            if isinstance(message, wire.Welcome) and len(descriptors) == 2:
+                welcome, sockets = message, [_socket(number) for number in descriptors]
             elif isinstance(message, wire.Adopted):
                 launches.append(_adopted(message, descriptors))
             else:
                 raise KeeperLost(f"{type(message).__name__} instead of a welcome")
-        assert listener is not None
+        listener, notify = sockets
         return KeeperState(
             Path(welcome.state),
             Path(welcome.runtime),
             welcome.keeper_pid,
             welcome.boot_id,
             listener,
+            notify,
             tuple(launches),
             welcome.is_init,
         )

@@ -112,7 +112,10 @@ class ShutdownDone(Message):
 
 
 class Welcome(Message):
-    """The answer to `Hello`, with the listening socket; `launches` times `Adopted` follow."""
+    """The answer to `Hello`, with the listening socket and the one for sd_notify.
+
+    `launches` times `Adopted` follow.
+    """
 
     version: int
     state: str

@@ -24,6 +24,7 @@ from scmd.daemon.callers import Performer, caller_of
 from scmd.daemon.channels import Channels
 from scmd.daemon.host import Host
 from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
+from scmd.daemon.notify_listener import NotifyListener
 from scmd.daemon.shell import Notice, Shell
 from scmd.linux import launch_numbers, runtime_journal
 from scmd.linux.database import Database, DatabaseError
@@ -52,8 +53,11 @@ class Manager:
             single_user=os.geteuid() != 0,
             environment=_service_environment(state),
         )
-        if state.is_init:
-            settings = replace(settings, ends_with_essential=True)
+        settings = replace(
+            settings,
+            ends_with_essential=state.is_init,
+            notify_socket=str(state.notify.getsockname()),
+        )
         stored = database.load()
         for problem in database.problems:
             log.error("record ignored: %s", problem)
@@ -62,6 +66,7 @@ class Manager:
         self._names = {service.id: service.config.name for service in stored}
         self._scm = Scm(stored, settings)
         self._channels = Channels(self._on_event, self._on_report)
+        self._notify = NotifyListener(state.notify, self._on_event)
         owner = runtime_journal.owner_of(state.boot_id, state.keeper_pid)
         path = state.runtime / runtime_journal.NAME
         self._adopted = _adopted(state, runtime_journal.read(path, owner))
@@ -99,11 +104,13 @@ class Manager:
             await self._host.remove_strays(self._names)
         self._adopt()
         self._keeper.start(self._on_event, self._channels.open, self._on_keeper_lost)
+        self._notify.start()
         self._shell.submit(core.AutoStart())
         await self._server.start(listener)
         self._keeper.ready()
         status: int = await self._finished
         self._server.close()
+        self._notify.close()
         await self._keeper.drain()
         self._journal.close()
         return status
@@ -114,6 +121,7 @@ class Manager:
             if launch.channel is not None:
                 self._channels.open(launch.launch, launch.channel)
                 self._channels.identify(launch.launch, launch.process_id)
+            self._notify.know(launch.launch, launch.process_id)
         self._shell.submit(self._adopted)
 
     def shut_down(self) -> None:
@@ -125,6 +133,9 @@ class Manager:
     def _on_event(self, event: core.Event) -> None:
         if isinstance(event, core.ProcessStarted):
             self._channels.identify(event.launch, event.process_id)
+            self._notify.know(event.launch, event.process_id)
+        elif isinstance(event, core.ProcessExited):
+            self._notify.forget(event.launch)
         self._shell.submit(event)
 
     def _on_report(self, launch: core.LaunchId, report: packets.Event) -> None:

@@ -18,6 +18,7 @@ from scmd.core import messages as core
 from scmd.core.scm import Scm
 from scmd.daemon.channels import Channels
 from scmd.daemon.keeper_link import KeeperLink
+from scmd.daemon.probes import Probes
 from scmd.linux.database import Database
 from scmd.linux.runtime_journal import RuntimeJournal
 from scmd.vocabulary.errors import Error
@@ -56,6 +57,7 @@ class Shell:
         self._on_reply = on_reply
         self._on_notice = on_notice
         self._loop = asyncio.get_running_loop()
+        self._probes = Probes(self.submit)
         self._waiting: deque[Message] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
@@ -119,7 +121,10 @@ class Shell:
                 self._keeper.kill(effect.launch)
             case core.ForgetLaunch():
                 self._channels.close(effect.launch)
+                self._probes.cancel(effect.launch)
                 self._keeper.forget(effect.launch, keep_tree=effect.keep_tree)
+            case core.StartProbe():
+                self._probes.start(effect)
             case core.SendStart():
                 start = packets.Start(service=effect.service, arguments=effect.arguments)
                 self._channels.send(effect.launch, start)

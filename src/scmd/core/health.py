@@ -1,0 +1,153 @@
+"""Readiness and health of hosted programs: what the Parameters about them mean.
+
+One value says both how to ask and whom: `notify`, `tcp:HOST:PORT`, `http://HOST:PORT/PATH`,
+`command:/PATH ARG...`; `exec`, or nothing, asks nobody. So a value that is wrong is wrong
+when it is set. Asking is `watches`', what an answer leads to `hosting`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from scmd.vocabulary.command_line import split_command_line
+from scmd.vocabulary.errors import Error, Refused
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+READY, READY_TIME, READY_INTERVAL = "AppReady", "AppReadyTime", "AppReadyInterval"
+HEALTH, HEALTH_TIME, HEALTH_INTERVAL = "AppHealth", "AppHealthTime", "AppHealthInterval"
+HEALTH_FAILURES, WATCHDOG = "AppHealthFailures", "AppWatchdogTime"
+
+NUMBERS = {
+    READY_TIME: 60_000,
+    READY_INTERVAL: 250,
+    HEALTH_TIME: 5_000,
+    HEALTH_INTERVAL: 10_000,
+    HEALTH_FAILURES: 3,
+    WATCHDOG: 0,
+}
+"""Their defaults; milliseconds but for the failures."""
+SHORTEST_INTERVAL = 10
+"""Milliseconds between two questions, whatever was configured."""
+LOCAL_HOST = "127.0.0.1"
+_PROBES = "tcp:HOST:PORT, http://HOST:PORT/PATH or command:/PATH ARG..."
+
+
+class Way(Enum):
+    """How a program is asked, or says by itself."""
+
+    NOTIFY = "notify"
+    TCP = "tcp"
+    HTTP = "http"
+    COMMAND = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """One question. TCP: a connection is accepted; HTTP: GET is answered with a status below
+    400; COMMAND: it exits with 0; NOTIFY is not asked, the program says it."""
+
+    way: Way
+    host: str = ""
+    port: int = 0
+    path: str = ""
+    argv: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class HealthPlan:
+    """What a program is asked. Milliseconds."""
+
+    ready: Probe | None = None
+    ready_time: int = 60_000
+    ready_interval: int = 250
+    health: Probe | None = None
+    health_time: int = 5_000
+    health_interval: int = 10_000
+    health_failures: int = 3
+    watchdog: int = 0
+    """It must say WATCHDOG=1 this often; 0: it need not."""
+
+    @property
+    def listens(self) -> bool:
+        """Whether what the program says by sd_notify counts."""
+        return bool(self.watchdog) or (self.ready is not None and self.ready.way is Way.NOTIFY)
+
+
+def plan(text: Callable[[str], str], number: Callable[[str, int], int]) -> HealthPlan:
+    """From two functions that read a value by its name, the second with its default."""
+
+    def given(name: str) -> int:
+        return number(name, NUMBERS[name])
+
+    return HealthPlan(
+        ready=parse_ready(READY, text(READY)),
+        ready_time=given(READY_TIME),
+        ready_interval=max(SHORTEST_INTERVAL, given(READY_INTERVAL)),
+        health=parse_health(HEALTH, text(HEALTH)),
+        health_time=max(1, given(HEALTH_TIME)),
+        health_interval=max(SHORTEST_INTERVAL, given(HEALTH_INTERVAL)),
+        health_failures=max(1, given(HEALTH_FAILURES)),
+        watchdog=given(WATCHDOG),
+    )
+
+
+def parse_ready(name: str, text: str) -> Probe | None:
+    """None: ready when executed, or settled. Refused: 87."""
+    word = text.strip().lower()
+    if word in ("", "exec"):
+        return None
+    if word == "notify":
+        return Probe(Way.NOTIFY)
+    return _probe(name, text.strip(), f"exec, notify, {_PROBES}")
+
+
+def parse_health(name: str, text: str) -> Probe | None:
+    """None: nobody asks. Refused: 87."""
+    return _probe(name, text.strip(), _PROBES) if text.strip() else None
+
+
+def _probe(name: str, text: str, expected: str) -> Probe:
+    way, colon, target = text.partition(":")
+    probe = None
+    match way.lower() if colon else "":
+        case "tcp":
+            host, port = _end_point(target, "")
+            probe = Probe(Way.TCP, host, port) if port else None
+        case "http" if target.startswith("//"):
+            place, _, path = target[2:].partition("/")
+            host, port = _end_point(place, "80")
+            plain = path.isascii() and path.isprintable() and " " not in path
+            probe = Probe(Way.HTTP, host, port, "/" + path) if port and plain else None
+        case "command":
+            words = tuple(split_command_line(target))
+            absolute = bool(words) and words[0].startswith("/")
+            probe = Probe(Way.COMMAND, argv=words) if absolute else None
+    if probe is None:
+        raise Refused(Error.INVALID_PARAMETER, f"{name}: expected {expected}, not {text!r}")
+    return probe
+
+
+def _end_point(text: str, default: str) -> tuple[str, int]:
+    """Host and port; `:PORT` and `PORT` are this machine's, `[...]` encloses an IPv6 address.
+
+    The port is 0 when it makes no sense.
+    """
+    text = text.strip()
+    if text.startswith("["):
+        host, _, rest = text[1:].partition("]")
+        port = rest.removeprefix(":") if rest else default
+    elif ":" in text or default:
+        host, colon, port = text.partition(":")
+        port = port if colon else default
+    else:
+        host, port = "", text
+    host = host or LOCAL_HOST
+    wrong = not port.isascii() or not port.isdecimal() or len(port) > 5
+    if wrong or not host.isascii() or any(c.isspace() or not c.isprintable() for c in host):
+        return "", 0
+    number = int(port)
+    return (host, number) if number <= 0xFFFF else ("", 0)

@@ -1,0 +1,75 @@
+"""sd_notify: what a hosted program says by itself, lines of `NAME=value` in a datagram.
+
+Read leniently, as systemd does: a name that means nothing here is skipped, and so is a
+value that makes no sense. Who may speak for a launch is the daemon's to check, what
+follows from it `hosting`'s.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scmd.core.messages import Event, LaunchId
+
+MAX_NOTIFICATION = 4096
+"""Bytes; what is longer is cut off."""
+MAX_TEXT = 256
+"""Characters of a STATUS."""
+LONGEST_SPAN = 3_600_000
+"""Milliseconds; a longer span counts as an hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessNotified(Event):
+    """A process of this launch has said so. Spans are milliseconds; None: not said."""
+
+    launch: LaunchId
+    ready: bool = False
+    reloading: bool = False
+    stopping: bool = False
+    alive: bool = False
+    """WATCHDOG=1."""
+    in_trouble: bool = False
+    """WATCHDOG=trigger: it wants to be taken for dead."""
+    watchdog: int | None = None
+    """WATCHDOG_USEC: it will say WATCHDOG=1 this often; 0: no more."""
+    extend: int | None = None
+    """EXTEND_TIMEOUT_USEC: it needs so much time from now."""
+    text: str | None = None
+    errno: int | None = None
+
+
+def parse(launch: LaunchId, datagram: bytes) -> ProcessNotified:
+    """The last of several values of a name counts."""
+    said: dict[str, str] = {}
+    for line in datagram[:MAX_NOTIFICATION].decode(errors="replace").split("\n"):
+        name, equals, value = line.partition("=")
+        if equals:
+            said[name] = value
+    text = said.get("STATUS")
+    if text is not None:
+        text = "".join(c if c.isprintable() else "?" for c in text[:MAX_TEXT])
+    return ProcessNotified(
+        launch,
+        ready=said.get("READY") == "1",
+        reloading=said.get("RELOADING") == "1",
+        stopping=said.get("STOPPING") == "1",
+        alive=said.get("WATCHDOG") == "1",
+        in_trouble=said.get("WATCHDOG") == "trigger",
+        watchdog=_span(said.get("WATCHDOG_USEC")),
+        extend=_span(said.get("EXTEND_TIMEOUT_USEC")),
+        text=text,
+        errno=_number(said.get("ERRNO")),
+    )
+
+
+def _number(text: str | None) -> int | None:
+    if text is None or not text.isascii() or not text.isdecimal() or len(text) > 19:
+        return None
+    return int(text)
+
+
+def _span(text: str | None) -> int | None:
+    """Whole milliseconds, rounded up, of microseconds."""
+    number = _number(text)
+    return None if number is None else min(LONGEST_SPAN, (number + 999) // 1000)

@@ -1,0 +1,105 @@
+"""The socket of sd_notify: datagrams in, events out, each for the launch that sent it.
+
+The kernel names the sender. It speaks for a launch if it is its first process, one of its
+session, or below it; all that cannot be forged. Everybody else is a stranger: dropped,
+and logged once a uid and second. Whose sender has ended before we could look is a
+stranger too. A program that floods gets its turn and no more.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import struct
+from collections.abc import Callable, Iterable
+
+from scmd.core.messages import Event, LaunchId
+from scmd.core.notifications import MAX_NOTIFICATION, parse
+from scmd.linux.process_tree import read_process
+
+log = logging.getLogger("scmd.manager")
+
+DATAGRAMS_A_TURN = 32
+_CREDENTIALS = struct.Struct("=iII")
+_ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size) + socket.CMSG_SPACE(4 * 253)
+_DEEPEST = 64
+"""Generations between a sender and its launch's first process."""
+
+
+class NotifyListener:
+    """Owns the manager's copy of the socket; `know` and `forget` say which processes count."""
+
+    def __init__(self, notify: socket.socket, on_event: Callable[[Event], None]) -> None:
+        self._socket = notify
+        self._on_event = on_event
+        self._launches: dict[int, LaunchId] = {}
+        self._pids: dict[LaunchId, int] = {}
+        self._logged: dict[int, float] = {}
+
+    def start(self) -> None:
+        asyncio.get_running_loop().add_reader(self._socket, self._readable)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+
+    def know(self, launch: LaunchId, process_id: int) -> None:
+        """This is the first process of the launch."""
+        self._launches[process_id] = launch
+        self._pids[launch] = process_id
+
+    def forget(self, launch: LaunchId) -> None:
+        """It has ended: its pid may be somebody else's by now."""
+        process_id = self._pids.pop(launch, 0)
+        if self._launches.get(process_id) == launch:
+            del self._launches[process_id]
+
+    def _readable(self) -> None:
+        for _ in range(DATAGRAMS_A_TURN):
+            try:
+                data, ancillary, _, _ = self._socket.recvmsg(
+                    MAX_NOTIFICATION, _ANCILLARY, socket.MSG_CMSG_CLOEXEC
+                )
+            except BlockingIOError:
+                return
+            sender, uid = _sender(ancillary)
+            launch = self._launch_of(sender)
+            if launch is None:
+                self._drop(sender, uid)
+            else:
+                self._on_event(parse(launch, data))
+
+    def _launch_of(self, process_id: int) -> LaunchId | None:
+        for _ in range(_DEEPEST):
+            if process_id in self._launches:
+                return self._launches[process_id]
+            process = read_process(process_id)
+            if process is None or process.parent <= 1:
+                return None
+            if process.session in self._launches:
+                return self._launches[process.session]
+            process_id = process.parent
+        return None
+
+    def _drop(self, process_id: int, uid: int) -> None:
+        now = asyncio.get_running_loop().time()
+        if now - self._logged.get(uid, now - 1) >= 1:
+            self._logged = {uid: now}
+            log.warning(
+                "dropped a notification of process %d (uid %d): it is of no service",
+                process_id,
+                uid,
+            )
+
+
+def _sender(ancillary: Iterable[tuple[int, int, bytes]]) -> tuple[int, int]:
+    """Pid and uid, as the kernel says; descriptors that came along are closed."""
+    process_id, uid = 0, -1
+    for level, kind, data in ancillary:
+        if level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
+            process_id, uid, _ = _CREDENTIALS.unpack(data)
+        elif level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+            for (descriptor,) in struct.iter_unpack("i", data[: len(data) - len(data) % 4]):
+                socket.close(descriptor)
+    return process_id, uid
