@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import commands, idle, many, queries
+from benchmarks import commands, idle, many, queries, restart
 from benchmarks.table import Row, printed
 
 MEASURES = {
@@ -12,6 +12,7 @@ MEASURES = {
     "queries": queries.measure,
     "many": many.measure,
     "idle": idle.measure,
+    "restart": restart.measure,
 }
 
 
