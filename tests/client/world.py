@@ -46,6 +46,7 @@ from scmd.core.messages import (
     StatusReported,
 )
 from scmd.core.scm import Scm
+from scmd.scmd_interface.operations import LATEST_EVENTS
 from scmd.security.token import unix_token
 from scmd.server.conversation import Conversation, Conversations
 from scmd.server.host_requests import LOG_END, QueryManagerStatus, ReadEvents, ReadLog
@@ -115,6 +116,9 @@ class World:
         self.programs: dict[str, Program] = {}
         self.log = b""
         self.log_start = 0
+        self.event_reads: list[int] = []
+        """The `after` of each request for events."""
+        self.events_that_fit = len(EVENTS)
         self.status = b'{"keeper_pid": 4, "uptime_ms": 93784000, "counts": {"running": 1}}'
         self.caller = Caller(unix_token(0, (0,), administrator=administrator), "tester", "test")
         self.scm = Scm((), Settings())
@@ -211,7 +215,12 @@ class World:
         return start, data, start + len(data)
 
     def _read_events(self, asked: ReadEvents) -> tuple[bytes, int]:
+        self.event_reads.append(asked.after)
         numbered = [(int(line.split(b":")[1].split(b",")[0]), line) for line in EVENTS]
+        if asked.after == LATEST_EVENTS:
+            wanted = [line for _, line in numbered if not asked.source or b'"Web","id"' in line]
+            last = wanted[-min(asked.count, self.events_that_fit) :]
+            return b"".join(line + b"\n" for line in last), numbered[-1][0]
         found = [
             (number, line)
             for number, line in numbered

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from scmd.client.management import LATEST_EVENTS
 from scmd.client.scm import Scm
 from scmd.tools.links import make_links
 from scmd.tools.logs import visible
@@ -182,6 +183,22 @@ def test_events_are_listed_and_filtered(world: World, run: Run) -> None:
     own = json.loads(run("events", "--source", "Web", "--json").out)
     assert [event["number"] for event in own] == [2, 4]
     assert run("events", "x").status == 2
+
+
+def test_the_last_events_are_all_that_is_read_for_them(world: World, run: Run) -> None:
+    assert run("events", "-n", "2").out.startswith("2  ")
+    assert run("events", "-n", "2", "--source", "web").out.startswith("2  ")
+    assert run("events", "-n", "100").out.startswith("1  ")
+    assert world.event_reads == [LATEST_EVENTS] * 3
+    assert run("events", "-n", "0").out == ""
+
+
+def test_the_last_events_are_complete_when_they_do_not_fit_into_an_answer(
+    world: World, run: Run
+) -> None:
+    world.events_that_fit = 1
+    assert [line.split()[0] for line in run("events", "-n", "2").out.splitlines()] == ["2", "4"]
+    assert world.event_reads[:2] == [LATEST_EVENTS, 0]
 
 
 def test_links_are_made_and_renewed_but_nothing_is_overwritten(tmp_path: Path) -> None:

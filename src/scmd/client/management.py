@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from scmd.vocabulary.registry import RegistryValue
 
 LOG_END = scmd.LOG_END
+LATEST_EVENTS = scmd.LATEST_EVENTS
+MAX_EVENTS = scmd.MAX_EVENTS
 
 
 class LogPart(Value):
@@ -84,6 +86,21 @@ def read_log(
     return LogPart(start=response.start, data=response.data, next=response.next_position)
 
 
+def query_boot(calls: Calls, scm: ContextHandle) -> bytes:
+    """How each start of this boot went, as JSON lines; needs SC_MANAGER_ENUMERATE_SERVICE.
+
+    id, name, group, dependencies, delayed; asked, begun, ended in milliseconds since the
+    automatic starts began, null when it has not come to that; error: 0 or why it failed.
+    """
+    lines, after = b"", 0
+    while True:
+        request = scmd.QueryBootRequest(scm=scm, after=after)
+        response = calls.call(scmd.QUERY_BOOT, request)
+        lines, after = lines + response.starts, response.next
+        if not after:
+            return lines
+
+
 def read_events(
     calls: Calls,
     scm: ContextHandle,
@@ -91,7 +108,11 @@ def read_events(
     count: int = 1000,
     source: str | None = None,
 ) -> EventsPart:
-    """Events with a record number above `after`; needs SC_MANAGER_ENUMERATE_SERVICE."""
+    """Events with a record number above `after`; needs SC_MANAGER_ENUMERATE_SERVICE.
+
+    LATEST_EVENTS asks for the last `count` of them, or as many of these as fit into an answer.
+    `count` is at most MAX_EVENTS.
+    """
     response = calls.call(
         scmd.READ_EVENTS,
         scmd.ReadEventsRequest(scm=scm, after=after, count=count, source=source),

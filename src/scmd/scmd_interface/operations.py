@@ -36,6 +36,8 @@ MAX_EVENTS = 65_536
 MAX_EVENT_STRINGS = 256
 LOG_END = 0xFFFF_FFFF_FFFF_FFFF
 """A log position: the last `count` bytes."""
+LATEST_EVENTS = 0xFFFF_FFFF_FFFF_FFFF
+"""For `after`: the last `count` events."""
 
 ParameterName = Annotated[str | None, Unique(Text(MAX_PARAMETER_NAME))]
 ParameterData = Annotated[bytes | None, Unique(Bytes(MAX_PARAMETER_BYTES))]

@@ -7,14 +7,14 @@ import sys
 from collections import deque
 
 from scmd.client.calls import open_calls
-from scmd.client.management import read_events
+from scmd.client.management import LATEST_EVENTS, MAX_EVENTS, read_events
 from scmd.tools.commands import CommandUsageError, Options
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ScmAccess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from scmd.client.calls import Calls
     from scmd.ndr.values import ContextHandle
@@ -39,7 +39,12 @@ def run(arguments: list[str]) -> int:
     count = options.number("-n", 0) if options.last("-n") is not None else None
     with open_calls() as calls:
         scm = calls.open_scm(ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE)
-        lines = deque(all_lines(calls, scm, options.last("--source")), maxlen=count)
+        source = options.last("--source")
+        lines = (
+            list(all_lines(calls, scm, source))
+            if count is None
+            else last_lines(calls, scm, source, count)
+        )
     if options.flag("--json"):
         from scmd.tools.sc_json import dump
 
@@ -48,6 +53,16 @@ def run(arguments: list[str]) -> int:
         for line in lines:
             sys.stdout.write(as_text(json.loads(line)))
     return 0
+
+
+def last_lines(calls: Calls, scm: ContextHandle, source: str | None, count: int) -> Sequence[bytes]:
+    """The last `count` records; in one read when they fit into an answer."""
+    if 0 < count <= MAX_EVENTS:
+        part = read_events(calls, scm, LATEST_EVENTS, count, source)
+        lines = part.lines.splitlines()
+        if len(lines) == count or (lines and json.loads(lines[0])["number"] == 1):
+            return lines
+    return deque(all_lines(calls, scm, source), maxlen=count)
 
 
 def all_lines(calls: Calls, scm: ContextHandle, source: str | None) -> Iterator[bytes]:
