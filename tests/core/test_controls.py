@@ -173,6 +173,16 @@ def test_the_reason_of_a_stop_is_logged() -> None:
     assert 7042 in bench.events()
 
 
+@pytest.mark.parametrize("reason", [0x2005_000A, 0x4040_0100, 0x6001_0001, 0x4000_0000])
+def test_a_reason_whose_parts_do_not_go_together_stops_nothing(reason: int) -> None:
+    """The first is what smbtorture sends: CUSTOM with codes of the system's is 87."""
+    bench = Bench()
+    service = bench.create()
+    bench.running(service)
+    assert bench.error(ControlService(bench.call(), service, 1, reason, "no")) == 87
+    assert 7042 not in bench.events()
+
+
 def test_status_right_alone_controls_nothing() -> None:
     bench = Bench()
     bench.create()

@@ -11,6 +11,7 @@ from scmd.client.scm import Scm
 from scmd.client.waiting import Progress
 from scmd.tools.progress import outcome_line, progress_line
 from scmd.vocabulary.service import Control, ServiceState
+from scmd.vocabulary.status import ServiceStatus
 from tests.client.world import World, report
 
 
@@ -21,23 +22,18 @@ def test_the_line_has_check_point_and_what_is_left_of_the_hint() -> None:
 
 
 def test_the_outcome_says_what_it_came_to() -> None:
-    pending = ServiceState.START_PENDING
     failed = report(ServiceState.STOPPED, win32_exit_code=1066, service_specific_exit_code=3)
-    assert outcome_line("Web", pending, failed) == "Web is STOPPED, exit code 1066 (3).\n"
-    assert outcome_line("Web", pending, report(ServiceState.RUNNING)) == "Web is RUNNING.\n"
-    assert "may hang" in outcome_line("Web", pending, report(pending))
+    assert outcome_line("Web", False, failed) == "Web is STOPPED, exit code 1066 (3).\n"
+    assert outcome_line("Web", False, report(ServiceState.RUNNING)) == "Web is RUNNING.\n"
+    assert "may hang" in outcome_line("Web", True, report(ServiceState.STOP_PENDING))
 
 
-def test_on_a_terminal_a_stop_is_followed_to_its_end(web: World, scm: Scm) -> None:
-    web.program("Web").reports[Control.STOP] = [
-        *(report(ServiceState.STOP_PENDING, check_point=n, wait_hint=9000) for n in range(12)),
-        report(ServiceState.STOPPED),
-    ]
-    scm["Web"].start()
+def on_a_terminal(world: World, *arguments: str) -> str:
+    """What `scmd` shows with these arguments; it must succeed."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "scmd.tools.main", "sc", "stop", "Web"],
-        env={**os.environ, "SCMD_RUNTIME": str(web.runtime)},
+        [sys.executable, "-m", "scmd.tools.main", *arguments],
+        env={**os.environ, "SCMD_RUNTIME": str(world.runtime)},
         stdout=theirs,
         stderr=theirs,
     )
@@ -51,7 +47,42 @@ def test_on_a_terminal_a_stop_is_followed_to_its_end(web: World, scm: Scm) -> No
         pass
     os.close(ours)
     assert process.wait() == 0
-    text = output.decode()
+    return output.decode()
+
+
+def pending_stop() -> list[ServiceStatus]:
+    """Long enough to be shown."""
+    steps = range(12)
+    return [report(ServiceState.STOP_PENDING, check_point=n, wait_hint=9000) for n in steps]
+
+
+def test_on_a_terminal_a_stop_is_followed_to_its_end(web: World, scm: Scm) -> None:
+    stopped = report(ServiceState.STOPPED)
+    web.program("Web").reports[Control.STOP] = [*pending_stop(), stopped]
+    scm["Web"].start()
+    text = on_a_terminal(web, "sc", "stop", "Web")
     assert "STATE              : 3  STOP_PENDING" in text
     assert "Web: STOP_PENDING, check point " in text
     assert text.endswith("Web is STOPPED.\r\n")
+
+
+def test_a_service_whose_handler_only_queues_is_followed_too(web: World, scm: Scm) -> None:
+    """The control was accepted, and the service still is what it was when SC answers."""
+    running = report(ServiceState.RUNNING)
+    web.program("Web").reports[Control.STOP] = [
+        *(running for _ in range(10)),
+        *pending_stop(),
+        report(ServiceState.STOPPED),
+    ]
+    scm["Web"].start()
+    text = on_a_terminal(web, "sc", "stop", "Web")
+    assert "STATE              : 4  RUNNING" in text
+    assert "Web: still RUNNING" in text
+    assert "Web: STOP_PENDING, check point " in text
+    assert text.endswith("Web is STOPPED.\r\n")
+
+
+def test_what_is_over_at_once_needs_no_word(web: World, scm: Scm) -> None:
+    scm["Web"].start()
+    assert on_a_terminal(web, "sc", "pause", "Web").endswith("WAIT_HINT          : 0x0\r\n")
+    assert on_a_terminal(web, "sc", "interrogate", "Web").endswith("WAIT_HINT          : 0x0\r\n")

@@ -429,3 +429,16 @@ def test_types_have_words() -> None:
     assert type_words(ServiceType.WIN32) == "WIN32"
     assert type_words(0x110) == "WIN32_OWN_PROCESS (interactive)"
     assert type_words(0x4000) == "ERROR"
+
+
+def test_a_service_that_cannot_be_delayed_is_not_left_half_made(scm: Scm, run: Run) -> None:
+    options = "binPath=", "/x", "start=", "delayed-auto", "group=", "Net"
+    outcome = run("sc", "create", "App", *options)
+    assert (outcome.status, "ChangeServiceConfig2 FAILED 87:" in outcome.out) == (1, True)
+    assert "App" not in scm
+
+
+def test_the_usage_of_stop_lists_the_reasons(run: Run) -> None:
+    usage = run("sc", "stop").out
+    assert "Flag:\n           1  unplanned\n           2  custom\n" in usage
+    assert "          10  environment\n" in usage

@@ -11,6 +11,7 @@ from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_text
 from scmd.vocabulary.service import MAX_COMMENT_UNITS, Control
+from scmd.vocabulary.stop_reasons import is_stop_reason, stop_reason_text
 
 
 def control_service(state: State, command: ControlService) -> None:
@@ -21,6 +22,8 @@ def control_service(state: State, command: ControlService) -> None:
         raise Refused(Error.INVALID_PARAMETER)
     if command.comment is not None:
         check_text(command.comment, MAX_COMMENT_UNITS, Error.INVALID_PARAMETER)
+    if command.control == Control.STOP and command.reason and not is_stop_reason(command.reason):
+        raise Refused(Error.INVALID_PARAMETER)
     record = handles.service(state, command.call, command.service, rule.right)
     error = refusal(state, record, command.control)
     if error:
@@ -45,7 +48,7 @@ def _log_reason(state: State, record: ServiceRecord, command: ControlService) ->
         EventId.STOP_WITH_REASON,
         record,
         record.config.display_name,
-        f"{command.reason:#x}",
+        stop_reason_text(command.reason),
         command.comment or "",
         command.call.caller.name,
     )

@@ -30,14 +30,21 @@ def on_terminal() -> bool:
     return sys.stdout.isatty() and sys.stderr.isatty()
 
 
-def follow(name: str, query: Callable[[], ServiceStatus], status: ServiceStatus) -> None:
-    """Show a pending state until it ends or breaks its promise; then say what came of it."""
+def follow(
+    name: str,
+    query: Callable[[], ServiceStatus],
+    status: ServiceStatus,
+    wanted: ServiceState | None = None,
+) -> None:
+    """Show what comes after `status` until it rests or breaks its promise; then say what came.
+
+    With `wanted`, the state that `status` has, even one of rest, is one that is to be left.
+    """
     sys.stdout.flush()
-    progress = Progress(status, time.monotonic())
-    pending = status.state
+    progress = Progress(status, time.monotonic(), status.state, wanted)
     shown = False
     try:
-        while status.state in PENDING_STATES and not progress.is_hung(time.monotonic()):
+        while progress.is_under_way and not progress.is_hung(time.monotonic()):
             if time.monotonic() - progress.started > _QUIET_S:
                 sys.stderr.write(_CLEAR + progress_line(name, status, progress, time.monotonic()))
                 sys.stderr.flush()
@@ -50,22 +57,24 @@ def follow(name: str, query: Callable[[], ServiceStatus], status: ServiceStatus)
         return
     if shown:
         sys.stderr.write(_CLEAR)
-    sys.stderr.write(outcome_line(name, pending, status))
+    sys.stderr.write(outcome_line(name, progress.is_under_way, status))
 
 
 def progress_line(name: str, status: ServiceStatus, progress: Progress, now: float) -> str:
     """`Web: STOP_PENDING, check point 3, 12 s of the wait hint left`."""
     state = word(ServiceState, status.state)
+    if status.state not in PENDING_STATES:
+        return f"{escaped(name)}: still {state}"
     return (
         f"{escaped(name)}: {state}, check point {status.check_point}, "
         f"{progress.remaining(now):.0f} s of the wait hint left"
     )
 
 
-def outcome_line(name: str, pending: int, status: ServiceStatus) -> str:
-    """What a pending state ended in, with the error of a service that stopped with one."""
+def outcome_line(name: str, is_under_way: bool, status: ServiceStatus) -> str:
+    """What it came to, with the error of a service that stopped with one."""
     state = word(ServiceState, status.state)
-    if status.state == pending:
+    if is_under_way:
         return f"{escaped(name)} is still {state} past its wait hint; it may hang.\n"
     text = f"{escaped(name)} is {state}"
     if status.state == ServiceState.STOPPED and status.win32_exit_code:

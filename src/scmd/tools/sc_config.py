@@ -18,6 +18,7 @@ from scmd.vocabulary.service import (
     SidType,
     StartType,
 )
+from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -136,8 +137,17 @@ def create(calls: Calls, request: Request) -> None:
         calls, scm, config, access, changes.password, changes.tag
     )
     if changes.delayed:
-        configuration.change_config2(calls, service, ConfigLevel.DELAYED_AUTO_START_INFO, True)
+        _make_delayed(calls, service)
     request.write(success("CreateService"))
+
+
+def _make_delayed(calls: Calls, service: ContextHandle) -> None:
+    """A new service that cannot be delayed, for its group, is not to stay half made."""
+    try:
+        configuration.change_config2(calls, service, ConfigLevel.DELAYED_AUTO_START_INFO, True)
+    except WinError:
+        configuration.delete_service(calls, service)
+        raise
 
 
 def config(calls: Calls, request: Request) -> None:

@@ -12,6 +12,7 @@ from scmd.vocabulary.service import (
     PENDING_STATES,
     Control,
     ServiceAccess,
+    ServiceState,
 )
 
 TYPE_CHECKING = False
@@ -29,8 +30,6 @@ _NAMED_CONTROLS = {
     "netbindenable": Control.NETBINDENABLE,
     "netbinddisable": Control.NETBINDDISABLE,
 }
-# [MS-SCMR] 2.2.29 and the reference's 6.6: SERVICE_STOP_REASON_FLAG_*, the top four bits.
-_REASON_FLAGS = {1: 0x1000_0000, 2: 0x2000_0000, 4: 0x4000_0000}
 
 
 def start(calls: Calls, request: Request) -> None:
@@ -42,7 +41,7 @@ def start(calls: Calls, request: Request) -> None:
     calls.start_service(service, request.arguments[1:])
     status = calls.query_status(service)
     request.write(status_block(name, status, extended=True))
-    _follow(calls, request, status)
+    _follow(calls, request, status, None)
 
 
 def stop(calls: Calls, request: Request) -> None:
@@ -57,26 +56,30 @@ def stop(calls: Calls, request: Request) -> None:
         status = calls.control_service_ex(service, Control.STOP, reason, comment)
     else:
         status = calls.control_service(service, Control.STOP)
-    _report(calls, request, status)
+    _report(calls, request, status, ServiceState.STOPPED)
 
 
 def _reason(text: str) -> int:
+    from scmd.vocabulary.stop_reasons import FLAGS, stop_reason
+
     parts = text.split(":")
     if len(parts) != 3:
         raise UsageError(f"ERROR:  A reason is flag:major:minor, not {text}")
     flag = number(parts[0], "The reason's flag", 1, 4)
-    if flag not in _REASON_FLAGS:
+    if flag not in FLAGS:
         raise UsageError("ERROR:  The reason's flag must be 1, 2 or 4")
     major = number(parts[1], "The reason's major code", 1, 0xFF)
-    return _REASON_FLAGS[flag] | major << 16 | number(parts[2], "The minor code", 1, 0xFFFF)
+    return stop_reason(flag, major, number(parts[2], "The minor code", 1, 0xFFFF))
 
 
 def pause(calls: Calls, request: Request) -> None:
-    _send(calls, request, Control.PAUSE, ServiceAccess.PAUSE_CONTINUE)
+    access = ServiceAccess.PAUSE_CONTINUE
+    _send(calls, request, Control.PAUSE, access, wanted=ServiceState.PAUSED)
 
 
 def continue_(calls: Calls, request: Request) -> None:
-    _send(calls, request, Control.CONTINUE, ServiceAccess.PAUSE_CONTINUE)
+    access = ServiceAccess.PAUSE_CONTINUE
+    _send(calls, request, Control.CONTINUE, access, wanted=ServiceState.RUNNING)
 
 
 def interrogate(calls: Calls, request: Request) -> None:
@@ -97,25 +100,40 @@ def control(calls: Calls, request: Request) -> None:
     _send(calls, request, code, ServiceAccess.USER_DEFINED_CONTROL, 2)
 
 
-def _send(calls: Calls, request: Request, code: int, access: int, count: int = 1) -> None:
+def _send(
+    calls: Calls,
+    request: Request,
+    code: int,
+    access: int,
+    count: int = 1,
+    wanted: ServiceState | None = None,
+) -> None:
     no_more(request.arguments, count)
     service = opened(calls, request, access)
-    _report(calls, request, calls.control_service(service, code))
+    _report(calls, request, calls.control_service(service, code), wanted)
 
 
-def _report(calls: Calls, request: Request, status: ServiceStatus) -> None:
+def _report(
+    calls: Calls, request: Request, status: ServiceStatus, wanted: ServiceState | None
+) -> None:
     request.write(status_block(request.name(), status))
-    _follow(calls, request, status)
+    _follow(calls, request, status, wanted)
 
 
-def _follow(calls: Calls, request: Request, status: ServiceStatus) -> None:
-    """On a terminal, show how a pending state goes on; SC.EXE's answer stands already."""
-    if status.state in PENDING_STATES:
+def _follow(
+    calls: Calls, request: Request, status: ServiceStatus, wanted: ServiceState | None
+) -> None:
+    """On a terminal, show how it goes on until the wanted state; SC.EXE's answer stands already.
+
+    A Handler that only queues leaves the service where it was, which is no rest either.
+    """
+    at_rest = wanted is None or status.state in (wanted, ServiceState.STOPPED)
+    if status.state in PENDING_STATES or not at_rest:
         from scmd.tools.progress import follow, on_terminal
 
         if on_terminal():
             service = opened(calls, request, ServiceAccess.QUERY_STATUS)
-            follow(request.name(), lambda: calls.query_status(service), status)
+            follow(request.name(), lambda: calls.query_status(service), status, wanted)
 
 
 COMMANDS: Mapping[str, Callable[[Calls, Request], None]] = {

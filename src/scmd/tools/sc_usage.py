@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _DESCRIPTION = """\
 DESCRIPTION:
         SC communicates with the Service Control Manager and services.
@@ -85,5 +89,21 @@ def command_usage(verb: str) -> str:
     for known, (arguments, meaning) in COMMANDS.items():
         if known.lower() == verb.lower():
             line = f"        sc <server> {known} {arguments}"
-            return f"DESCRIPTION:\n        {meaning}\nUSAGE:\n{line}\n"
+            more = _stop_reasons() if known == "stop" else ""
+            return f"DESCRIPTION:\n        {meaning}\nUSAGE:\n{line}\n{more}"
     return usage()
+
+
+def _stop_reasons() -> str:
+    from scmd.vocabulary.stop_reasons import CUSTOM, FLAGS, MAJORS, MINORS
+
+    def listed(title: str, codes: Mapping[int, str], custom: str) -> str:
+        lines = "".join(f"          {code:>2}  {text}\n" for code, text in codes.items())
+        return f"        {title}{custom}:\n{lines}"
+
+    custom = f"; with flag {CUSTOM}, "
+    return (
+        listed("Flag", FLAGS, "")
+        + listed("Major", MAJORS, custom + "64 to 255")
+        + listed("Minor", MINORS, custom + "256 to 65535")
+    )
