@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scmd.core.event_ids import INSERTS
+from scmd.core.event_ids import INSERTS, EventId
 from scmd.storage import event_messages, event_record
 from scmd.storage.event_record import EventError, EventRecord
 
@@ -77,11 +77,16 @@ def test_messages_have_their_inserts() -> None:
 
 @pytest.mark.parametrize("event_id", sorted(INSERTS))
 def test_every_event_of_the_core_has_a_message_that_uses_every_insert(event_id: int) -> None:
+    assert event_id in event_messages.MESSAGES[event_messages.SCM_SOURCE]
     inserts = INSERTS[event_id]  # type: ignore[index] # keyed by IntEnum members
     strings = tuple(f"<{number}>" for number in range(len(inserts)))
     text = event_messages.message(scm_record(event_id, *strings))
     assert all(text.count(string) == 1 for string in strings)
     assert "%" not in text
+
+
+def test_every_event_of_the_core_has_its_inserts_tabled() -> None:
+    assert set(INSERTS) == set(EventId)
 
 
 def test_other_sources_show_their_strings() -> None:

@@ -29,10 +29,10 @@ class EventId(IntEnum):
     STOP_WITH_REASON = 7042
     SHUTDOWN_LATE = 7043
     INSTALLED = 7045
-    CRASH_LOOP = 8002
-    """scmd's own: a service is not restarted any more."""
     HANDLER_LATE = 8001
     """scmd's own: the article's one second until RegisterServiceCtrlHandler has passed."""
+    CRASH_LOOP = 8002
+    """scmd's own: a service is not restarted any more."""
 
 
 INSERTS: Mapping[EventId, tuple[str, ...]] = {
@@ -51,7 +51,7 @@ INSERTS: Mapping[EventId, tuple[str, ...]] = {
     EventId.DIED: ("name", "count"),
     EventId.ENTERED_STATE: ("name", "running or stopped"),
     EventId.START_TYPE_CHANGED: ("name", "old start type", "new start type"),
-    EventId.STOP_WITH_REASON: ("name", "reason, hexadecimal", "comment", "caller"),
+    EventId.STOP_WITH_REASON: ("name", "reason", "comment", "caller"),
     EventId.SHUTDOWN_LATE: ("name", "preshutdown or shutdown"),
     EventId.INSTALLED: ("key name", "image path", "type", "start type", "account"),
     EventId.CRASH_LOOP: ("name", "count", "seconds"),

@@ -65,6 +65,10 @@ MESSAGES: Mapping[str, Mapping[int, tuple[int, str]]] = {
             INFORMATION,
             "A service was installed: %1. Program: %2. Type: %3. Start type: %4. Account: %5.",
         ),
+        8001: (
+            WARNING,
+            "The %1 service has not called RegisterServiceCtrlHandler within %2 milliseconds.",
+        ),
         8002: (
             ERROR,
             "The %1 service failed %2 times within %3 seconds and is not restarted any more.",
