@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from scmd.core.messages import (
     AutoStart,
+    CreateService,
     LaunchFailed,
     LaunchId,
     LaunchProcess,
+    OpenScm,
     ProcessStarted,
+    QueryBoot,
     Settings,
     Shutdown,
 )
+from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.service import ServiceState
-from tests.core.bench import Bench
+from scmd.vocabulary.service import ScmAccess, ServiceState
+from tests.core.bench import ALL, Bench
 
 
 def launches(bench: Bench) -> dict[str, LaunchId]:
@@ -79,6 +83,20 @@ def test_refused_starts_are_logged() -> None:
     assert not bench.found(LaunchProcess)
 
 
+def test_failures_that_are_to_be_ignored_are_not_logged_while_the_machine_starts() -> None:
+    bench = Bench()
+    bench.create("A", start_type=2, error_control=0, dependencies=("nobody",))
+    service = bench.create("B", start_type=2, error_control=0)
+    bench.tell(AutoStart())
+    launch = bench.launched()
+    assert bench.events() == []
+    bench.tell(LaunchFailed(launch, Error.FILE_NOT_FOUND, ""))
+    assert bench.events() == []
+    bench.start(service)
+    bench.tell(LaunchFailed(bench.launched(), Error.FILE_NOT_FOUND, ""))
+    assert bench.events() == [7000]
+
+
 def test_delayed_services_come_later() -> None:
     bench = Bench()
     bench.create("D", start_type=2, delayed_auto_start=True)
@@ -103,6 +121,62 @@ def test_it_happens_once_and_not_after_a_shutdown() -> None:
     bench.tell(Shutdown())
     bench.tell(AutoStart())
     assert not bench.effects
+
+
+def test_tags_decide_who_is_begun_first_within_a_group() -> None:
+    bench = Bench(settings=Settings(tag_order={"FIRST": (3, 1)}))
+    for name in ("One", "Two", "Three"):
+        config = ServiceConfig(
+            name=name, image_path="/bin/x", start_type=2, load_order_group="First"
+        )
+        bench.result(CreateService(bench.call(), bench.handle, config, ALL, assign_tag=True))
+    bench.create("Untagged", start_type=2, load_order_group="First")
+    bench.tell(AutoStart())
+    assert list(launches(bench)) == ["Three", "One", "Two", "Untagged"]
+
+
+def boot(bench: Bench, after: int = 0) -> list[tuple[str, int, int | None, int | None, int]]:
+    found = bench.result(QueryBoot(bench.call(), bench.handle, after))
+    return [(e.name, e.asked, e.begun, e.ended, e.error) for e in found]
+
+
+def test_the_boot_is_written_down() -> None:
+    bench = Bench()
+    bench.create_hosted("Base")
+    bench.create("Web", start_type=2, dependencies=("Base",))
+    bench.create("Late", start_type=2, delayed_auto_start=True)
+    bench.create("Broken", start_type=2)
+    manual = bench.create("Manual")
+    assert boot(bench) == []
+    bench.pass_time(1_000)
+    bench.tell(AutoStart())
+    first = launches(bench)
+    bench.tell(LaunchFailed(first["Broken"], Error.FILE_NOT_FOUND, ""))
+    bench.pass_time(300)
+    bench.tell(ProcessStarted(first["Base"], 1))
+    web = launches(bench)["Web"]
+    assert boot(bench) == [
+        ("Base", 0, 0, 300, 0),
+        ("Web", 0, 300, None, 0),
+        ("Broken", 0, 0, 0, Error.FILE_NOT_FOUND),
+    ]
+    bench.pass_time(200)
+    bench.tell(LaunchFailed(web, Error.ACCESS_DENIED, ""))
+    bench.pass_time(120_000)
+    late = launches(bench)["Late"]
+    assert boot(bench, after=2) == [
+        ("Late", 120_500, 120_500, None, 0),
+        ("Broken", 0, 0, 0, Error.FILE_NOT_FOUND),
+    ]
+    bench.tell(LaunchFailed(late, Error.ACCESS_DENIED, ""))
+    bench.start(manual)
+    assert {name for name, *_ in boot(bench)} == {"Base", "Web", "Late", "Broken"}
+
+
+def test_who_may_not_enumerate_does_not_see_the_boot() -> None:
+    bench = Bench()
+    connect_only = bench.result(OpenScm(bench.call(), None, int(ScmAccess.CONNECT)))
+    assert bench.error(QueryBoot(bench.call(), connect_only, 0)) == Error.ACCESS_DENIED
 
 
 def test_auto_started_services_get_no_arguments() -> None:

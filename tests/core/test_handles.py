@@ -51,6 +51,7 @@ FILLERS: dict[str, Any] = {
     "state_mask": 3,
     "display_name": "A",
     "access": 1,
+    "after": 0,
     "level": ConfigLevel.DESCRIPTION,
     "value": "x",
     "control": 4,

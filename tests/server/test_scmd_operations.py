@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from scmd.core.messages import (
+    BootEntry,
     CheckScmHandle,
     IdentifyService,
+    QueryBoot,
     QueryParameters,
     ServiceId,
     SetParameters,
@@ -60,10 +64,39 @@ def test_manager_status() -> None:
     assert (refused.status, refused.error) == (b"", 1115)
 
 
+def test_the_boot_comes_in_as_many_parts_as_it_needs() -> None:
+    long = "x" * 200_000
+    starts = [
+        BootEntry(ServiceId(id), long, "", ("A",), False, 0, 5, None, 0) for id in range(3, 12)
+    ]
+    exchange = Exchange()
+    request = scmd_operations.QueryBootRequest(scm=WIRE_SCM, after=2)
+    response = exchange.run(scmd_operations.QUERY_BOOT, request, ok(starts))
+    assert exchange.asked == [QueryBoot(CALL, SCM, 2)]
+    assert (response.next, response.error) == (7, 0)
+    lines = [json.loads(line) for line in response.starts.splitlines()]
+    assert [line["id"] for line in lines] == [3, 4, 5, 6, 7]
+    assert lines[0] == {
+        "id": 3,
+        "name": long,
+        "group": "",
+        "dependencies": ["A"],
+        "delayed": False,
+        "asked": 0,
+        "begun": 5,
+        "ended": None,
+        "error": 0,
+    }
+    last = Exchange().run(scmd_operations.QUERY_BOOT, request, ok(starts[:1]))
+    assert last.next == 0
+    refused = Exchange().run(scmd_operations.QUERY_BOOT, request, error(5))
+    assert (refused.starts, refused.next, refused.error) == (b"", 0, 5)
+
+
 def test_the_version_is_the_interfaces() -> None:
     exchange = Exchange()
     response = exchange.run(scmd_operations.QUERY_VERSION, scmd_operations.EmptyRequest())
-    assert (response.major, response.minor, response.error) == (1, 0, 0)
+    assert (response.major, response.minor, response.error) == (1, 1, 0)
     assert exchange.asked == []
 
 

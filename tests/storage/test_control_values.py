@@ -8,6 +8,18 @@ from scmd.storage import control_values
 from scmd.vocabulary.registry import RegistryType, RegistryValue
 
 
+def test_tag_orders_are_counted_words() -> None:
+    values = {
+        "GroupOrderList\\Base": RegistryValue.of(bytes((2, 0, 0, 0, 7, 0, 0, 0, 1, 0, 0, 0, 9))),
+        "grouporderlist\\Short": RegistryValue.of(bytes((9, 0, 0, 0, 1, 1, 0, 0))),
+        "GroupOrderList\\Empty": RegistryValue.of(b""),
+        "GroupOrderList\\Text": RegistryValue.of("1"),
+        "GroupOrderList\\": RegistryValue.of(b""),
+        "ServiceGroupOrder\\List": RegistryValue.of(b""),
+    }
+    assert control_values.tag_order(values) == {"BASE": (7, 1), "SHORT": (257,), "EMPTY": ()}
+
+
 @pytest.mark.parametrize(
     ("value", "expected"),
     [

@@ -5,7 +5,7 @@ How an attempt gets there is `starting`'s, `processes`' and `hosting`'s.
 
 from __future__ import annotations
 
-from scmd.core import status
+from scmd.core import boot, status
 from scmd.core.event_ids import EventId
 from scmd.core.records import Failure, ServiceRecord, StartAttempt
 from scmd.core.state import State
@@ -52,7 +52,8 @@ def fail(
     name = record.config.display_name
     if log is None:
         log = EventId.START_FAILED, (name, error_text(error))
-    state.log(log[0], record, *log[1])
+    if not boot.is_silent(state, record):
+        state.log(log[0], record, *log[1])
     state.changed.append(record)
     if attempt.restart:
         state.failures.append((record, Failure.NOT_RESTARTED))

@@ -1,15 +1,16 @@
 """Automatic starts: group after group, dependencies within `starting`'s care.
 
 The load-order groups come in the order of the list, then the other groups, then services
-without one. A batch is over when each of its services is up, has failed or hangs. Delayed
-ones follow after a delay. A failure is logged and holds nothing up. [MS-SCMR] 3.1.1.
+without one; within a group the tags decide who is begun first. A batch is over when each of
+its services is up, has failed or hangs. Delayed ones follow after a delay. A failure is logged and
+holds nothing up. [MS-SCMR] 3.1.1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from scmd.core import starting
+from scmd.core import boot, starting
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
 from scmd.core.messages import ServiceId
@@ -45,6 +46,7 @@ def begin(state: State) -> None:
     prompt = [record for record in chosen if not record.config.delayed_auto_start]
     delayed = [record for record in chosen if record.config.delayed_auto_start]
     state.auto_start = AutoStartRun(_batches(state, prompt)[::-1], delayed)
+    boot.begin(state)
     _next_batch(state, state.auto_start)
 
 
@@ -79,11 +81,20 @@ def _batches(state: State, records: list[ServiceRecord]) -> list[list[ServiceRec
     order = {name_key(group): place for place, group in enumerate(state.settings.group_order)}
     others, ungrouped = len(order), len(order) + 1
     batches: dict[int, list[ServiceRecord]] = {}
-    for record in records:
+    for record in sorted(records, key=lambda record: _place_in_group(state, record)):
         group = record.config.load_order_group
         place = order.get(name_key(group), others) if group else ungrouped
         batches.setdefault(place, []).append(record)
     return [batches[place] for place in sorted(batches)]
+
+
+def _place_in_group(state: State, record: ServiceRecord) -> tuple[int, int, int]:
+    """By the group's tag order, then the other tags ascending, then those without a tag."""
+    tag = record.config.tag
+    order = state.settings.tag_order.get(name_key(record.config.load_order_group), ())
+    if tag in order:
+        return 0, order.index(tag), record.id
+    return (1, tag, record.id) if tag else (2, 0, record.id)
 
 
 def _next_batch(state: State, run: AutoStartRun) -> None:
@@ -93,12 +104,19 @@ def _next_batch(state: State, run: AutoStartRun) -> None:
         run.deadline = state.after(
             state.settings.auto_start_delay, lambda: _start_delayed(state, run), "delayed starts"
         )
+    _end_if_over(state, run)
+
+
+def _end_if_over(state: State, run: AutoStartRun) -> None:
+    if not (run.batches or run.outstanding or run.delayed):
+        boot.end(state)
 
 
 def _start_delayed(state: State, run: AutoStartRun) -> None:
     run.deadline = None
     delayed, run.delayed = run.delayed, []
     _start_all(state, run, delayed)
+    _end_if_over(state, run)
 
 
 def _start_all(state: State, run: AutoStartRun, batch: list[ServiceRecord]) -> None:
@@ -112,7 +130,8 @@ def _start_all(state: State, run: AutoStartRun, batch: list[ServiceRecord]) -> N
                 starting.begin(state, record, None)
             except Refused as refused:
                 name, text = record.config.display_name, error_text(refused.error)
-                state.log(EventId.START_FAILED, record, name, text)
+                if not boot.is_silent(state, record):
+                    state.log(EventId.START_FAILED, record, name, text)
                 continue
         run.outstanding[record.id] = record
 

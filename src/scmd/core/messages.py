@@ -261,6 +261,30 @@ class CheckScmHandle(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class QueryBoot(Command):
+    """Result: a list of BootEntry, of records above `after`. Needs ENUMERATE_SERVICE."""
+
+    scm: HandleId
+    after: int
+
+
+@dataclass(frozen=True, slots=True)
+class BootEntry:
+    """How one service's start went when the SCM began; see `boot`. Milliseconds since then."""
+
+    id: ServiceId
+    name: str
+    group: str
+    dependencies: tuple[str, ...]
+    delayed: bool
+    asked: int
+    begun: int | None
+    ended: int | None
+    error: int
+    """0: it was RUNNING at `ended`."""
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceEntry:
     """One line of an enumeration. `id` is the resume index."""
 
@@ -651,6 +675,8 @@ class Settings:
     """WaitToKillServiceTimeout."""
     group_order: tuple[str, ...] = ()
     """ServiceGroupOrder\\List."""
+    tag_order: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """GroupOrderList: by the group's name key, its tags in their order."""
     preshutdown_order: tuple[str, ...] = ()
     """PreshutdownOrder: services that get PRESHUTDOWN before all others, one after the other."""
     first_launch: int = 1

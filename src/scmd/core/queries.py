@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scmd.core import handles
+from scmd.core import boot, handles
 from scmd.core.messages import (
+    BootEntry,
     EnumDependents,
     EnumServices,
     GetDisplayName,
     GetKeyName,
+    QueryBoot,
     ServiceEntry,
 )
 from scmd.core.records import ServiceRecord
@@ -46,6 +48,14 @@ def enum_services(state: State, command: EnumServices) -> tuple[ServiceEntry, ..
         and wanted(record.status.state)
         and visible(record)
     )
+
+
+def boot_entries(state: State, command: QueryBoot) -> list[BootEntry]:
+    """How the starts of this boot went, of services that the caller would be shown."""
+    handles.scm(state, command.call, command.scm, int(ScmAccess.ENUMERATE_SERVICE))
+    visible = _visible_to(command.call.caller.token)
+    found = boot.entries(state, command.after)
+    return [entry for entry in found if visible(state.records[entry.id])]
 
 
 def _candidates(state: State, group: str | None) -> list[ServiceRecord]:

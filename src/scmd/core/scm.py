@@ -15,6 +15,7 @@ from scmd.core import (
     adoption,
     attempts,
     auto_start,
+    boot,
     controls,
     database,
     essential,
@@ -60,6 +61,7 @@ from scmd.core.messages import (
     ProbeAnswered,
     ProcessExited,
     ProcessStarted,
+    QueryBoot,
     QueryConfig,
     QueryParameters,
     QueryStatus,
@@ -176,6 +178,7 @@ class Scm:
                 record = state.changed.popleft()
                 state.touched[record.id] = record
                 attempts.wake(state, record)
+                boot.look(state, record)
                 auto_start.look(state, record)
                 database.remove_if_over(state, record)
             elif state.work:
@@ -277,6 +280,8 @@ def _dispatch_rest(state: State, command: Command) -> None:
         case IdentifyService():
             record = handles.service(state, command.call, command.service, command.access)
             state.reply(command.call.id, Error.SUCCESS, record.id)
+        case QueryBoot():
+            state.reply(command.call.id, Error.SUCCESS, queries.boot_entries(state, command))
         case CheckScmHandle():
             handles.scm(state, command.call, command.scm, command.access)
             state.reply(command.call.id, Error.SUCCESS)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from scmd.core import attempts, hosting, processes, srvany, status
+from scmd.core import attempts, boot, hosting, processes, srvany, status
 from scmd.core.dependencies import group_of, is_group
 from scmd.core.event_ids import EventId
 from scmd.core.messages import CallId
@@ -38,6 +38,7 @@ def begin(
     record.attempt = attempt
     record.stop_asked = False
     state.work.append(attempt)
+    boot.asked(state, record)
     return attempt
 
 
@@ -82,6 +83,7 @@ def advance(state: State, attempt: StartAttempt) -> None:
         hint = state.settings.pipe_timeout
         status.starting(state, record, hint, "waits for its dependencies")
         return
+    boot.begun(state, record)
     try:
         _launch(state, attempt)
     except Refused as refused:

@@ -32,6 +32,7 @@ from scmd.core.records import Failure, Launch, Save, ServiceRecord, StartAttempt
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.core.auto_start import AutoStartRun
+    from scmd.core.boot import BootLog
     from scmd.core.handles import Handle
     from scmd.core.shutdown import ShutdownRun
 
@@ -71,6 +72,7 @@ class State:
         self.strays: set[LaunchId] = set()
         """Adopted launches that belong to nothing; forgotten when they exit."""
         self.auto_start: AutoStartRun | None = None
+        self.boot: BootLog | None = None
         self.shutdown: ShutdownRun | None = None
         self.next_handle = 1
         self.next_save = 1

@@ -164,6 +164,7 @@ class Database:
                 values, control_values.KILL_TIMEOUT, default.kill_timeout
             ),
             group_order=control_values.group_order(values),
+            tag_order=control_values.tag_order(values),
             preshutdown_order=control_values.names(values, control_values.PRESHUTDOWN_ORDER),
             first_launch=first_launch,
             first_service=self.first_free_number(),

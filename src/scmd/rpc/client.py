@@ -213,4 +213,5 @@ class ClientConnection:
 
 
 def _syntax(interface: Interface) -> pdu.Syntax:
-    return pdu.Syntax(uuid=interface.uuid, version=interface.major | interface.minor << 16)
+    # Minor version 0 is spoken by every server; what it lacks it refuses operation by operation.
+    return pdu.Syntax(uuid=interface.uuid, version=interface.major)

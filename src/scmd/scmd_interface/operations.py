@@ -22,7 +22,7 @@ from scmd.ndr.types import (
 )
 from scmd.rpc.interface import Interface
 
-SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 0)
+SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 1)
 
 MAX_PARAMETERS = 4096
 MAX_PARAMETER_NAME = 1024
@@ -169,6 +169,21 @@ class QueryVersionResponse(Structure):
     error: DWORD
 
 
+class QueryBootRequest(Structure):
+    """Of records numbered above `after`. Needs SC_MANAGER_ENUMERATE_SERVICE."""
+
+    scm: HANDLE
+    after: DWORD
+
+
+class QueryBootResponse(Structure):
+    """UTF-8 JSON, one object a line; `next`: ask again with it as `after`; 0: that was all."""
+
+    starts: Json
+    next: DWORD
+    error: DWORD
+
+
 QUERY_MANAGER_STATUS = SCMD.operation(0, "RQueryManagerStatus", EmptyRequest, ManagerStatusResponse)
 QUERY_PARAMETERS = SCMD.operation(
     1, "RQueryParameters", QueryParametersRequest, QueryParametersResponse
@@ -178,3 +193,4 @@ READ_LOG = SCMD.operation(3, "RReadLog", ReadLogRequest, ReadLogResponse)
 READ_EVENTS = SCMD.operation(4, "RReadEvents", ReadEventsRequest, ReadEventsResponse)
 REPORT_EVENT = SCMD.operation(5, "RReportEvent", ReportEventRequest, ReportEventResponse)
 QUERY_VERSION = SCMD.operation(6, "RQueryVersion", EmptyRequest, QueryVersionResponse)
+QUERY_BOOT = SCMD.operation(7, "RQueryBoot", QueryBootRequest, QueryBootResponse)

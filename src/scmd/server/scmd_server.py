@@ -9,9 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
+
 from scmd.core.messages import (
     CheckScmHandle,
     IdentifyService,
+    QueryBoot,
     QueryParameters,
     ServiceId,
     SetParameters,
@@ -19,6 +22,8 @@ from scmd.core.messages import (
 from scmd.ndr.errors import NdrError
 from scmd.scmd_interface.operations import (
     MAX_DETAIL,
+    MAX_JSON_BYTES,
+    QUERY_BOOT,
     QUERY_MANAGER_STATUS,
     QUERY_PARAMETERS,
     QUERY_VERSION,
@@ -29,6 +34,8 @@ from scmd.scmd_interface.operations import (
     SET_PARAMETERS,
     EmptyRequest,
     ManagerStatusResponse,
+    QueryBootRequest,
+    QueryBootResponse,
     QueryParametersRequest,
     QueryParametersResponse,
     QueryVersionResponse,
@@ -124,6 +131,24 @@ def report_event(work: Work, request: ReportEventRequest) -> Steps[ReportEventRe
     return ReportEventResponse(error=reply.error)
 
 
+def query_boot(work: Work, request: QueryBootRequest) -> Steps[QueryBootResponse]:
+    """As many lines as fit into an answer."""
+    reply = yield QueryBoot(work.call, work.handle(request.scm), request.after)
+    if reply.error:
+        return QueryBootResponse(starts=b"", next=0, error=reply.error)
+    assert isinstance(reply.result, list)
+    lines: list[bytes] = []
+    size = last = 0
+    for entry in reply.result:
+        line = msgspec.json.encode(entry) + b"\n"
+        size += len(line)
+        if size > MAX_JSON_BYTES:
+            return QueryBootResponse(starts=b"".join(lines), next=last, error=0)
+        lines.append(line)
+        last = entry.id
+    return QueryBootResponse(starts=b"".join(lines), next=0, error=0)
+
+
 SCMD_OPERATIONS = table(
     served(QUERY_MANAGER_STATUS, manager_status),
     served(QUERY_PARAMETERS, query_parameters),
@@ -132,4 +157,5 @@ SCMD_OPERATIONS = table(
     served(READ_EVENTS, read_events),
     served(REPORT_EVENT, report_event),
     served(QUERY_VERSION, query_version),
+    served(QUERY_BOOT, query_boot),
 )

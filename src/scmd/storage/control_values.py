@@ -8,10 +8,13 @@ the machine's services from starting.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from struct import Struct
 
+from scmd.vocabulary.names import name_key
 from scmd.vocabulary.registry import RegistryType, RegistryValue
 
 GROUP_ORDER = "ServiceGroupOrder\\List"
+TAG_ORDERS = "GroupOrderList\\"
 PRESHUTDOWN_ORDER = "PreshutdownOrder"
 KILL_TIMEOUT = "WaitToKillServiceTimeout"
 PIPE_TIMEOUT = "ServicesPipeTimeout"
@@ -21,6 +24,8 @@ RESTART_LIMIT_PERIOD = "RestartLimitPeriod"
 REBOOT_COMMAND = "RebootCommand"
 
 Values = Mapping[str, RegistryValue]
+
+_WORD = Struct("<I")
 
 
 def group_order(values: Values) -> tuple[str, ...]:
@@ -40,6 +45,17 @@ def text(values: Values, name: str) -> str:
     value = values.get(name)
     data = value.data if value is not None else ""
     return data if isinstance(data, str) else ""
+
+
+def tag_order(values: Values) -> dict[str, tuple[int, ...]]:
+    """GroupOrderList: by the group's name key the tags of a REG_BINARY, a count and as many u32."""
+    found = {}
+    for path, value in values.items():
+        group = path[len(TAG_ORDERS) :]
+        if group and path.upper().startswith(TAG_ORDERS.upper()) and isinstance(value.data, bytes):
+            words = [word for (word,) in _WORD.iter_unpack(value.data[: len(value.data) // 4 * 4])]
+            found[name_key(group)] = tuple(words[1 : 1 + words[0]]) if words else ()
+    return found
 
 
 def number(values: Values, name: str, default: int) -> int:
