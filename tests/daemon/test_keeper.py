@@ -102,6 +102,28 @@ async def test_a_manager_that_crashes_is_started_again_later_and_later(world: Wo
     assert "signal 9; services go on; a new one in 1 s" in await world.line()
 
 
+async def test_a_configuration_fault_later_does_not_cost_the_services(world: World) -> None:
+    manager = await world.start()
+    await manager.launch(1, "/bin/sleep", "1000")
+    manager.link.ready()
+    assert "ready" in await world.line()
+    manager.exit(78)
+    assert "exit status 78; services go on; a new one in 0 s" in await world.line()
+    second = await world.next_manager()
+    assert [launch.launch for launch in second.state.launches] == [1]
+    assert await world.finish() == 0
+
+
+async def test_a_replaced_manager_is_no_failure(world: World) -> None:
+    manager = await world.start()
+    for _ in range(3):
+        manager.link.replace()
+        manager.exit(0)
+        assert "are replaced; services go on" in await world.line()
+        manager = await world.next_manager()
+    assert await world.finish() == 0
+
+
 async def test_sigterm_asks_the_manager_and_waits_for_it(world: World) -> None:
     manager = await world.start()
     assert world.process is not None

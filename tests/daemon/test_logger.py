@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 from scmd.core.messages import LaunchId, ServiceId
-from scmd.daemon.logger import MAX_BACKLOG, Writer
+from scmd.daemon.logger import LOST, MAX_BACKLOG, Writer
 from scmd.daemon.logger_files import CUT, MAX_LINE, Lines, LogFile
 from tests.daemon.world import SHELL, World, gone
 
@@ -44,6 +44,54 @@ async def test_a_new_logger_has_all_pipes_and_nobody_gets_sigpipe(world: World) 
     assert (await manager.exit_of(1)).exit_code == 3
     await world.finish()
     assert "after\n" in (world.state / "logs" / "1.log").read_text()
+
+
+async def test_a_killed_logger_costs_a_bounded_part_and_says_so(world: World) -> None:
+    manager = await world.start()
+    count = 300_000
+    flood = (
+        f"i=0; while [ $i -lt {count} ]; do echo line $i; i=$((i+1)); "
+        "[ $((i % 30000)) = 0 ] && echo >&$SCMD_CONTROL_FD; done"
+    )
+    await manager.launch(1, SHELL, "-c", flood)
+    for _ in range(3):
+        await manager.packet(1)
+        logger = logger_of(manager.state.keeper_pid)
+        os.kill(logger, signal.SIGKILL)
+        await gone(logger)
+    assert (await manager.exit_of(1)).exit_code == 0
+    await world.finish()
+    logs = world.state / "logs"
+    lines = (logs / "1.log").read_bytes().splitlines(keepends=True)
+    announced = sum(line == LOST for line in lines)
+    assert 1 <= announced <= 3
+    lost = sum(len(f"line {number}\n") for number in range(count)) - sum(
+        len(line) for line in lines if line.startswith(b"line ")
+    )
+    assert lost <= announced * (64 << 10)
+
+
+async def test_a_service_that_writes_fast_loses_nothing(world: World) -> None:
+    manager = await world.start()
+    await manager.launch(1, SHELL, "-c", "yes 0123456789 | head -n 500000")
+    assert (await manager.exit_of(1)).exit_code == 0
+    manager.link.forget(LaunchId(1))
+    await world.finish()
+    log = world.state / "logs" / "1.log"
+    assert log.read_bytes() == b"0123456789\n" * 500_000
+
+
+async def test_a_logger_that_is_replaced_loses_nothing(world: World) -> None:
+    manager = await world.start()
+    script = "i=0; while [ $i -lt 50000 ]; do echo line $i; i=$((i+1)); done"
+    await manager.launch(1, SHELL, "-c", script)
+    first = logger_of(manager.state.keeper_pid)
+    manager.link.replace()
+    await gone(first)
+    assert (await manager.exit_of(1)).exit_code == 0
+    await world.finish()
+    log = (world.state / "logs" / "1.log").read_text()
+    assert log.splitlines() == [f"line {number}" for number in range(50_000)]
 
 
 async def test_a_killed_manager_changes_nothing_for_output(world: World) -> None:

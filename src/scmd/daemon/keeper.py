@@ -147,6 +147,8 @@ class Keeper:
         """Signals for the essential services."""
         self._stop_requests = 0
         self._stopping = False
+        self._replacing: list[Child] = []
+        """Those whose end was ordered, and is no failure."""
         self._ready = False
         self._greeted = False
         """Whether the present manager has said Hello; until then it is told nothing."""
@@ -315,22 +317,36 @@ class Keeper:
                 self._converse(self._manager, happened, self._obey)
         self._greeted = False
         how = describe(status)
-        delay = self._manager.ended(time.monotonic())
+        misconfigured = os.WIFEXITED(status) and os.WEXITSTATUS(status) == CONFIGURATION_STATUS
+        delay = self._restart_delay(self._manager)
         if self._exit_status is not None:
             self._begin_stopping()
-        elif os.WIFEXITED(status) and os.WEXITSTATUS(status) == CONFIGURATION_STATUS:
+        elif misconfigured and not self._ready:
             self._exit_status = CONFIGURATION_STATUS
             self._begin_stopping()
         elif self._stopping:
             say(f"the manager ended before its services did: {how}")
             self._exit_status = 1
             self._manager.restart_at = None
-        else:
+        elif delay is not None:
             say(f"the manager ended: {how}; services go on; a new one in {delay:g} s")
 
     def _logger_ended(self, status: int) -> None:
-        delay = self._logger.ended(time.monotonic())
-        say(f"the logger ended: {describe(status)}; a new one in {delay:g} s")
+        if status:
+            for capture in self._captures.values():
+                capture.message = capture.message.replace(again=True)
+        delay = self._restart_delay(self._logger)
+        if delay is not None:
+            say(f"the logger ended: {describe(status)}; a new one in {delay:g} s")
+
+    def _restart_delay(self, child: Child) -> float | None:
+        """Seconds until it is started again; None for one that is replaced, at once."""
+        delay = child.ended(time.monotonic())
+        if child not in self._replacing:
+            return delay
+        self._replacing.remove(child)
+        child.restart_at = time.monotonic()
+        return None
 
     def _tell_manager(self, message: wire.Message) -> None:
         if self._greeted and self._manager.socket is not None:
@@ -338,12 +354,13 @@ class Keeper:
 
     def _start(self, child: Child) -> None:
         try:
-            child.start(time.monotonic())
+            child.start()
         except OSError as failed:
             delay = child.ended(time.monotonic())
             say(f"cannot start the {child.name}: {failed}; again in {delay:g} s")
             return
         if child is self._logger:
+            child.ready(time.monotonic())
             for capture in self._captures.values():
                 self._pass_to_logger(capture)
 
@@ -362,12 +379,22 @@ class Keeper:
         elif isinstance(message, wire.Hello):
             self._welcome(manager)
         elif isinstance(message, wire.Ready):
+            self._manager.ready(time.monotonic())
             self._announce_ready()
+        elif isinstance(message, wire.Replace):
+            self._replace()
         elif isinstance(message, wire.ShutdownDone):
             self._exit_status = message.exit_code
             self._begin_stopping()
         else:
             raise Disconnected(f"malformed: {type(message).__name__} from the manager")
+
+    def _replace(self) -> None:
+        """New ones from what is installed now; the logger first writes what it has read."""
+        say("manager and logger are replaced; services go on")
+        self._replacing = [self._manager, self._logger]
+        self._logger.disconnect()
+        self._logger.kill_at = time.monotonic() + ENDING_LIMIT
 
     def _launch(self, launch: wire.Launch, manager: FrameSocket) -> None:
         try:

@@ -16,8 +16,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-HEALTHY_AFTER = 60.0
-"""Seconds; who ran this long begins with the first delay again."""
+HEALTHY_AFTER = 1.0
+"""Seconds after it was ready; who ran this long begins with the first delay again."""
 _NOT_FOR_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID")
 
 
@@ -35,11 +35,11 @@ class Child:
         self._argv = [os.fsencode(argument) for argument in argv]
         self._delays = delays
         self._failures = 0
-        self._started_at = 0.0
+        self._ready_at: float | None = None
 
-    def start(self, now: float) -> None:
+    def start(self) -> None:
         """Run it with its end of the socket as the last argument; raises OSError."""
-        self._started_at = now
+        self._ready_at = None
         self.restart_at = None
         ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_STREAM)
         try:
@@ -51,11 +51,15 @@ class Child:
             theirs.close()
         self.socket = FrameSocket(ours)
 
+    def ready(self, now: float) -> None:
+        """It has begun to do its work."""
+        self._ready_at = now
+
     def ended(self, now: float) -> float:
         """It is gone: forget it, and say after how many seconds it may be started again."""
         self.disconnect()
         self.pid = self.kill_at = None
-        if now - self._started_at >= HEALTHY_AFTER:
+        if self._ready_at is not None and now - self._ready_at >= HEALTHY_AFTER:
             self._failures = 0
         delay = self._delays[min(self._failures, len(self._delays) - 1)]
         self._failures += 1

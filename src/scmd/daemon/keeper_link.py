@@ -139,6 +139,10 @@ class KeeperLink:
     def forget(self, launch: LaunchId, *, keep_tree: bool = False) -> None:
         self._send(wire.Forget(number=launch, keep_tree=keep_tree))
 
+    def replace(self) -> None:
+        """New programs for manager and logger: the keeper starts them when this one exits."""
+        self._send(wire.Replace())
+
     def ready(self) -> None:
         """The manager serves: the keeper prints its ready line and tells systemd."""
         self._send(wire.Ready())

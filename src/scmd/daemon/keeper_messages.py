@@ -108,6 +108,10 @@ class ShutdownDone(Message):
     exit_code: int = 0
 
 
+class Replace(Message):
+    """Replace manager and logger by what is installed now; the manager exits by itself."""
+
+
 # Keeper to manager --------------------------------------------------------------------------
 
 
@@ -179,6 +183,8 @@ class Capture(Message):
     name_prefix: bool = False
     essential: bool = False
     """Under `scmd init` its output is passed on as it is, others' with their name."""
+    again: bool = False
+    """An earlier logger had it and was killed."""
 
 
 class OutputEnded(Message):
@@ -195,6 +201,7 @@ KINDS: Mapping[int, type[Message]] = {
     5: Forget,
     6: Ready,
     7: ShutdownDone,
+    8: Replace,
     32: Welcome,
     33: Adopted,
     34: Launched,

@@ -1,31 +1,42 @@
 """The logger: reads every service's output and writes it to STATE/logs/<record number>.log.
 
 One thread reads and never touches the disk, so that a service is never blocked by it; one
-thread writes. Between them each service has a bounded backlog: what does not fit, because
-the disk is slow or full, is dropped by whole lines, counted, and announced in the log. Both
+thread writes. Between them each service has a small bounded backlog. While it is full the
+pipe is left alone, for a moment: when the disk has not kept up by then, because it is slow or
+full, what does not fit is dropped by whole lines, counted, and announced in the log. Both
 threads sleep when nothing is written.
 
 The keeper has a second descriptor of every pipe and passes all of them again to a new
-logger. The logger ends when the keeper closes the connection, after writing what it has.
+logger, so nobody gets SIGPIPE when this one dies. What it had read and not yet written, at
+most 64 KiB a service, is lost then, and the new one says so in the log. The logger ends when
+the keeper closes the connection, after writing what it has.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import sys
 import threading
+import time
 
 from scmd.daemon.keeper_messages import Capture, OutputEnded
 from scmd.daemon.keeper_socket import Disconnected, FrameSocket, inherited
 from scmd.daemon.logger_echo import Echo
-from scmd.daemon.logger_files import Lines, LogFile
+from scmd.daemon.logger_files import MAX_LINE, Lines, LogFile
 
 MAX_BYTES = 10 << 20
 FILES = 3
-MAX_BACKLOG = 1 << 20
-"""Bytes of one service that wait for the disk."""
-_READ_SIZE = 1 << 16
+MAX_BACKLOG = 48 << 10
+"""Bytes of one service that wait for the disk; with the line that is not whole yet, 64 KiB."""
+PATIENCE = 1.0
+"""Seconds that a service's pipe is left alone while its backlog is full."""
+_READ_SIZE = 16 << 10
+_ROOM = _READ_SIZE + MAX_LINE
+"""Bytes that one read may add to a backlog."""
+_LAST_READS = 64
+LOST = b"scmd: the logger was killed; up to 64 KiB of output may be missing here\n"
 
 
 class Writer:
@@ -42,6 +53,10 @@ class Writer:
         self._failing = False
         self._ending = False
         self._changed = threading.Condition()
+        self._awaited: set[int] = set()
+        """Services whose backlog somebody wants to see shrink."""
+        self.shrunk = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        """Readable when the backlog of one of those has shrunk."""
         self._thread = threading.Thread(target=self._write_all, name="writer", daemon=True)
 
     def start(self) -> None:
@@ -60,6 +75,14 @@ class Writer:
                 self._sizes[service] = size
                 self._backlog.setdefault(service, []).append(lines)
             self._changed.notify()
+
+    def is_full(self, service: int) -> bool:
+        """Whether one more read might not fit; if so, `shrunk` says when to ask again."""
+        with self._changed:
+            full = self._sizes.get(service, 0) + _ROOM > MAX_BACKLOG
+            if full:
+                self._awaited.add(service)
+            return full
 
     def release(self, service: int) -> None:
         """Nobody writes for this service any more: its file need not be held open."""
@@ -82,10 +105,11 @@ class Writer:
                 backlog, self._backlog = self._backlog, {}
                 dropped, self._dropped = self._dropped, {}
                 idle, self._idle = self._idle, set()
-                self._sizes.clear()
                 ending = self._ending
             for service, chunks in backlog.items():
-                self._write(service, b"".join(chunks), 0)
+                lines = b"".join(chunks)
+                self._write(service, lines, 0)
+                self._written(service, len(lines))
             for service, count in dropped.items():
                 self._write(service, b"", count)
             for service in idle.intersection(self._files):
@@ -94,6 +118,15 @@ class Writer:
                     del self._files[service]
             if ending and not backlog and not dropped:
                 return
+
+    def _written(self, service: int, size: int) -> None:
+        with self._changed:
+            left = self._sizes.pop(service) - size
+            if left:
+                self._sizes[service] = left
+            if service in self._awaited:
+                self._awaited.discard(service)
+                os.eventfd_write(self.shrunk, 1)
 
     def _write(self, service: int, lines: bytes, dropped: int) -> None:
         file = self._files.get(service)
@@ -109,13 +142,15 @@ class Writer:
 class Output:
     """One launch's pipe."""
 
-    __slots__ = ("descriptor", "lines", "number", "service", "shown_as")
+    __slots__ = ("descriptor", "lines", "number", "patience", "service", "shown_as")
 
     def __init__(self, capture: Capture, descriptor: int) -> None:
         self.shown_as = b"" if capture.essential else f"{capture.name}: ".encode(errors="replace")
         self.number = capture.number
         self.service = capture.service
         self.descriptor = descriptor
+        self.patience = PATIENCE
+        """Seconds for which it may be left alone; none while the disk stands still."""
         prefix = f"{capture.name}: ".encode(errors="replace") if capture.name_prefix else b""
         self.lines = Lines(prefix, capture.timestamps)
 
@@ -130,17 +165,25 @@ class Logger:
         self._outputs: dict[int, Output] = {}
         self._poll = select.epoll()
         self._poll.register(keeper, select.EPOLLIN)
+        self._poll.register(writer.shrunk, select.EPOLLIN)
+        self._paused: dict[int, float] = {}
+        """Outputs that are left alone while their backlog is full, and until when."""
 
     def run(self) -> None:
         """Until the keeper closes the connection."""
         self._writer.start()
         try:
             while True:
-                for descriptor, _ in self._poll.poll():
+                for descriptor, _ in self._poll.poll(self._patience()):
                     if descriptor == self._keeper.fileno():
                         self._converse()
+                    elif descriptor == self._writer.shrunk:
+                        os.eventfd_read(descriptor)
+                        self._resume(0.0)
                     elif descriptor in self._outputs:
-                        self._read(self._outputs[descriptor])
+                        self._read_or_pause(self._outputs[descriptor])
+                if self._paused:
+                    self._resume(time.monotonic())
         except Disconnected:
             self._read_the_rest()
             self._writer.end()
@@ -154,7 +197,35 @@ class Logger:
                 output = Output(message, descriptors[0])
                 self._outputs[output.descriptor] = output
                 self._poll.register(output.descriptor, select.EPOLLIN)
+                if message.again:
+                    self._put(output, LOST)
         self._watch_keeper()
+
+    def _patience(self) -> float | None:
+        """Seconds until a paused output is read whatever its backlog."""
+        if not self._paused:
+            return None
+        return max(0.0, min(self._paused.values()) - time.monotonic())
+
+    def _read_or_pause(self, output: Output) -> None:
+        if not self._writer.is_full(output.service):
+            output.patience = PATIENCE
+        elif output.patience:
+            self._poll.unregister(output.descriptor)
+            self._paused[output.descriptor] = time.monotonic() + output.patience
+            return
+        self._read(output)
+
+    def _resume(self, now: float) -> None:
+        """Read on where there is room, or patience has ended: there lines are dropped now."""
+        for descriptor, limit in list(self._paused.items()):
+            output = self._outputs[descriptor]
+            if now >= limit:
+                output.patience = 0.0
+            elif self._writer.is_full(output.service):
+                continue
+            del self._paused[descriptor]
+            self._poll.register(descriptor, select.EPOLLIN)
 
     def _read(self, output: Output) -> bool:
         """Whether there may be more."""
@@ -186,8 +257,13 @@ class Logger:
 
     def _read_the_rest(self) -> None:
         """What is in the pipes now, and then no more, however much is still being written."""
+        self._resume(math.inf)
         for output in list(self._outputs.values()):
-            for _ in range(MAX_BACKLOG // _READ_SIZE):
+            for _ in range(_LAST_READS):
+                limit = time.monotonic() + PATIENCE
+                while self._writer.is_full(output.service) and time.monotonic() < limit:
+                    if select.select([self._writer.shrunk], [], [], PATIENCE)[0]:
+                        os.eventfd_read(self._writer.shrunk)
                 if not self._read(output):
                     break
             self._put(output, output.lines.end())

@@ -54,6 +54,16 @@ def timestamp() -> bytes:
     return f"{whole}.{int(now * 1000) % 1000:03d}Z ".encode()
 
 
+def _is_torn(path: str) -> bool:
+    """Whether the last line was never ended: a logger was killed in the midst of it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        os.lseek(descriptor, -1, os.SEEK_END)
+        return os.read(descriptor, 1) != b"\n"
+    finally:
+        os.close(descriptor)
+
+
 class LogFile:
     """`path` and its rotated predecessors; opened when there is something to write."""
 
@@ -115,6 +125,8 @@ class LogFile:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
             self._descriptor = os.open(self._path, flags, 0o600)
             self._size = os.fstat(self._descriptor).st_size
+            if self._size and _is_torn(self._path):
+                self._append(b"\n")
         return self._descriptor
 
     def _rotate(self) -> None:
