@@ -137,3 +137,17 @@ def test_what_is_waited_for_survives_the_manager(machine: Machine) -> None:
     machine.await_state("Web", "RUNNING")
     os.kill(machine.status("Web").process_id, signal.SIGKILL)
     machine.await_event(7031, "Web", "3", "1500")
+
+
+def test_install_with_restart(machine: Machine) -> None:
+    machine.scmd("install", "Web", "--restart", "0", "--", "/bin/sleep", "1000")
+    assert "RESTART -- Delay = 0 milliseconds." in machine.sc("qfailure", "Web")
+    assert "NONCRASH_FAILURES: TRUE" in machine.sc("qfailureflag", "Web")
+    assert machine.scmd("get", "Web", "AppThrottle") == "10000\n"
+    machine.sc("start", "Web")
+    process = machine.await_state("Web", "RUNNING").process_id
+    os.kill(process, signal.SIGKILL)
+    machine.await_event(7031, "Web", "1", "1000")
+    restarted(machine, "Web", 0)
+    machine.scmd("install", "No", "--restart", "soon", "--", "/bin/sleep", "1", status=2)
+    assert machine.refused("query", "No") == 1060

@@ -12,10 +12,11 @@ import time
 from scmd.client import configuration
 from scmd.client.calls import Calls, open_calls
 from scmd.client.waiting import Progress
-from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig
+from scmd.vocabulary.configuration import LOCAL_SYSTEM, FailureAction, ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import (
     FIRST_USER_CONTROL,
+    ActionType,
     ConfigLevel,
     Control,
     ErrorControl,
@@ -51,6 +52,9 @@ STATE_WORDS: Mapping[str, StateMask] = {
     "all": StateMask.ALL,
 }
 DEFAULT_WAIT_S = 30.0
+RESET_PERIOD_S = 86_400
+THROTTLE = 10_000
+"""Milliseconds; a program that was to be restarted and fails sooner was quick to fail."""
 
 
 class WaitFailed(WinError):
@@ -137,11 +141,13 @@ class Scm:
         error_control: int = ErrorControl.NORMAL,
         group: str = "",
         failure_actions_flag: bool = False,
+        restart_delay: int | None = None,
     ) -> Service:
         """A program that speaks the control protocol as a service; `install` takes any other.
 
         `command` is an ImagePath, or the arguments of one. `start` is auto, delayed, demand or
-        disabled. When a later step fails the record is deleted again.
+        disabled. `restart_delay`: after a failure it is restarted, so many ms later. When a later
+        step fails the record is deleted again.
         """
         if start not in START_WORDS:
             raise ValueError(f"start is one of {', '.join(START_WORDS)}, not {start!r}")
@@ -166,6 +172,11 @@ class Scm:
         with self._created(record, password) as service:
             for level, value in extras.items():
                 configuration.change_config2(self.calls, service, level, value)
+            if restart_delay is not None:
+                restart = FailureAction(type=ActionType.RESTART, delay=restart_delay)
+                configuration.change_failure_actions(
+                    self.calls, service, reset_period_s=RESET_PERIOD_S, actions=(restart,)
+                )
         return Service(self, name)
 
     def install(
@@ -182,12 +193,15 @@ class Scm:
         display: str = "",
         description: str = "",
         parameters: Mapping[str, str | int | bytes | Sequence[str]] | None = None,
+        restart_delay: int | None = None,
     ) -> Service:
         """Any unmodified program as a service, hosted by the srvany adaptor.
 
         The program is found on PATH now and recorded by its absolute path; a relative
         `directory` is made absolute too. The failure-actions flag is set. FileNotFoundError: no
-        such program. When a later step fails the record is deleted again.
+        such program. `restart_delay`: after a failure it is restarted, so many ms later, and after
+        quick failures (AppThrottle, 10 s) ever later. When a later step fails the record is deleted
+        again.
         """
         from scmd.client.hosting import hosting_parameters
 
@@ -202,9 +216,11 @@ class Scm:
             display=display,
             description=description,
             failure_actions_flag=True,
+            restart_delay=restart_delay,
         )
+        held_back = {} if restart_delay is None else {"AppThrottle": THROTTLE}
         try:
-            service.parameters.update({**values, **(parameters or {})})
+            service.parameters.update({**values, **held_back, **(parameters or {})})
         except BaseException:
             service.delete()
             raise

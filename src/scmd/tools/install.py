@@ -28,6 +28,8 @@ failure-actions flag is set: a stop with an error counts as a failure.
   --account X                            who it runs as (default LocalSystem)
   --dir D                                its working directory
   --env K=V                              a variable more in its environment; may be repeated
+  --restart MS                           after a failure it is restarted, MS milliseconds later,
+                                         and ever later when it fails within 10 s of its start
   --display TEXT                         its display name (default NAME)
   --description TEXT
 """
@@ -44,6 +46,7 @@ _VALUED = (
     "--account",
     "--dir",
     "--env",
+    "--restart",
     "--display",
     "--description",
 )
@@ -59,6 +62,7 @@ def install(arguments: list[str]) -> int:
     start = options.last("--start") or "demand"
     if start not in START_WORDS:
         raise CommandUsageError(f"--start is one of {', '.join(START_WORDS)}, not {start}")
+    restart_delay = options.number("--restart", 0) if "--restart" in options.values else None
     directory, environment = options.last("--dir"), _environment(options)
     try:
         # Before the SCM is asked, so that a wrong program is refused first.
@@ -76,6 +80,7 @@ def install(arguments: list[str]) -> int:
             environment=environment,
             display=options.last("--display") or "",
             description=options.last("--description") or "",
+            restart_delay=restart_delay,
         )
     sys.stdout.write(f"{escaped(name)} is installed.\n")
     return 0
