@@ -71,6 +71,8 @@ class Machine:
         self.expected_complaints = ""
         """A pattern for the complaints on standard error that a test provokes."""
         self._said = threading.Condition()
+        self._first_line = 0
+        """Of what the present SCM has said, among `lines`."""
         self._reader: threading.Thread | None = None
         self._scm: Scm | None = None
 
@@ -89,6 +91,7 @@ class Machine:
     def begin(self, *arguments: str) -> None:
         """`scmd run`; `await_ready` must follow."""
         assert self.process is None
+        self._first_line = len(self.lines)
         self.process = subprocess.Popen(
             [*self._command(self.user), "run", *arguments],
             env={**self.environment, **self.more_environment, "SECRET_OF_THE_SCM": "1"},
@@ -119,10 +122,11 @@ class Machine:
             self._said.notify_all()
 
     def await_line(self, pattern: str, count: int = 1) -> str:
-        """The `count`th line on standard error that matches."""
+        """The `count`th line of the present SCM's on standard error that matches."""
 
         def found() -> list[str]:
-            return [line for line in self.lines if re.search(pattern, line)]
+            lines = self.lines[self._first_line :]
+            return [line for line in lines if re.search(pattern, line)]
 
         with self._said:
             self._said.wait_for(
@@ -155,7 +159,6 @@ class Machine:
     def restart(self) -> None:
         """Shut down and start again on the same state."""
         assert self.stop() == 0
-        self.lines.clear()
         self.start()
 
     def crash(self) -> None:
@@ -166,7 +169,8 @@ class Machine:
         with contextlib.suppress(ProcessLookupError):
             os.kill(int(str(manager)), signal.SIGKILL)
         self.await_end()
-        self.lines.clear()
+        # It may have noticed before it was killed too.
+        self.lines = [line for line in self.lines if "the keeper is gone" not in line]
 
     def complaints(self) -> list[str]:
         return [

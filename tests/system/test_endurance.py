@@ -120,7 +120,6 @@ def test_a_damaged_database_is_refused_and_left_alone(machine: Machine, damage: 
     for number in range(30):
         machine.scm.create(f"S{number}", "/bin/true", description="x" * 500)
     assert machine.stop() == 0
-    machine.lines.clear()
     path = machine.state / "registry.db"
     data = bytearray(path.read_bytes())
     if damage == "head":
@@ -141,7 +140,6 @@ def test_a_damaged_database_is_refused_and_left_alone(machine: Machine, damage: 
 def test_a_newer_database_is_refused_and_left_alone(machine: Machine) -> None:
     machine.sc("create", "Web", "binPath=", "/x")
     assert machine.stop() == 0
-    machine.lines.clear()
     database = sqlite3.connect(machine.state / "registry.db")
     (format,) = database.execute("PRAGMA user_version").fetchone()
     database.execute(f"PRAGMA user_version = {format + 1}")
