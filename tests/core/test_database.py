@@ -44,9 +44,9 @@ from tests.core.bench import ALL, GUEST, Bench
 
 def creation(bench: Bench, name: str = "New", **fields: Any) -> CreateService:
     fields.setdefault("image_path", "/bin/x")
-    assign_tag = fields.pop("assign_tag", False)
+    given = {key: fields.pop(key) for key in ("assign_tag", "account_unknown") if key in fields}
     config = ServiceConfig(name=name, **fields)
-    return CreateService(bench.call(), bench.handle, config, ALL, assign_tag=assign_tag)
+    return CreateService(bench.call(), bench.handle, config, ALL, **given)
 
 
 # Create ---------------------------------------------------------------------------------------
@@ -85,6 +85,7 @@ ILLEGAL_CONFIGURATIONS: tuple[tuple[dict[str, Any], int], ...] = (
     ({"dependencies": ("a/b",)}, 87),
     ({"dependencies": tuple(f"name{number:04}" for number in range(260))}, 87),
     ({"account": " "}, 1057),
+    ({"account": "ann", "account_unknown": True}, 1057),
     ({"load_order_group": "G", "delayed_auto_start": True}, 87),
     ({"assign_tag": True}, 87),
     ({"preferred_node": 1, "type": 0x20}, 87),
@@ -222,6 +223,7 @@ ILLEGAL_CHANGES: tuple[tuple[dict[str, Any], int], ...] = (
     ({"display_name": "other"}, 1078),
     ({"display_name": "Shown"}, 1078),
     ({"account": " "}, 1057),
+    ({"account": "ann", "account_unknown": True}, 1057),
     ({"dependencies": ("A",)}, 1059),
 )
 

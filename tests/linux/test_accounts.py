@@ -7,7 +7,7 @@ import pwd
 
 import pytest
 
-from scmd.linux.accounts import PATH, resolve
+from scmd.linux.accounts import PATH, is_known, resolve
 from scmd.vocabulary.errors import Error, Refused
 
 ME = pwd.getpwuid(os.geteuid())
@@ -57,3 +57,10 @@ def test_the_low_accounts_are_not_root(name: str) -> None:
     assert account.uid != 0
     assert account.gid != 0
     assert account.switch
+
+
+def test_who_is_known() -> None:
+    assert is_known("LocalService")
+    assert is_known(f".\\{ME.pw_name}")
+    for name in ("nobody-has-this-name", "FAR\\nobody-has-this-name", "a\0b", "\ud800", "x" * 300):
+        assert not is_known(name)

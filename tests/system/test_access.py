@@ -66,6 +66,17 @@ def test_another_user_reads_no_log_and_sets_no_parameter(machine: Machine) -> No
         assert machine.run("cat", str(path), user=NOBODY).returncode == 1
 
 
+def test_a_service_needs_an_account_that_exists(machine: Machine) -> None:
+    create = ("create", "Low", "binPath=", "/bin/true", "obj=")
+    assert machine.refused(*create, "nobody-has-this-name") == Error.INVALID_SERVICE_ACCOUNT
+    assert machine.refused("query", "Low") == Error.SERVICE_DOES_NOT_EXIST
+    machine.sc(*create, ".\\nobody")
+    change = ("config", "Low", "obj=", "FAR\\nobody")
+    assert machine.refused(*change) == Error.INVALID_SERVICE_ACCOUNT
+    assert machine.json("sc", "qc", "Low")["service_start_name"] == ".\\nobody"
+    machine.sc("config", "Low", "obj=", "LocalService")
+
+
 def test_the_group_of_the_caller_gives_nothing(machine: Machine) -> None:
     """Root's group is not root."""
     done = subprocess.run(

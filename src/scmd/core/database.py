@@ -90,6 +90,7 @@ def create_service(state: State, command: CreateService) -> None:
     check_service_name(config.name)
     validation.check_config(config, state.settings)
     validation.check_security(config.security)
+    _refuse_unknown_account(command)
     if command.assign_tag and not config.load_order_group:
         raise Refused(Error.INVALID_PARAMETER, "a tag needs a group")
     keys = name_key(config.name), name_key(config.display_name)
@@ -121,6 +122,11 @@ def _completed(config: ServiceConfig) -> ServiceConfig:
     if not config.account:
         changes["account"] = LOCAL_SYSTEM
     return config.replace(**changes)
+
+
+def _refuse_unknown_account(command: CreateService | ChangeConfig) -> None:
+    if command.account_unknown:
+        raise Refused(Error.INVALID_SERVICE_ACCOUNT, "nobody has this account's name")
 
 
 def _refuse_taken_name(state: State, key: str, display_key: str) -> None:
@@ -209,6 +215,7 @@ def change_config(state: State, command: ChangeConfig) -> None:
     _refuse_in_shutdown(state)
     config = _changed(record.config, command)
     _check_change(state, record, config)
+    _refuse_unknown_account(command)
     key = name_key(config.display_name)
     names: tuple[str, ...] = ()
     if key != name_key(record.config.display_name):

@@ -105,6 +105,8 @@ class CreateService(Command):
     desired_access: int
     password: str | None = None
     assign_tag: bool = False
+    account_unknown: bool = False
+    """The host knows nobody by the name of `config.account`: error 1057."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ class ChangeConfig(Command):
     account: str | None = None
     password: str | None = None
     display_name: str | None = None
+    account_unknown: bool = False
+    """The host knows nobody by the name of `account`: error 1057."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def check_dependencies(dependencies: tuple[str, ...]) -> None:
 
 
 def check_account(account: str, settings: Settings) -> None:
-    """Refuse with 1057 what cannot be an account; whether one exists shows at the start."""
+    """Refuse with 1057 what cannot be an account; whether one exists is the host's to say."""
     check_text(account, MAX_ACCOUNT_UNITS, Error.INVALID_SERVICE_ACCOUNT)
     if is_local_system(account):
         return

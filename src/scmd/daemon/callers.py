@@ -1,13 +1,28 @@
-"""Who calls on the local socket, and who performs what they ask."""
+"""Who calls on the local socket, and who performs what they ask.
+
+What the core cannot know and has to be asked of the host first, whether an account exists, is
+looked up on a thread: a slow directory service keeps only the one who asked waiting.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import lru_cache
 
-from scmd.core.messages import AssociationEnded, Caller, Command, Event
+from scmd.core.messages import (
+    AssociationEnded,
+    Caller,
+    ChangeConfig,
+    Command,
+    CreateService,
+    Event,
+)
+from scmd.core.validation import is_local_system
+from scmd.linux import accounts
 from scmd.security.token import unix_token
 from scmd.server.host_requests import HostRequest
 from scmd.transport.peer import Peer
@@ -23,15 +38,36 @@ class Performer:
     ) -> None:
         self._on_message = on_message
         self._on_host_request = on_host_request
+        self._looking_up: set[asyncio.Task[None]] = set()
 
     def perform(self, asked: Command | HostRequest) -> None:
-        if isinstance(asked, Command):
-            self._on_message(asked)
-        else:
+        if not isinstance(asked, Command):
             self._on_host_request(asked)
+        elif isinstance(asked, CreateService) and _is_to_be_found(asked.config.account):
+            self._begin(self._perform_with(asked, asked.config.account))
+        elif isinstance(asked, ChangeConfig) and _is_to_be_found(asked.account):
+            self._begin(self._perform_with(asked, asked.account or ""))
+        else:
+            self._on_message(asked)
+
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._looking_up.add(task)
+        task.add_done_callback(self._looking_up.discard)
+
+    async def _perform_with(self, command: CreateService | ChangeConfig, account: str) -> None:
+        known = await asyncio.to_thread(accounts.is_known, account)
+        self._on_message(replace(command, account_unknown=not known))
 
     def association_ended(self, event: AssociationEnded) -> None:
         self._on_message(event)
+
+
+def _is_to_be_found(account: str | None) -> bool:
+    """A per-user SCM has no accounts but its own, which the core knows."""
+    if not account or is_local_system(account):
+        return False
+    return os.geteuid() == 0
 
 
 def caller_of(peer: Peer) -> Caller:

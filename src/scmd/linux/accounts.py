@@ -70,6 +70,15 @@ def resolve(account: str) -> Account:
     )
 
 
+def is_known(account: str) -> bool:
+    """Whether somebody has this name, so that a service could run as it."""
+    try:
+        _entry(account)
+    except Refused:
+        return False
+    return True
+
+
 def _entry(account: str) -> pwd.struct_passwd:
     domain, separator, user = account.rpartition("\\")
     key = user.replace(" ", "").lower()
