@@ -35,6 +35,7 @@ from scmd.server.session import Sessions
 from scmd.storage.event_record import EventError
 from scmd.transport.local_server import LocalServer
 
+EX_SOFTWARE = 70
 EX_CONFIG = 78
 log = logging.getLogger("scmd.manager")
 
@@ -79,6 +80,7 @@ class Manager:
             self._journal,
             on_reply=lambda reply: self._conversations.answer(reply),
             on_notice=self._on_notice,
+            on_failure=_die,
         )
         self._host = Host(
             state.state,
@@ -87,6 +89,7 @@ class Manager:
             events,
             self._counts,
             lambda reply: self._conversations.answer(reply),
+            self._on_replace,
         )
         sessions = Sessions(secrets.token_bytes(NONCE_SIZE))
         self._conversations = Conversations(
@@ -167,6 +170,11 @@ class Manager:
             case core.StatusChanged():
                 log.debug("%s: %s (%s)", notice.name, notice.status, notice.cause)
 
+    def _on_replace(self) -> None:
+        """Make room for a manager of the version that is installed now."""
+        self._keeper.replace()
+        self._finish(0)
+
     def _on_keeper_lost(self, lost: KeeperLost) -> None:
         log.critical("the keeper is gone: %s", lost)
         self._finish(1)
@@ -174,6 +182,12 @@ class Manager:
     def _finish(self, status: int) -> None:
         if not self._finished.done():
             self._finished.set_result(status)
+
+
+def _die(failed: Exception) -> None:
+    """Make room for a new manager, which goes on from the journal; as a kill would."""
+    log.critical("a bug; a new manager takes over", exc_info=failed)
+    os._exit(EX_SOFTWARE)
 
 
 def _service_environment(state: KeeperState) -> dict[str, str]:

@@ -3,7 +3,8 @@
 It decides nothing. Messages that arise while effects are performed wait their turn, so
 the core is never entered twice and effects are done in the order given. Time is the
 loop's clock (CLOCK_MONOTONIC: it stands still while the machine is suspended, so nothing
-is overdue when it wakes).
+is overdue when it wakes). What fails here is a bug, and leaves a core that nobody should ask
+again: `on_failure` is told and must end the process.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ class Shell:
         *,
         on_reply: Callable[[core.Reply], None],
         on_notice: Callable[[Notice], None],
+        on_failure: Callable[[Exception], None],
     ) -> None:
         self._scm = scm
         self._keeper = keeper
@@ -56,6 +58,7 @@ class Shell:
         self._journal = journal
         self._on_reply = on_reply
         self._on_notice = on_notice
+        self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._probes = Probes(self.submit)
         self._waiting: deque[Message] = deque()
@@ -74,6 +77,9 @@ class Shell:
                 effects = self._scm.handle(self._waiting.popleft(), self._now())
                 for effect in effects:
                     self._perform(effect)
+        except Exception as failed:
+            self._on_failure(failed)
+            raise
         finally:
             self._busy = False
         self._arm()
@@ -98,6 +104,9 @@ class Shell:
         try:
             for effect in self._scm.expire(self._now()):
                 self._perform(effect)
+        except Exception as failed:
+            self._on_failure(failed)
+            raise
         finally:
             self._busy = False
         if self._waiting:
