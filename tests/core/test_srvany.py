@@ -52,6 +52,7 @@ def test_defaults() -> None:
     assert (spec.umask, spec.nice, spec.affinity, spec.limits) == (None, None, (), ())
     assert (made.stop_signal, made.stop_time, made.settle_time) == (15, 20_000, 0)
     assert made.kill_tree
+    assert (spec.log_timestamps, spec.log_name) == (False, False)
 
 
 def test_everything_at_once_and_names_without_case() -> None:
@@ -65,6 +66,8 @@ def test_everything_at_once_and_names_without_case() -> None:
         AppStopTime="1500",
         AppSettleTime=7,
         AppKillProcessTree=0,
+        apptimestamplog="1",
+        AppLogName=1,
         AppUmask="027",
         AppNice="-5",
         AppAffinity="0,2-3",
@@ -73,6 +76,7 @@ def test_everything_at_once_and_names_without_case() -> None:
     spec = made.spec
     assert spec.argv == ("/usr/bin/nginx", "-g", "daemon off;")
     assert spec.directory == "/srv"
+    assert (spec.log_timestamps, spec.log_name) == (True, True)
     assert spec.environment == (("A", "1"), ("B", "x=y"))
     assert spec.extra_environment == (("C", ""),)
     assert (made.stop_signal, made.stop_time, made.settle_time) == (3, 1500, 7)

@@ -116,6 +116,13 @@ def test_a_deleted_services_log_goes_with_it(machine: Machine) -> None:
     assert machine.log("Talker") == ""
 
 
+def test_lines_may_have_time_and_name(machine: Machine) -> None:
+    program = ("sh", "-c", "echo one; exec sleep 1000")
+    machine.install("Talker", *program, AppTimestampLog=1, AppLogName=1)
+    machine.sc("start", "Talker")
+    machine.await_log("Talker", r"\A20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z Talker: one\n\Z")
+
+
 def test_the_last_lines_may_be_in_several_files(machine: Machine) -> None:
     machine.install("Talker", "sh", "-c", "echo three; exec sleep 1000")
     machine.sc("start", "Talker")

@@ -511,6 +511,9 @@ class LaunchSpec:
     """A command before or after the service's program, not the program itself."""
     essential: bool = False
     """Under `scmd init` signals are passed on to it; see `essential`."""
+    log_timestamps: bool = False
+    log_name: bool = False
+    """What stands before each captured line."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -134,6 +134,8 @@ def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> P
         affinity=_affinity(values),
         limits=_limits(values),
         essential=essential.is_essential(parameters),
+        log_timestamps=bool(_milliseconds(values, "APPTIMESTAMPLOG", 0)),
+        log_name=bool(_milliseconds(values, "APPLOGNAME", 0)),
     )
     return Plan(
         spec=spec,
@@ -282,6 +284,8 @@ READERS: Mapping[str, _Reader] = {
     "AppRestartLimit": read_milliseconds,
     "AppThrottle": read_milliseconds,
     "AppKillProcessTree": read_milliseconds,
+    "AppTimestampLog": read_milliseconds,
+    "AppLogName": read_milliseconds,
     essential.PARAMETER: read_milliseconds,
     health.READY: lambda name, value: health.parse_ready(name, read_text(name, value)),
     health.HEALTH: lambda name, value: health.parse_health(name, read_text(name, value)),

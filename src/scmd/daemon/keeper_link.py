@@ -127,6 +127,8 @@ class KeeperLink:
                 limits=spec.limits,
                 hook=spec.hook,
                 essential=spec.essential,
+                log_timestamps=spec.log_timestamps,
+                log_name=spec.log_name,
             )
         )
 

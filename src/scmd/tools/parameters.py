@@ -20,7 +20,8 @@ usage: scmd set NAME PARAMETER VALUE...
 Sets a parameter of a service; several values make a list. Of a hosted program the SCM knows
 Application, AppParameters, AppDirectory, AppEnvironment, AppEnvironmentExtra, AppStopSignal,
 AppStopTime and AppSettleTime (milliseconds), AppUmask, AppNice, AppAffinity, AppLimit\\NOFILE and
-so on, AppKillProcessTree, AppEvents\\Start\\Pre and other hooks. They count from the next start.
+so on, AppKillProcessTree, AppTimestampLog, AppLogName, AppEvents\\Start\\Pre and other hooks.
+They count from the next start.
 AppRestartDelay, AppThrottle (milliseconds) and AppRestartLimit hold restarts after failures back,
 for every service. Anything else is the service's own: digits are a number, the rest is text.
 """
@@ -35,6 +36,8 @@ _NUMBERS = (
     "AppStopTime",
     "AppSettleTime",
     "AppKillProcessTree",
+    "AppTimestampLog",
+    "AppLogName",
     "AppEssential",
     "AppRestartDelay",
     "AppRestartLimit",
