@@ -23,6 +23,7 @@ from scmd.server.host_requests import (
     QueryManagerStatus,
     ReadEvents,
     ReadLog,
+    ReplaceManager,
     ReportEvent,
 )
 from scmd.server.scmd_server import SCMD_OPERATIONS
@@ -96,8 +97,18 @@ def test_the_boot_comes_in_as_many_parts_as_it_needs() -> None:
 def test_the_version_is_the_interfaces() -> None:
     exchange = Exchange()
     response = exchange.run(scmd_operations.QUERY_VERSION, scmd_operations.EmptyRequest())
-    assert (response.major, response.minor, response.error) == (1, 1, 0)
+    assert (response.major, response.minor, response.error) == (1, 2, 0)
     assert exchange.asked == []
+
+
+def test_a_new_manager_needs_full_access() -> None:
+    exchange = Exchange()
+    request = scmd_operations.ReplaceManagerRequest(scm=WIRE_SCM)
+    assert exchange.run(scmd_operations.REPLACE_MANAGER, request, ok(None), ok(None)).error == 0
+    assert exchange.asked == [CheckScmHandle(CALL, SCM, 0xF003F), ReplaceManager(CALL)]
+    refused = Exchange()
+    assert refused.run(scmd_operations.REPLACE_MANAGER, request, error(5)).error == 5
+    assert len(refused.asked) == 1
 
 
 def test_parameters_out() -> None:

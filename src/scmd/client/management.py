@@ -47,6 +47,11 @@ def manager_status(calls: Calls) -> bytes:
     return calls.call(scmd.QUERY_MANAGER_STATUS, scmd.EmptyRequest()).status
 
 
+def replace_manager(calls: Calls, scm: ContextHandle) -> None:
+    """A new manager and logger from what is installed now; needs SC_MANAGER_ALL_ACCESS."""
+    calls.call(scmd.REPLACE_MANAGER, scmd.ReplaceManagerRequest(scm=scm))
+
+
 def query_parameters(calls: Calls, service: ContextHandle) -> dict[str, RegistryValue]:
     """The service's own values by name; needs SERVICE_QUERY_CONFIG."""
     response = calls.call(scmd.QUERY_PARAMETERS, scmd.QueryParametersRequest(service=service))

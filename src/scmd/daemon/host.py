@@ -27,6 +27,7 @@ from scmd.server.host_requests import (
     QueryManagerStatus,
     ReadEvents,
     ReadLog,
+    ReplaceManager,
     ReportEvent,
 )
 from scmd.vocabulary.errors import Error
@@ -46,6 +47,7 @@ class Host:
         event_log: EventLog,
         counts: Counts,
         on_reply: Callable[[Reply], None],
+        on_replace: Callable[[], None],
     ) -> None:
         self._state = state
         self._runtime = runtime
@@ -53,6 +55,7 @@ class Host:
         self._event_log = event_log
         self._counts = counts
         self._on_reply = on_reply
+        self._on_replace = on_replace
         self._began = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -70,6 +73,9 @@ class Host:
                     user=request.call.caller.name,
                 )
                 self._on_reply(Reply(request.call.id, Error.SUCCESS))
+            case ReplaceManager():
+                self._on_reply(Reply(request.call.id, Error.SUCCESS))
+                self._on_replace()
             case ReadLog():
                 self._read(request, lambda: self._log(request))
             case ReadEvents():

@@ -22,7 +22,7 @@ from scmd.ndr.types import (
 )
 from scmd.rpc.interface import Interface
 
-SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 1)
+SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 2)
 
 MAX_PARAMETERS = 4096
 MAX_PARAMETER_NAME = 1024
@@ -184,6 +184,18 @@ class QueryBootResponse(Structure):
     error: DWORD
 
 
+class ReplaceManagerRequest(Structure):
+    """Needs SC_MANAGER_ALL_ACCESS."""
+
+    scm: HANDLE
+
+
+class ReplaceManagerResponse(Structure):
+    """With 0 the connection ends soon; the next manager answers at the same place."""
+
+    error: DWORD
+
+
 QUERY_MANAGER_STATUS = SCMD.operation(0, "RQueryManagerStatus", EmptyRequest, ManagerStatusResponse)
 QUERY_PARAMETERS = SCMD.operation(
     1, "RQueryParameters", QueryParametersRequest, QueryParametersResponse
@@ -194,3 +206,6 @@ READ_EVENTS = SCMD.operation(4, "RReadEvents", ReadEventsRequest, ReadEventsResp
 REPORT_EVENT = SCMD.operation(5, "RReportEvent", ReportEventRequest, ReportEventResponse)
 QUERY_VERSION = SCMD.operation(6, "RQueryVersion", EmptyRequest, QueryVersionResponse)
 QUERY_BOOT = SCMD.operation(7, "RQueryBoot", QueryBootRequest, QueryBootResponse)
+REPLACE_MANAGER = SCMD.operation(
+    8, "RReplaceManager", ReplaceManagerRequest, ReplaceManagerResponse
+)

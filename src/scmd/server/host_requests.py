@@ -52,4 +52,9 @@ class ReportEvent(HostRequest):
     strings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class ReplaceManager(HostRequest):
+    """Result: None, and then a new manager and logger from what is installed now."""
+
+
 LOG_END = 0xFFFF_FFFF_FFFF_FFFF

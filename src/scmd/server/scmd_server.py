@@ -29,6 +29,7 @@ from scmd.scmd_interface.operations import (
     QUERY_VERSION,
     READ_EVENTS,
     READ_LOG,
+    REPLACE_MANAGER,
     REPORT_EVENT,
     SCMD,
     SET_PARAMETERS,
@@ -43,13 +44,21 @@ from scmd.scmd_interface.operations import (
     ReadEventsResponse,
     ReadLogRequest,
     ReadLogResponse,
+    ReplaceManagerRequest,
+    ReplaceManagerResponse,
     ReportEventRequest,
     ReportEventResponse,
     SetParametersRequest,
     SetParametersResponse,
 )
 from scmd.scmd_interface.parameters import pack_parameters, unpack_changes
-from scmd.server.host_requests import QueryManagerStatus, ReadEvents, ReadLog, ReportEvent
+from scmd.server.host_requests import (
+    QueryManagerStatus,
+    ReadEvents,
+    ReadLog,
+    ReplaceManager,
+    ReportEvent,
+)
 from scmd.server.steps import Steps, Work, served, table
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ScmAccess, ServiceAccess
@@ -149,6 +158,13 @@ def query_boot(work: Work, request: QueryBootRequest) -> Steps[QueryBootResponse
     return QueryBootResponse(starts=b"".join(lines), next=0, error=0)
 
 
+def replace_manager(work: Work, request: ReplaceManagerRequest) -> Steps[ReplaceManagerResponse]:
+    reply = yield CheckScmHandle(work.call, work.handle(request.scm), ScmAccess.ALL_ACCESS)
+    if not reply.error:
+        reply = yield ReplaceManager(work.call)
+    return ReplaceManagerResponse(error=reply.error)
+
+
 SCMD_OPERATIONS = table(
     served(QUERY_MANAGER_STATUS, manager_status),
     served(QUERY_PARAMETERS, query_parameters),
@@ -158,4 +174,5 @@ SCMD_OPERATIONS = table(
     served(REPORT_EVENT, report_event),
     served(QUERY_VERSION, query_version),
     served(QUERY_BOOT, query_boot),
+    served(REPLACE_MANAGER, replace_manager),
 )

@@ -15,7 +15,7 @@ FAILED = 1
 WRONG_USAGE = 2
 
 
-_LATER = ("apply", "console", "import", "plan", "reg", "remote", "upgrade", "watch", "why")
+_LATER = ("apply", "console", "import", "plan", "reg", "remote", "watch", "why")
 
 
 class CommandError(Exception):
@@ -169,6 +169,12 @@ def _events() -> tuple[Callable[[list[str]], int], str]:
     return run, USAGE
 
 
+def _upgrade() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.upgrade import USAGE, run
+
+    return run, USAGE
+
+
 def _links() -> tuple[Callable[[list[str]], int], str]:
     from scmd.tools.links import USAGE, run
 
@@ -186,5 +192,6 @@ _LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
     "status": _status,
     "logs": _logs,
     "events": _events,
+    "upgrade": _upgrade,
     "links": _links,
 }

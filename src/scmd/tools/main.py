@@ -33,6 +33,7 @@ usage: scmd COMMAND [ARGUMENT...]
   status [--json]                     the SCM itself
   logs NAME [-f] [-n LINES]           captured output of a service
   events [-n N] [--source S] [--json] the event log
+  upgrade                             the newly installed version, while services run on
   links DIR                           make the links `sc` and `net` in DIR
   COMMAND --help                      more about one command
 
