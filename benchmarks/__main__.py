@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import commands, idle, many, queries, restart
+from benchmarks import boot, commands, idle, many, queries, restart
 from benchmarks.table import Row, printed
 
 MEASURES = {
@@ -13,6 +13,7 @@ MEASURES = {
     "many": many.measure,
     "idle": idle.measure,
     "restart": restart.measure,
+    "boot": boot.measure,
 }
 
 

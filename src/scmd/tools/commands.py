@@ -175,6 +175,12 @@ def _upgrade() -> tuple[Callable[[list[str]], int], str]:
     return run, USAGE
 
 
+def _boot_plot() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.boot_plot import USAGE, run
+
+    return run, USAGE
+
+
 def _links() -> tuple[Callable[[list[str]], int], str]:
     from scmd.tools.links import USAGE, run
 
@@ -193,5 +199,6 @@ _LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
     "logs": _logs,
     "events": _events,
     "upgrade": _upgrade,
+    "boot-plot": _boot_plot,
     "links": _links,
 }

@@ -34,6 +34,7 @@ usage: scmd COMMAND [ARGUMENT...]
   logs NAME [-f] [-n LINES]           captured output of a service
   events [-n N] [--source S] [--json] the event log
   upgrade                             the newly installed version, while services run on
+  boot-plot FILE.svg                  the start-up as a picture
   links DIR                           make the links `sc` and `net` in DIR
   COMMAND --help                      more about one command
 
