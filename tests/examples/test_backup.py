@@ -73,6 +73,17 @@ def test_the_next_archive_holds_only_what_changed(folders: Folders) -> None:
     folders.assert_restored()
 
 
+def test_a_file_that_goes_away_meanwhile_keeps_no_other_from_being_saved(folders: Folders) -> None:
+    def check() -> None:
+        """Called while "a" is read; "deep/b" was seen, and comes next."""
+        if list(folders.target.glob("*.partial")):
+            (folders.source / "deep" / "b").unlink(missing_ok=True)
+
+    assert members(folders.back_up(check=check)) == {"files/a", "files/deep/er/c"}
+    folders.assert_restored()
+    assert folders.back_up() is None
+
+
 def test_nothing_changed_makes_no_archive(folders: Folders) -> None:
     folders.back_up()
     assert folders.back_up() is None

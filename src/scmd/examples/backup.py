@@ -20,6 +20,7 @@ import os
 import stat
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -61,8 +62,7 @@ class Backup:
             left_over.unlink()
         existing = archives_of(self.target)
         fulls = [index for index, path in enumerate(existing) if path.stem.endswith("-full")]
-        known = last_manifest(existing)
-        now = self.files()
+        known, now = last_manifest(existing), self.files()
         if known is not None and now.keys() == known.keys() and not changed(now, known):
             return None
         full = known is None or not fulls or len(existing) - fulls[-1] >= self.full_every
@@ -81,8 +81,9 @@ class Backup:
             self.check()
             folders[:] = [name for name in folders if Path(folder, name) != self.target]
             for path in [os.path.join(folder, name) for name in names]:
-                if os.access(path, os.R_OK) and stat.S_ISREG(os.lstat(path).st_mode):
-                    found[os.path.relpath(path, self.source)] = os.lstat(path)
+                with suppress(FileNotFoundError):
+                    if os.access(path, os.R_OK) and stat.S_ISREG(os.lstat(path).st_mode):
+                        found[os.path.relpath(path, self.source)] = os.lstat(path)
         return found
 
     def write(self, archive: Path, now: Files, known: Manifest) -> None:
@@ -91,9 +92,10 @@ class Backup:
         wanted = set(changed(now, known))
         manifest = {path: known[path] for path in now if path not in wanted}
         try:
-            with zipfile.ZipFile(partial, "x") as opened:
+            with zipfile.ZipFile(partial, "x", zipfile.ZIP_DEFLATED) as opened:
                 for path in sorted(wanted):
-                    manifest[path] = self.add(opened, path, now[path], archive.name)
+                    with suppress(FileNotFoundError):  # deleted since we looked
+                        manifest[path] = self.add(opened, path, now[path], archive.name)
                 opened.writestr(MANIFEST, json.dumps(manifest))
             sync(partial)
             self.verify(partial, archive.name, manifest)
@@ -103,9 +105,8 @@ class Backup:
             partial.unlink(missing_ok=True)
 
     def add(self, to: zipfile.ZipFile, path: str, was: os.stat_result, archive: str) -> Entry:
-        info = zipfile.ZipInfo(member_name(path))
-        info.compress_type = zipfile.ZIP_DEFLATED
-        with open(self.source / path, "rb") as file, to.open(info, "w", force_zip64=True) as copy:
+        name = member_name(path)
+        with open(self.source / path, "rb") as file, to.open(name, "w", force_zip64=True) as copy:
             digest = self.digest(file, copy.write)
         return Entry(was.st_size, was.st_mtime_ns, stat.S_IMODE(was.st_mode), digest, archive)
 
@@ -135,8 +136,7 @@ def last_manifest(archives: list[Path]) -> Manifest | None:
     """None: there is none, or it cannot be read, so that everything has to be saved again."""
     try:
         with zipfile.ZipFile(archives[-1]) as opened:
-            manifest = json.loads(opened.read(MANIFEST))
-            return {path: Entry(*entry) for path, entry in manifest.items()}
+            return {path: Entry(*e) for path, e in json.loads(opened.read(MANIFEST)).items()}
     except (IndexError, TypeError, zipfile.BadZipFile, KeyError, ValueError):
         return None
 
