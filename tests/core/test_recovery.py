@@ -23,6 +23,7 @@ from scmd.core.messages import (
     LogEvent,
     ProcessExited,
     ProcessStarted,
+    QueryRecovery,
     SendControl,
     Settings,
     Shutdown,
@@ -31,7 +32,7 @@ from scmd.core.messages import (
 from scmd.core.records import LaunchKind, ServiceRecord
 from scmd.vocabulary.configuration import FailureAction
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.service import ActionType, ConfigLevel, ServiceState, StartType
+from scmd.vocabulary.service import ActionType, ConfigLevel, ServiceAccess, ServiceState, StartType
 from tests.core.bench import PID, Bench
 
 NONE, RESTART = ActionType.NONE, ActionType.RESTART
@@ -220,6 +221,13 @@ def test_the_last_backoff_is_the_longest() -> None:
         delay = int(logged(bench, 7031)[2])
         bench.pass_time(delay)
     assert delay == recovery.LAST_BACKOFF
+
+
+def test_a_look_at_it_needs_the_right_to_query() -> None:
+    bench = Bench()
+    bench.create()
+    start_only = bench.open("A", int(ServiceAccess.START))
+    assert bench.error(QueryRecovery(bench.call(), start_only)) == Error.ACCESS_DENIED
 
 
 # What calls a restart off -------------------------------------------------------------------
@@ -500,7 +508,8 @@ def test_the_preview_says_what_would_come() -> None:
     service = hosted(bench, ((RESTART, 1_000), (RUN, 0), (NONE, 0)))
     crash(bench, service)
     bench.pass_time(400)
-    seen = recovery.preview(record(bench, service), bench.now)
+    seen = bench.result(QueryRecovery(bench.call(), service))
+    assert seen == recovery.preview(record(bench, service), bench.now)
     assert (seen.failures, seen.failed, seen.pending, seen.due_in) == (1, False, RESTART, 600)
     assert [(step.failure, step.action) for step in seen.schedule] == [(2, RUN), (3, NONE)]
     bench.pass_time(600)

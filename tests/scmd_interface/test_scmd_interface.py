@@ -68,6 +68,7 @@ def test_numbers_are_never_renumbered() -> None:
         (6, "RQueryVersion"),
         (7, "RQueryBoot"),
         (8, "RReplaceManager"),
+        (9, "RQueryRecovery"),
     ]
     assert str(SCMD.uuid) == "97a066fd-bdad-48f4-90f7-529328ef19c3"
 

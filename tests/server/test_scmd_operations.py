@@ -12,9 +12,11 @@ from scmd.core.messages import (
     IdentifyService,
     QueryBoot,
     QueryParameters,
+    QueryRecovery,
     ServiceId,
     SetParameters,
 )
+from scmd.core.recovery import Preview, Step
 from scmd.scmd_interface import operations as scmd_operations
 from scmd.scmd_interface.parameters import pack_changes, unpack_parameters
 from scmd.server.handles import ForeignHandle
@@ -28,7 +30,7 @@ from scmd.server.host_requests import (
 )
 from scmd.server.scmd_server import SCMD_OPERATIONS
 from scmd.vocabulary.registry import RegistryType, RegistryValue
-from scmd.vocabulary.service import ScmAccess, ServiceAccess
+from scmd.vocabulary.service import ActionType, ScmAccess, ServiceAccess
 from tests.server.exchange import (
     CALL,
     FOREIGN,
@@ -94,10 +96,31 @@ def test_the_boot_comes_in_as_many_parts_as_it_needs() -> None:
     assert (refused.starts, refused.next, refused.error) == (b"", 0, 5)
 
 
+def test_recovery_in_words() -> None:
+    schedule = (Step(2, ActionType.RUN_COMMAND, 0), Step(3, ActionType.NONE, 7))
+    seen = Preview(1, False, ActionType.RESTART, 600, schedule)
+    exchange = Exchange()
+    request = scmd_operations.QueryRecoveryRequest(service=WIRE_SERVICE)
+    response = exchange.run(scmd_operations.QUERY_RECOVERY, request, ok(seen))
+    assert exchange.asked == [QueryRecovery(CALL, SERVICE)]
+    assert json.loads(response.recovery) == {
+        "failures": 1,
+        "failed": False,
+        "pending_action": "RESTART",
+        "due_in_ms": 600,
+        "schedule": [
+            {"failure": 2, "action": "RUN_COMMAND", "delay_ms": 0},
+            {"failure": 3, "action": "NONE", "delay_ms": 7},
+        ],
+    }
+    refused = Exchange().run(scmd_operations.QUERY_RECOVERY, request, error(5))
+    assert (refused.recovery, refused.error) == (b"", 5)
+
+
 def test_the_version_is_the_interfaces() -> None:
     exchange = Exchange()
     response = exchange.run(scmd_operations.QUERY_VERSION, scmd_operations.EmptyRequest())
-    assert (response.major, response.minor, response.error) == (1, 2, 0)
+    assert (response.major, response.minor, response.error) == (1, 3, 0)
     assert exchange.asked == []
 
 

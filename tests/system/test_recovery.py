@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 
 from tests.system import programs
@@ -59,6 +60,20 @@ def test_a_killed_program_is_restarted_and_the_next_failures_take_the_next_actio
     eventually(lambda: told.exists() and told.read_text() == "failure 3\n", "the command")
     assert machine.status("Web").win32_exit_code == 1067
     eventually(lambda: counts(machine)["failed"] == 1, "the failed mark")
+    assert machine.json("status", "Web") == {
+        "service_name": "Web",
+        "state": "STOPPED",
+        "win32_exit_code": 1067,
+        "service_specific_exit_code": 0,
+        "failures": 3,
+        "failed": True,
+        "pending_action": "NONE",
+        "due_in_ms": 0,
+        "schedule": [{"failure": 4, "action": "RUN_COMMAND", "delay_ms": 0}],
+    }
+    text = machine.scmd("status", "Web")
+    assert re.search(r"^failed +: yes$", text, re.MULTILINE)
+    assert re.search(r"^schedule +: 4: RUN_COMMAND \(0 ms\)$", text, re.MULTILINE)
 
 
 def test_the_configuration_reads_as_it_was_written(machine: Machine) -> None:

@@ -91,6 +91,15 @@ def read_log(
     return LogPart(start=response.start, data=response.data, next=response.next_position)
 
 
+def query_recovery(calls: Calls, service: ContextHandle) -> bytes:
+    """Where its failure actions stand; needs SERVICE_QUERY_STATUS. A JSON object in UTF-8:
+
+    failures, failed, pending_action, due_in_ms, schedule (failure, action, delay_ms).
+    """
+    request = scmd.QueryRecoveryRequest(service=service)
+    return calls.call(scmd.QUERY_RECOVERY, request).recovery
+
+
 def query_boot(calls: Calls, scm: ContextHandle) -> bytes:
     """How each start of this boot went, as JSON lines; needs SC_MANAGER_ENUMERATE_SERVICE.
 

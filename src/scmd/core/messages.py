@@ -173,6 +173,13 @@ class QueryStatus(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class QueryRecovery(Command):
+    """Result: `recovery.Preview`. Needs SERVICE_QUERY_STATUS."""
+
+    service: HandleId
+
+
+@dataclass(frozen=True, slots=True)
 class EnumServices(Command):
     """Result: tuple of ServiceEntry with numbers above `after`, ascending. [MS-SCMR] 3.1.4.14, 42.
 

@@ -64,6 +64,7 @@ from scmd.core.messages import (
     QueryBoot,
     QueryConfig,
     QueryParameters,
+    QueryRecovery,
     QueryStatus,
     RecordSaved,
     Reply,
@@ -277,6 +278,9 @@ def _dispatch_rest(state: State, command: Command) -> None:
             state.reply(command.call.id, Error.SUCCESS, record.parameters)
         case SetParameters():
             database.set_parameters(state, command)
+        case QueryRecovery():
+            record = handles.service(state, command.call, command.service, _QUERY_STATUS)
+            state.reply(command.call.id, Error.SUCCESS, recovery.preview(record, state.now))
         case IdentifyService():
             record = handles.service(state, command.call, command.service, command.access)
             state.reply(command.call.id, Error.SUCCESS, record.id)

@@ -22,7 +22,7 @@ from scmd.ndr.types import (
 )
 from scmd.rpc.interface import Interface
 
-SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 2)
+SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 3)
 
 MAX_PARAMETERS = 4096
 MAX_PARAMETER_NAME = 1024
@@ -196,6 +196,19 @@ class ReplaceManagerResponse(Structure):
     error: DWORD
 
 
+class QueryRecoveryRequest(Structure):
+    """Needs SERVICE_QUERY_STATUS."""
+
+    service: HANDLE
+
+
+class QueryRecoveryResponse(Structure):
+    """UTF-8 JSON: failures, failed, pending_action, due_in_ms, schedule."""
+
+    recovery: Json
+    error: DWORD
+
+
 QUERY_MANAGER_STATUS = SCMD.operation(0, "RQueryManagerStatus", EmptyRequest, ManagerStatusResponse)
 QUERY_PARAMETERS = SCMD.operation(
     1, "RQueryParameters", QueryParametersRequest, QueryParametersResponse
@@ -209,3 +222,4 @@ QUERY_BOOT = SCMD.operation(7, "RQueryBoot", QueryBootRequest, QueryBootResponse
 REPLACE_MANAGER = SCMD.operation(
     8, "RReplaceManager", ReplaceManagerRequest, ReplaceManagerResponse
 )
+QUERY_RECOVERY = SCMD.operation(9, "RQueryRecovery", QueryRecoveryRequest, QueryRecoveryResponse)

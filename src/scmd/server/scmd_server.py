@@ -16,9 +16,11 @@ from scmd.core.messages import (
     IdentifyService,
     QueryBoot,
     QueryParameters,
+    QueryRecovery,
     ServiceId,
     SetParameters,
 )
+from scmd.core.recovery import Preview
 from scmd.ndr.errors import NdrError
 from scmd.scmd_interface.operations import (
     MAX_DETAIL,
@@ -26,6 +28,7 @@ from scmd.scmd_interface.operations import (
     QUERY_BOOT,
     QUERY_MANAGER_STATUS,
     QUERY_PARAMETERS,
+    QUERY_RECOVERY,
     QUERY_VERSION,
     READ_EVENTS,
     READ_LOG,
@@ -39,6 +42,8 @@ from scmd.scmd_interface.operations import (
     QueryBootResponse,
     QueryParametersRequest,
     QueryParametersResponse,
+    QueryRecoveryRequest,
+    QueryRecoveryResponse,
     QueryVersionResponse,
     ReadEventsRequest,
     ReadEventsResponse,
@@ -165,6 +170,30 @@ def replace_manager(work: Work, request: ReplaceManagerRequest) -> Steps[Replace
     return ReplaceManagerResponse(error=reply.error)
 
 
+def query_recovery(work: Work, request: QueryRecoveryRequest) -> Steps[QueryRecoveryResponse]:
+    reply = yield QueryRecovery(work.call, work.handle(request.service))
+    if reply.error:
+        return QueryRecoveryResponse(recovery=b"", error=reply.error)
+    assert isinstance(reply.result, Preview)
+    return QueryRecoveryResponse(recovery=_as_json(reply.result), error=0)
+
+
+def _as_json(seen: Preview) -> bytes:
+    steps = [
+        {"failure": step.failure, "action": step.action.name, "delay_ms": step.delay}
+        for step in seen.schedule
+    ]
+    return msgspec.json.encode(
+        {
+            "failures": seen.failures,
+            "failed": seen.failed,
+            "pending_action": seen.pending.name,
+            "due_in_ms": seen.due_in,
+            "schedule": steps,
+        }
+    )
+
+
 SCMD_OPERATIONS = table(
     served(QUERY_MANAGER_STATUS, manager_status),
     served(QUERY_PARAMETERS, query_parameters),
@@ -175,4 +204,5 @@ SCMD_OPERATIONS = table(
     served(QUERY_VERSION, query_version),
     served(QUERY_BOOT, query_boot),
     served(REPLACE_MANAGER, replace_manager),
+    served(QUERY_RECOVERY, query_recovery),
 )

@@ -1,4 +1,4 @@
-"""scmd status: this SCM, its processes, what it holds and where it listens."""
+"""scmd status: this SCM, its processes, what it holds and where it listens; or one service."""
 
 from __future__ import annotations
 
@@ -6,23 +6,30 @@ import sys
 
 from scmd.client.calls import open_calls
 from scmd.client.management import manager_status
+from scmd.client.scm import connect
 from scmd.tools.commands import CommandUsageError, Options
+from scmd.vocabulary.names import escaped
+from scmd.vocabulary.service import ServiceAccess, ServiceState
 
 USAGE = """\
-usage: scmd status [--json]
+usage: scmd status [NAME] [--json]
 
 The SCM itself: keeper_pid, manager_pid, version, uptime, counts of services by state, end points.
+With NAME: how that service has failed, what is done about it and what comes next.
 """
 
 
 def run(arguments: list[str]) -> int:
     options = Options(arguments, (), ("--json",))
-    if options.rest or options.after:
-        raise CommandUsageError("takes no arguments")
+    if len(options.rest) > 1 or options.after:
+        raise CommandUsageError("takes one NAME at most")
     import json
 
-    with open_calls() as calls:
-        document = json.loads(manager_status(calls))
+    if options.rest:
+        document = _service(options.rest[0])
+    else:
+        with open_calls() as calls:
+            document = json.loads(manager_status(calls))
     if options.flag("--json"):
         from scmd.tools.sc_json import dump
 
@@ -32,18 +39,43 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
+def _service(name: str) -> dict[str, object]:
+    """The service's state and exit codes, and where its failure actions stand."""
+    import json
+
+    from scmd.client.management import query_recovery
+
+    with connect() as scm:
+        service = scm[name]
+        status = service.status
+        with service.opened(ServiceAccess.QUERY_STATUS) as handle:
+            recovery: dict[str, object] = json.loads(query_recovery(scm.calls, handle))
+    return {
+        "service_name": name,
+        "state": ServiceState(status.state).name,
+        "win32_exit_code": status.win32_exit_code,
+        "service_specific_exit_code": status.service_specific_exit_code,
+        **recovery,
+    }
+
+
 def as_text(document: dict[str, object]) -> str:
     """A line for each member, those inside a member after its name."""
     lines = []
+    width = max(12, *map(len, document))
     for name, value in document.items():
         label = name.replace("_", " ")
         if isinstance(value, dict):
             value = ", ".join(f"{count} {state}" for state, count in value.items())
+        elif name == "schedule" and isinstance(value, list):
+            value = ", ".join(f"{s['failure']}: {s['action']} ({s['delay_ms']} ms)" for s in value)
         elif isinstance(value, list):
             value = ", ".join(map(str, value))
+        elif isinstance(value, bool):
+            value = "yes" if value else "no"
         elif name == "uptime_ms" and isinstance(value, int):
             label, value = "uptime", duration(value)
-        lines.append(f"{label:<12}: {value}\n")
+        lines.append(f"{label:<{width}}: {escaped(str(value))}\n")
     return "".join(lines)
 
 
