@@ -194,7 +194,9 @@ def test_any_uid_will_do_and_no_directory_is_needed(run: Run, folder: Path) -> N
         "--", SHELL, "-c", "id -u; ls $SCMD_RUNTIME", within=(*NAMESPACE, *inside, *strange)
     )
     assert container.end() == 0
-    assert container.output().split() == [str(NOBODY), "journal", "scm.sock"]
+    user, *runtime = container.output().split()
+    assert user == str(NOBODY)
+    assert "scm.sock" in runtime
     assert list(private.iterdir()) == []
 
 
