@@ -50,5 +50,5 @@ def test_the_worlds_are_eventful() -> None:
     assert {
         *("SendStart", "SendControl", "SignalProcess", "KillProcess", "ForgetLaunch"),
         *("LaunchFailed", "ChannelClosed", "SaveFailed", "ServiceDeleted", "ParametersChanged"),
-        "ShutdownCompleted",
+        *("ShutdownCompleted", "ProcessNotified", "StartProbe", "ProbeAnswered"),
     } <= causes

@@ -25,7 +25,7 @@ as running, a process as one that has yet to connect.
 
 from __future__ import annotations
 
-from scmd.core import auto_start, hosting, launches, processes, recovery, srvany, status
+from scmd.core import auto_start, health, hosting, launches, processes, recovery, srvany, status
 from scmd.core.launches import drop
 from scmd.core.memory import AutoStartMemory, LaunchMemory, ServiceMemory, latest
 from scmd.core.messages import (
@@ -46,6 +46,7 @@ from scmd.core.records import (
     StartAttempt,
 )
 from scmd.core.state import State
+from scmd.core.watches import Watch
 from scmd.vocabulary.errors import Refused
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ServiceState, ServiceType
@@ -153,6 +154,8 @@ def _connect(state: State, record: ServiceRecord, memory: ServiceMemory, users: 
         hook = state.launches.get(LaunchId(memory.hook))
         stage = hosting.Stage.__members__.get(memory.stage, hosting.Stage.RUNNING)
         hosting.restore(record, _plan(record), stage, hook)
+        assert record.run is not None
+        record.run.watch = Watch(health.restored(memory.health))
 
 
 def _plan(record: ServiceRecord) -> srvany.Plan:

@@ -70,6 +70,8 @@ class HealthPlan:
     health_failures: int = 3
     watchdog: int = 0
     """It must say WATCHDOG=1 this often; 0: it need not."""
+    given: tuple[tuple[str, str], ...] = ()
+    """Names and values that make this plan again; see `restored`."""
 
     @property
     def listens(self) -> bool:
@@ -83,7 +85,10 @@ def plan(text: Callable[[str], str], number: Callable[[str, int], int]) -> Healt
     def given(name: str) -> int:
         return number(name, NUMBERS[name])
 
+    values = {READY: text(READY), HEALTH: text(HEALTH)}
+    changed = {name: str(given(name)) for name in NUMBERS if given(name) != NUMBERS[name]}
     return HealthPlan(
+        given=tuple((name, value) for name, value in (values | changed).items() if value),
         ready=parse_ready(READY, text(READY)),
         ready_time=given(READY_TIME),
         ready_interval=max(SHORTEST_INTERVAL, given(READY_INTERVAL)),
@@ -93,6 +98,17 @@ def plan(text: Callable[[str], str], number: Callable[[str, int], int]) -> Healt
         health_failures=max(1, given(HEALTH_FAILURES)),
         watchdog=given(WATCHDOG),
     )
+
+
+def restored(given: tuple[tuple[str, str], ...]) -> HealthPlan:
+    """The plan that `given` is of; nothing is asked should it make no sense any more."""
+    values = dict(given)
+    try:
+        return plan(
+            lambda name: values.get(name, ""), lambda name, default: int(values.get(name, default))
+        )
+    except (Refused, ValueError):
+        return HealthPlan()
 
 
 def parse_ready(name: str, text: str) -> Probe | None:

@@ -17,6 +17,7 @@ their own with a deadline; only the one before the start can fail anything.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import Enum, auto
 
 from scmd.core import attempts, launches, srvany, status
@@ -111,7 +112,7 @@ def _pre_hook_outcome(state: State, run: HostedRun) -> Callable[[int, int], None
 def _launch(state: State, run: HostedRun) -> None:
     record = run.record
     run.stage = Stage.LAUNCHING
-    spec = listening(run.plan.health, run.plan.spec, state.settings.notify_socket)
+    spec = listening(run.watch.plan, run.plan.spec, state.settings.notify_socket)
     run.launch = launches.begin(state, LaunchKind.PROGRAM, spec, record)
     record.launch = run.launch
     hint = state.settings.pipe_timeout
@@ -146,9 +147,9 @@ def started(state: State, launch: Launch, process_id: int) -> None:
     launch.phase = LaunchPhase.READY
     _disarm(state, run)
     settle = run.plan.settle_time
-    if run.plan.health.ready is not None:
+    if run.watch.plan.ready is not None:
         run.stage = Stage.READYING
-        limit = run.plan.health.ready_time
+        limit = run.watch.plan.ready_time
         _set(state, run, ServiceState.START_PENDING, limit, "waits until it is ready")
         _await_readiness(state, run, limit)
     elif settle:
@@ -238,7 +239,7 @@ def notified(state: State, event: ProcessNotified) -> None:
     run = None if launch is None else _current(launch)
     if launch is None or run is None or launch.phase is not LaunchPhase.READY:
         return
-    if not run.plan.health.listens:
+    if not run.watch.plan.listens:
         return
     if event.text is not None:
         run.watch.text = event.text
@@ -258,7 +259,7 @@ def notified(state: State, event: ProcessNotified) -> None:
 
 
 def _notified_before_ready(state: State, run: HostedRun, event: ProcessNotified) -> None:
-    ready = run.plan.health.ready
+    ready = run.watch.plan.ready
     if event.watchdog is not None:
         run.watch.period = event.watchdog
     if event.ready and ready is not None and ready.way is Way.NOTIFY:
@@ -314,6 +315,8 @@ def take_in(state: State, record: ServiceRecord, plan: srvany.Plan, launch: Laun
     launch.phase = LaunchPhase.READY
     restore(record, plan, Stage.RUNNING, None)
     assert record.run is not None
+    # Whether it was told to keep a watchdog quiet is not known either.
+    record.run.watch = Watch(replace(plan.health, watchdog=0))
     _set(state, record.run, ServiceState.RUNNING, 0, "its program was found running")
     _watch(state, record.run)
 
@@ -327,8 +330,6 @@ def resume(state: State, run: HostedRun, deadline: int | None) -> None:
     if launch is not None and launch.phase is LaunchPhase.KILLED:
         return
     match run.stage:
-        case Stage.READYING if run.plan.health.ready is None:
-            _running(state, run)
         case Stage.READYING:
             _await_readiness(state, run, left)
         case Stage.RUNNING:

@@ -59,6 +59,8 @@ class ServiceMemory:
     started_at: int = 0
     stop_asked: bool = False
     recovery: RecoveryMemory | None = None
+    health: tuple[tuple[str, str], ...] = ()
+    """Of a hosted program's run: what it is asked, and was told when it was launched."""
     process_exit: int | None = None
 
 
@@ -224,6 +226,7 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         record.started_at,
         record.stop_asked,
         recovery.memory(record),
+        run.watch.memory() if run is not None else (),
         record.process_exit,
     )
 

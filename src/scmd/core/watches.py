@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from scmd.core import launches
 from scmd.core.deadlines import Deadline
-from scmd.core.health import HealthPlan, Probe, Way
+from scmd.core.health import WATCHDOG, HealthPlan, Probe, Way
 from scmd.core.messages import LaunchSpec, StartProbe
 from scmd.core.records import Launch, LaunchKind
 from scmd.core.state import State
@@ -130,6 +130,13 @@ class Watch:
         self._failures = 0
         self._asked = 0
         """Questions have numbers of their own in the whole run."""
+
+    def memory(self) -> tuple[tuple[str, str], ...]:
+        """What a new manager has to know: `health.restored` makes the plan of it."""
+        given = dict(self.plan.given)
+        if self.period != self.plan.watchdog:
+            given[WATCHDOG] = str(self.period)
+        return tuple(given.items())
 
     def begin_readiness(self, state: State, launch: Launch, heed: Heed) -> None:
         """Ask until `heed` has seen a good answer and calls `end`."""

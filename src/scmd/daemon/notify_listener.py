@@ -58,8 +58,9 @@ class NotifyListener:
     def _readable(self) -> None:
         for _ in range(DATAGRAMS_A_TURN):
             try:
+                # Taken only when it has been dealt with: a new manager would find it again.
                 data, ancillary, _, _ = self._socket.recvmsg(
-                    MAX_NOTIFICATION, _ANCILLARY, socket.MSG_CMSG_CLOEXEC
+                    MAX_NOTIFICATION, _ANCILLARY, socket.MSG_CMSG_CLOEXEC | socket.MSG_PEEK
                 )
             except BlockingIOError:
                 return
@@ -69,6 +70,7 @@ class NotifyListener:
                 self._drop(sender, uid)
             else:
                 self._on_event(parse(launch, data))
+            self._socket.recv(1)
 
     def _launch_of(self, process_id: int) -> LaunchId | None:
         for _ in range(_DEEPEST):

@@ -45,6 +45,7 @@ from scmd.core.messages import (
 )
 from scmd.core.status import invalid
 from scmd.testing.crashes import key_of
+from scmd.testing.readiness_checker import ReadinessChecker
 from scmd.testing.recoveries import Recoveries
 from scmd.testing.shutdown_checker import ShutdownChecker
 from scmd.vocabulary.errors import Error
@@ -101,12 +102,14 @@ class Checkers:
         """A service whose program has just exited, and the exit codes that it must show."""
         self.failed_removals: set[ServiceId] = set()
         self.recoveries = Recoveries(world)
+        self.readiness = ReadinessChecker(world)
 
     # Messages in -------------------------------------------------------------------------
 
     def before_message(self, message: Command | Event) -> None:
         self.reported = self.following = None
         self.recoveries.before_message(message)
+        self.readiness.before_message(message)
         match message:
             case Command():
                 self.calls[message.call.id] = self.world.now, message
@@ -221,6 +224,7 @@ class Checkers:
         self._check_report()
         self._check_journal()
         self.recoveries.after_message()
+        self.readiness.after_message()
         if isinstance(message, Adopted):
             self._check_adoption()
         assert self.owed_exit is None, f"exit codes were lost: {self.owed_exit}"
@@ -258,6 +262,7 @@ class Checkers:
 
     def effect(self, effect: Effect) -> None:
         self.recoveries.effect(effect)
+        self.readiness.effect(effect)
         self.shutdown.effect(effect)
         match effect:
             case Reply():

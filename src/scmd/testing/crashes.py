@@ -34,6 +34,7 @@ from scmd.core.messages import (
     StatusReported,
     WriteJournal,
 )
+from scmd.core.notifications import ProcessNotified
 from scmd.core.scm import Scm
 
 TYPE_CHECKING = False
@@ -46,6 +47,7 @@ _PACKETS = (
     ControlAnswered,
     DispatcherConnected,
     HandlerRegistered,
+    ProcessNotified,
     StartAnswered,
     StatusReported,
 )
@@ -109,6 +111,11 @@ class Crashes:
     def keep(self, message: Command | Event) -> None:
         """Nobody reads it now."""
         if isinstance(message, _PACKETS):
+            self._sockets.append(message)
+
+    def died_at(self, message: Command | Event) -> None:
+        """A notification is taken from its socket only when it has been dealt with."""
+        if isinstance(message, ProcessNotified):
             self._sockets.append(message)
 
     def _die(self) -> None:

@@ -269,6 +269,10 @@ class Clients:
             ("AppEvents\\Exit\\Post", of("/bin/late-hook")),
             ("AppStopSignal", of("nonsense")),
             ("AppThrottle", of(choice((0, 500, 5_000)))),
+            ("AppReady", of(choice(("notify", "tcp:1", "command:/bin/hook-probe")))),
+            ("AppReadyTime", of(choice((100, 5_000)))),
+            ("AppHealth", of(choice(("", "tcp:1", "command:/bin/hook-probe")))),
+            ("AppWatchdogTime", of(choice((0, 1_000)))),
             ("AppRestartDelay", of(choice((0, 2_000)))),
             ("Application", None),
         )

@@ -17,14 +17,17 @@ from scmd.core.messages import (
     LaunchFailed,
     LaunchId,
     LaunchSpec,
+    ProbeAnswered,
     ProcessExited,
     ProcessStarted,
     SendControl,
     SendStart,
     ServiceId,
     StartAnswered,
+    StartProbe,
     StatusReported,
 )
+from scmd.core.notifications import parse
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import Control, ServiceState
 from scmd.vocabulary.status import ServiceStatus
@@ -57,6 +60,8 @@ class SimulatedProcess:
         """The last report of the newest run of each service."""
         self.kill_asked = False
         self.connected = False
+        self.ready = self.beats = False
+        """Of a hosted program: it answers probes well; it keeps its watchdog quiet."""
         self.accepts = ALL_CONTROLS | world.random.choice((0, 0, 0x100))
         self._lingers = world.random.choice((0, 0, 0, 0, 2_000, 9_000, 15_000))
         """Milliseconds between the check points of its shutdown."""
@@ -132,6 +137,8 @@ class SimulatedProcess:
                 self._soon(self._connects)
         elif "hook" in self.spec.argv[0] or self._bad(0.2):
             self._soon(self._dies)
+        else:
+            self._works()
 
     def _dies(self) -> None:
         if not self.alive or not self.pid:
@@ -151,9 +158,9 @@ class SimulatedProcess:
         if not self.alive:
             return
         self.alive = False
-        self.world.checkers.exited(self.launch)
         if self.connected and self.world.random.random() < 0.5:
             self.world.tell(ChannelClosed(self.launch))
+        self.world.checkers.exited(self.launch)
         self.exit = ProcessExited(self.launch, code, signal)
         self.world.tell(self.exit)
 
@@ -167,6 +174,51 @@ class SimulatedProcess:
         self.kill_asked = True
         delay = self.world.random.choice((0, 1, 100))
         self.world.later(delay, lambda: self._exits(None, 9) if self.pid else None)
+
+    # A hosted program ------------------------------------------------------------------------
+
+    def _works(self) -> None:
+        """It becomes ready, late or never; it says so, and more, where it is heard."""
+        if self._bad(0.3):
+            self._notifies("STATUS=not yet", "EXTEND_TIMEOUT_USEC=5000000", "READY=0")
+        if not self._bad(0.2):
+            self._soon(self._becomes_ready)
+
+    def _notifies(self, *lines: str) -> None:
+        if "NOTIFY_SOCKET" in dict(self.spec.extra_environment):
+            self._say(parse(self.launch, "\n".join(lines).encode()))
+
+    def _becomes_ready(self) -> None:
+        self.ready = True
+        period = int(dict(self.spec.extra_environment).get("WATCHDOG_USEC", 0)) // 1000
+        self.beats = period > 0 and not self._bad(0.3)
+        self._notifies("READY=1")
+        if self.beats:
+            self._beat(period)
+        if self._bad(0.2):
+            self._notifies("STOPPING=1", "ERRNO=5")
+            self._soon(lambda: None if self._bad(0.5) else self._exits(3, None))
+
+    def _beat(self, period: int) -> None:
+        if self.alive and self.beats:
+            self._notifies("WATCHDOG=1")
+            self.world.later(period // 2, lambda: self._beat(period))
+            self.beats = not self._bad(0.01)
+
+    def probed(self, question: StartProbe) -> None:
+        """Answered by the manager that asked, or not at all."""
+        deaths = self.world.manager.deaths
+        delay = self.world.random.choice((0, 0, 1, 50))
+        if self._bad(0.1):
+            delay = 10_000
+
+        def answer() -> None:
+            well = self.alive and self.ready and not self._bad(0.2)
+            problem = "" if well else "refused"
+            if self.world.manager.deaths == deaths:
+                self.world.tell(ProbeAnswered(self.launch, question.number, problem))
+
+        self.world.later(delay, answer)
 
     # Speaking the control protocol -----------------------------------------------------------
 

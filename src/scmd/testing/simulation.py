@@ -43,6 +43,7 @@ from scmd.core.messages import (
     ShutdownCompleted,
     SignalProcess,
     StartAnswered,
+    StartProbe,
     StatusReported,
     StoredService,
     WriteJournal,
@@ -70,6 +71,7 @@ class World:
             preshutdown_order=("C", "B"),
             crash_loop_limit=3,
             reboot_command="/bin/hook-recover reboot",
+            notify_socket="/notify.sock",
         )
         self.disk: dict[ServiceId, StoredService] = {}
         self.saving: list[SaveRecord | RemoveRecord] = []
@@ -140,21 +142,24 @@ class World:
             return
         self.note(message)
         self.checkers.before_message(message)
-        self._perform(self.scm.handle(message, self.now))
+        if not self._perform(self.scm.handle(message, self.now)):
+            self.manager.died_at(message)
         self.checkers.after_message(message)
 
     def note(self, entry: Command | Event | Effect | str) -> None:
         if self.story is not None:
             self.story.append((self.now, entry))
 
-    def _perform(self, effects: list[AnyEffect]) -> None:
+    def _perform(self, effects: list[AnyEffect]) -> bool:
+        """Whether the manager lived to do all of it."""
         for place, effect in enumerate(effects):
             assert place == 0 or not isinstance(effect, WriteJournal), "the journal comes late"
             if self.manager.dies_before(effect):
-                return
+                return False
             self.note(effect)
             self.checkers.effect(effect)
             self._carry_out(effect)
+        return True
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -170,6 +175,8 @@ class World:
                 self.processes[effect.launch].killed()
             case ForgetLaunch():
                 del self.processes[effect.launch]
+            case StartProbe():
+                self.processes[effect.launch].probed(effect)
             case SendStart():
                 self.processes[effect.launch].asked_to_start(effect)
             case SendControl():
