@@ -77,10 +77,12 @@ class NotifyListener:
             if process_id in self._launches:
                 return self._launches[process_id]
             process = read_process(process_id)
-            if process is None or process.parent <= 1:
+            if process is None:
                 return None
             if process.session in self._launches:
                 return self._launches[process.session]
+            if process.parent <= 1:
+                return None
             process_id = process.parent
         return None
 
