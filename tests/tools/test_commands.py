@@ -227,6 +227,7 @@ def test_every_command_has_help(run: Run, command: str) -> None:
 
 def test_the_frame(run: Run) -> None:
     assert run("--help").out.startswith("usage: scmd COMMAND")
+    assert run("help", "logs").out == run("logs", "--help").out
     assert run("--version").out.startswith("scmd ")
     assert run().status == 2
     outcome = run("frobnicate")

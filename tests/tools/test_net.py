@@ -167,3 +167,10 @@ def test_wrong_usage_is_1(run: Run, arguments: list[str]) -> None:
     outcome = run("net", *arguments)
     assert outcome.status == 1
     assert outcome.err.startswith("The syntax of this command is:\n")
+
+
+@pytest.mark.parametrize("arguments", [["/?"], ["start", "/?"], ["stop", "--help"], ["help"]])
+def test_who_asks_for_the_usage_gets_it(run: Run, arguments: list[str]) -> None:
+    outcome = run("net", *arguments)
+    assert (outcome.status, outcome.err) == (0, "")
+    assert outcome.out.startswith("The syntax of this command is:\n")

@@ -438,6 +438,12 @@ def test_a_service_that_cannot_be_delayed_is_not_left_half_made(scm: Scm, run: R
     assert "App" not in scm
 
 
+def test_options_stand_below_each_other_in_the_usage(run: Run) -> None:
+    usage = run("sc", "create").out
+    assert "sc <server> create service binPath= COMMANDLINE\n          [type= own|" in usage
+    assert "\n          [password= TEXT]\n" in usage
+
+
 def test_the_usage_of_stop_lists_the_reasons(run: Run) -> None:
     usage = run("sc", "stop").out
     assert "Flag:\n           1  unplanned\n           2  custom\n" in usage

@@ -90,6 +90,8 @@ def _make_outputs_safe() -> None:
 
 
 def _dispatch(arguments: list[str]) -> int:
+    if arguments[:1] == ["help"] and len(arguments) == 2:
+        arguments = [arguments[1], "--help"]
     if not arguments or arguments[0] in ("--help", "-h", "help"):
         (sys.stdout if arguments else sys.stderr).write(USAGE)
         return 0 if arguments else WRONG_USAGE

@@ -43,6 +43,7 @@ FAILED = 2
 _DOT_S = 2.5
 _YES = ("/y", "/yes")
 _NO = ("/n", "/no")
+_HELP = ("--help", "-h", "/?", "help")
 
 
 class NetError(Exception):
@@ -60,8 +61,8 @@ def run(arguments: list[str]) -> int:
     answer = next((word.lower() in _YES for word in arguments if word.lower() in _YES + _NO), None)
     verb = words[0].lower() if words else ""
     known = verb in ("start", "stop", "pause", "continue")
-    if not known or len(words) > 2 or (len(words) == 1 and verb != "start"):
-        asked = verb in ("--help", "-h", "/?", "help")
+    asked = verb in _HELP or words[1:] in (["/?"], ["--help"])
+    if asked or not known or len(words) > 2 or (len(words) == 1 and verb != "start"):
         (sys.stdout if asked else sys.stderr).write(USAGE)
         return SUCCEEDED if asked else WRONG_USAGE
     try:

@@ -20,6 +20,12 @@ USAGE:
         Commands:
 """
 
+_CONFIGURATION = (
+    " [type= own|share|interact] [start= auto|demand|disabled|delayed-auto]"
+    " [error= normal|severe|critical|ignore] [group= GROUP] [tag= yes|no] [depend= A/B/+GROUP]"
+    " [obj= ACCOUNT] [DisplayName= TEXT] [password= TEXT]"
+)
+
 # Verb: (arguments, what it does).
 COMMANDS: dict[str, tuple[str, str]] = {
     "query": (
@@ -36,12 +42,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "continue": ("service", "Sends a CONTINUE control."),
     "stop": ("service [flag:major:minor [comment]]", "Sends a STOP control."),
     "config": (
-        (
-            "service [type= own|share|interact] [start= auto|demand|disabled|delayed-auto]"
-            " [error= normal|severe|critical|ignore] [binPath= COMMANDLINE] [group= GROUP]"
-            " [tag= yes|no] [depend= A/B/+GROUP] [obj= ACCOUNT] [DisplayName= TEXT]"
-            " [password= TEXT]"
-        ),
+        ("service [binPath= COMMANDLINE]" + _CONFIGURATION),
         "Changes the configuration of a service.",
     ),
     "description": ("service [text]", "Changes the description of a service."),
@@ -67,7 +68,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
         "Sends a control to a service.",
     ),
     "create": (
-        "service binPath= COMMANDLINE [options of config]",
+        "service binPath= COMMANDLINE" + _CONFIGURATION,
         "Creates a service (an entry in the database).",
     ),
     "delete": ("service", "Deletes a service (from the database)."),
@@ -88,10 +89,15 @@ def command_usage(verb: str) -> str:
     """The usage of one command, by its name in any case; the whole text for an unknown one."""
     for known, (arguments, meaning) in COMMANDS.items():
         if known.lower() == verb.lower():
-            line = f"        sc <server> {known} {arguments}"
+            line = f"        sc <server> {known} " + _one_a_line(arguments)
             more = _stop_reasons() if known == "stop" else ""
             return f"DESCRIPTION:\n        {meaning}\nUSAGE:\n{line}\n{more}"
     return usage()
+
+
+def _one_a_line(arguments: str) -> str:
+    """Several options stand below each other."""
+    return arguments.replace(" [", "\n          [") if arguments.count("= ") > 1 else arguments
 
 
 def _stop_reasons() -> str:
