@@ -75,7 +75,7 @@ def _boot(root: Path) -> tuple[int, int]:
     with _running(root):
         with scmd.connect() as scm:
             while sum(1 for _ in scm.services(state="running")) < COUNT:
-                time.sleep(0.1)
+                time.sleep(0.25)
         with open_calls() as calls:
             handle = calls.open_scm(ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE)
             starts = read(query_boot(calls, handle))
