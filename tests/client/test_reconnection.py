@@ -156,3 +156,11 @@ def test_what_the_user_has_closed_stays_closed(client: Client) -> None:
     with pytest.raises(ConnectionFailed):
         client.calls.query_status(service)
     assert len(client.sockets) == 1
+
+
+def test_the_same_scm_is_found_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, calls: Calls
+) -> None:
+    monkeypatch.setenv("SCMD_RUNTIME", "/nowhere")
+    calls.connection.close()
+    assert calls.open_scm()

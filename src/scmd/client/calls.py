@@ -11,7 +11,13 @@ from __future__ import annotations
 from _thread import allocate_lock
 from struct import Struct
 
-from scmd.client.connection import Connection, ConnectionFailed, connect_local, function_name
+from scmd.client.connection import (
+    Connection,
+    ConnectionFailed,
+    connect_to,
+    function_name,
+    local_path,
+)
 from scmd.client.reconnection import OpenHandles, may_repeat
 from scmd.ndr.errors import NdrError
 from scmd.svcctl import control, opening
@@ -344,7 +350,15 @@ def open_calls(
             "OpenSCManager",
             f"{host}: remote administration is not available in this version",
         )
-    calls = Calls(lambda: connect_local(timeout))
+    place: list[str] = []
+
+    def connect() -> Connection:
+        # Where it was found once it is found again, whatever the environment says by then.
+        if not place:
+            place.append(local_path())
+        return connect_to(place[0], timeout)
+
+    calls = Calls(connect)
     if at_once:
         calls.connection  # noqa: B018 # connects
     return calls

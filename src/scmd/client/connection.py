@@ -143,11 +143,15 @@ def function_name(operation: str) -> str:
 
 def connect_local(timeout: float | None = None) -> Connection:
     """Connect to this machine's SCM (transport/places.py says where); ConnectionFailed: none."""
+    return connect_to(local_path(), timeout)
+
+
+def local_path() -> str:
+    """Where this machine's SCM listens; ConnectionFailed: the place cannot be used."""
     try:
-        path = socket_path(runtime_directory())
+        return socket_path(runtime_directory())
     except PlaceError as error:
         raise ConnectionFailed(Error.RPC_SERVER_UNAVAILABLE, "OpenSCManager", str(error)) from error
-    return connect_to(path, timeout)
 
 
 def connect_to(path: str, timeout: float | None = None) -> Connection:

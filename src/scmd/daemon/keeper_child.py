@@ -21,8 +21,16 @@ HEALTHY_AFTER = 1.0
 _NOT_FOR_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID")
 
 
+_QUICK = 10
+"""So many deaths of one that was ready count as one of another that never was."""
+
+
 class Child:
-    """`delays` are the seconds before each restart; the last one repeats."""
+    """`delays` are the seconds before each restart; the last one repeats.
+
+    Who was ready and died soon has `_QUICK` tries before the next delay: it did its work, and
+    whoever killed it may do so again. Who never was ready gets the next one each time.
+    """
 
     def __init__(self, name: str, argv: Sequence[str], delays: Sequence[float]) -> None:
         self.name = name
@@ -59,10 +67,11 @@ class Child:
         """It is gone: forget it, and say after how many seconds it may be started again."""
         self.disconnect()
         self.pid = self.kill_at = None
+        was_ready = self._ready_at is not None
         if self._ready_at is not None and now - self._ready_at >= HEALTHY_AFTER:
             self._failures = 0
-        delay = self._delays[min(self._failures, len(self._delays) - 1)]
-        self._failures += 1
+        delay = self._delays[min(self._failures // _QUICK, len(self._delays) - 1)]
+        self._failures += 1 if was_ready else _QUICK
         self.restart_at = now + delay
         return delay
 
