@@ -9,6 +9,7 @@ import pytest
 
 from scmd.core import (
     adoption,
+    crashes,
     database,
     handles,
     launches,
@@ -19,6 +20,7 @@ from scmd.core import (
     shutdown,
     starting,
     status,
+    why,
 )
 from scmd.core.control_table import STATUS_GIVEN_WITH
 from scmd.core.deadlines import Deadlines
@@ -196,7 +198,32 @@ def _forget_what_was_due(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(recovery, "restore", lambda *_: None)
 
 
+def _explain_nothing(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(why, "examine", lambda *_: iter(()))
+
+
+def _name_no_holders(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(why, "_holders", lambda *_: ())
+
+
+def _hush_failures_up(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(crashes, "failed", lambda *_: None)
+
+
+def _count_killing_as_failure(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ServiceRecord, "killed", property(lambda _: False, lambda *_: None))
+
+
+def _lose_track_of_time(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ServiceRecord, "since", property(lambda _: None, lambda *_: None))
+
+
 SABOTAGES: tuple[Sabotage, ...] = (
+    _explain_nothing,
+    _name_no_holders,
+    _hush_failures_up,
+    _count_killing_as_failure,
+    _lose_track_of_time,
     _reply_twice,
     _forget_late_calls,
     _ignore_dependencies,

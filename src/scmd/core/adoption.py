@@ -27,8 +27,9 @@ from __future__ import annotations
 
 from scmd.core import auto_start, health, hosting, launches, processes, recovery, srvany, status
 from scmd.core.launches import drop
-from scmd.core.memory import AutoStartMemory, LaunchMemory, ServiceMemory, latest
+from scmd.core.memory import AccountMemory, AutoStartMemory, LaunchMemory, ServiceMemory, latest
 from scmd.core.messages import (
+    Actor,
     Adopted,
     HeldLaunch,
     KillProcess,
@@ -101,12 +102,20 @@ def _restore_record(state: State, record: ServiceRecord, memory: ServiceMemory) 
     record.stop_asked, record.process_exit = memory.stop_asked, memory.process_exit
     if memory.recovery is not None:
         recovery.restore(state, record, memory.recovery)
+    if memory.account is not None:
+        _restore_account(record, memory.account)
     status.restore(state, record, restored, hung=memory.hung)
     state.touched[record.id] = record
     if memory.attempt is not None:
         record.attempt = StartAttempt(record, None, memory.attempt)
         record.attempt.restart = memory.restart
         state.work.append(record.attempt)
+
+
+def _restore_account(record: ServiceRecord, memory: AccountMemory) -> None:
+    record.cause, record.changed_by = memory.cause, Actor(*memory.changed_by)
+    record.since, record.killed = memory.since, memory.killed
+    record.actor = None if memory.asked_by is None else Actor(*memory.asked_by)
 
 
 def _restore_launch(state: State, memory: LaunchMemory) -> Launch | None:

@@ -5,9 +5,9 @@ How an attempt gets there is `starting`'s, `processes`' and `hosting`'s.
 
 from __future__ import annotations
 
-from scmd.core import boot, status
+from scmd.core import boot, crashes, status
 from scmd.core.event_ids import EventId
-from scmd.core.records import Failure, ServiceRecord, StartAttempt
+from scmd.core.records import Failure, Launch, ServiceRecord, StartAttempt
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, error_text
 
@@ -35,19 +35,24 @@ def fail(
     cause: str,
     *,
     specific: int = 0,
+    launch: Launch | None = None,
     log: tuple[EventId, tuple[str, ...]] | None = None,
 ) -> None:
     """The service has not been started and is STOPPED with this error.
 
     Event 7000 is logged, or what `log` says instead. The record lets go of its launch;
-    what becomes of the process is the caller's.
+    what becomes of the process is the caller's. `launch`: what failed, if not that one.
     """
     assert is_alive(attempt)
     record = attempt.record
+    launch = launch or record.launch
     record.attempt = None
     record.launch = None
     record.run = None
     status.stopped(state, record, error, cause, specific, failed=True)
+    # When it was STOPPED with this error before, nothing has changed but the reason.
+    record.cause, record.actor = cause, None
+    crashes.failed(state, record, launch, cause)
     state.reply(attempt.call, error)
     name = record.config.display_name
     if log is None:
@@ -55,7 +60,7 @@ def fail(
     if not boot.is_silent(state, record):
         state.log(log[0], record, *log[1])
     state.changed.append(record)
-    if attempt.restart:
+    if attempt.restart and not record.killed:
         state.failures.append((record, Failure.NOT_RESTARTED))
 
 

@@ -13,12 +13,14 @@ from collections.abc import Sequence
 from scmd.core import boot, starting
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
-from scmd.core.messages import ServiceId
+from scmd.core.messages import Actor, ServiceId
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Refused, error_text
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import ServiceState, StartType
+
+ACTOR = Actor("SCM", "automatic start")
 
 
 class AutoStartRun:
@@ -127,7 +129,7 @@ def _start_all(state: State, run: AutoStartRun, batch: list[ServiceRecord]) -> N
             if record.deleted or record.config.start_type != StartType.AUTO_START:
                 continue
             try:
-                starting.begin(state, record, None)
+                starting.begin(state, record, None, actor=ACTOR)
             except Refused as refused:
                 name, text = record.config.display_name, error_text(refused.error)
                 if not boot.is_silent(state, record):

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from scmd.core import handles, hosting, launches, processes, recovery
+from scmd.core import attempts, handles, hosting, launches, processes, recovery, status
 from scmd.core.control_table import CONTROLS, refusal
 from scmd.core.event_ids import EventId
-from scmd.core.messages import ControlService
+from scmd.core.messages import Actor, Call, ControlService, KillService
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_text
-from scmd.vocabulary.service import MAX_COMMENT_UNITS, Control
+from scmd.vocabulary.service import MAX_COMMENT_UNITS, Control, ServiceAccess
 from scmd.vocabulary.stop_reasons import is_stop_reason, stop_reason_text
 
 
@@ -33,6 +33,8 @@ def control_service(state: State, command: ControlService) -> None:
         return
     if command.control == Control.STOP and (command.reason or command.comment):
         _log_reason(state, record, command)
+    if command.control in (Control.STOP, Control.PAUSE, Control.CONTINUE):
+        status.asked(state, record, actor_of(command.call))
     if record.run is not None:
         if command.control == Control.STOP:
             hosting.stop(state, record)
@@ -41,6 +43,40 @@ def control_service(state: State, command: ControlService) -> None:
         state.reply(command.call.id, Error.SERVICE_CANNOT_ACCEPT_CTRL, record.status)
     else:
         processes.send_control(state, record, command.control, command.call.id)
+
+
+def actor_of(call: Call) -> Actor:
+    return Actor(call.caller.name, call.caller.origin)
+
+
+def kill_service(state: State, command: KillService) -> None:
+    """Kill what the service runs in, or break off a start that has no process yet.
+
+    A shared process takes its other services with it. It is no failure: nobody restarts it.
+    """
+    right = int(ServiceAccess.STOP)
+    record = handles.service(state, command.call, command.service, right)
+    launch, attempt, run = record.launch, record.attempt, record.run
+    if record.is_stopped and attempt is None:
+        recovery.stop_asked(state, record)
+        state.reply(command.call.id, Error.SERVICE_NOT_ACTIVE)
+        return
+    actor = actor_of(command.call)
+    status.asked(state, record, actor)
+    record.killed = record.stop_asked = True
+    if record.recovery is not None:
+        record.recovery.withdraw_restart()
+    who = f"{actor.name}, {actor.origin}"
+    cause = f"killed by {who}"
+    state.log(EventId.KILLED, record, record.config.display_name, who)
+    if run is not None:
+        hosting.kill(state, record, cause)
+    elif launch is not None:
+        processes.fail_starts(state, launch, Error.REQUEST_ABORTED, cause)
+        launches.kill(state, launch, cause)
+    elif attempt is not None:
+        attempts.fail(state, attempt, Error.REQUEST_ABORTED, cause)
+    state.reply(command.call.id, Error.SUCCESS)
 
 
 def _log_reason(state: State, record: ServiceRecord, command: ControlService) -> None:

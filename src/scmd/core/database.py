@@ -190,7 +190,7 @@ def _created(state: State, save: Save, call: Call, id: ServiceId, granted: int) 
     if save.association is None:
         state.reply(call.id, CONTEXT_MISMATCH)
         return
-    handle = handles.open_handle(state, save.association, record, granted)
+    handle = handles.open_handle(state, call, record, granted)
     state.reply(call.id, Error.SUCCESS, (handle, config.tag))
 
 

@@ -33,6 +33,10 @@ class EventId(IntEnum):
     """scmd's own: the article's one second until RegisterServiceCtrlHandler has passed."""
     CRASH_LOOP = 8002
     """scmd's own: a service is not restarted any more."""
+    NO_PROGRESS = 8010
+    """scmd's own, as 7022 for the other pending states."""
+    KILLED = 8011
+    """scmd's own: by `KillService`."""
 
 
 INSERTS: Mapping[EventId, tuple[str, ...]] = {
@@ -56,4 +60,6 @@ INSERTS: Mapping[EventId, tuple[str, ...]] = {
     EventId.INSTALLED: ("key name", "image path", "type", "start type", "account"),
     EventId.CRASH_LOOP: ("name", "count", "seconds"),
     EventId.HANDLER_LATE: ("name", "milliseconds"),
+    EventId.NO_PROGRESS: ("name", "state"),
+    EventId.KILLED: ("name", "who had it killed"),
 }

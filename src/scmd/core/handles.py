@@ -32,13 +32,15 @@ class ContextMismatch(Exception):
 class Handle:
     """An open reference; `record` None: to the SCM."""
 
-    __slots__ = ("association", "granted", "id", "record")
+    __slots__ = ("association", "caller", "granted", "id", "record")
 
     def __init__(
-        self, id: HandleId, association: AssociationId, record: ServiceRecord | None, granted: int
+        self, id: HandleId, call: Call, record: ServiceRecord | None, granted: int
     ) -> None:
         self.id = id
-        self.association = association
+        self.association = call.association
+        self.caller = call.caller
+        """Who opened it."""
         self.record = record
         self.granted = granted
 
@@ -106,15 +108,13 @@ def may_query(record: ServiceRecord, token: Token) -> bool:
     return True
 
 
-def open_handle(
-    state: State, association: AssociationId, record: ServiceRecord | None, granted: int
-) -> HandleId:
-    """A new handle of this association."""
+def open_handle(state: State, call: Call, record: ServiceRecord | None, granted: int) -> HandleId:
+    """A new handle of the call's association."""
     id = HandleId(state.next_handle)
     state.next_handle += 1
-    handle = Handle(id, association, record, granted)
+    handle = Handle(id, call, record, granted)
     state.handles[id] = handle
-    state.associations.setdefault(association, {})[id] = handle
+    state.associations.setdefault(call.association, {})[id] = handle
     if record is not None:
         record.handles += 1
     return id

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from enum import Enum, auto
 
-from scmd.core import attempts, launches, srvany, status
+from scmd.core import attempts, crashes, launches, srvany, status
 from scmd.core.deadlines import Deadline
 from scmd.core.health import Way
 from scmd.core.messages import LaunchSpec, ProbeAnswered, ProcessExited, SignalProcess
@@ -99,10 +99,10 @@ def _pre_hook_outcome(state: State, run: HostedRun) -> Callable[[int, int], None
     def done(error: int, specific: int) -> None:
         if run.attempt is None or not attempts.is_alive(run.attempt):
             return
-        run.hook = None
+        hook, run.hook = run.hook, None
         if error:
             cause = "its hook before the start failed"
-            attempts.fail(state, run.attempt, error, cause, specific=specific)
+            attempts.fail(state, run.attempt, error, cause, specific=specific, launch=hook)
         else:
             _launch(state, run)
 
@@ -435,6 +435,21 @@ def abort(state: State, record: ServiceRecord, error: Error, cause: str) -> None
         _fail(state, run, error, cause)
 
 
+def kill(state: State, record: ServiceRecord, cause: str) -> None:
+    """Kill all that runs of it now; a start that was under way fails."""
+    run = record.run
+    assert run is not None
+    if run.attempt is not None:
+        abort(state, record, Error.REQUEST_ABORTED, cause)
+        return
+    assert run.launch is not None
+    _disarm(state, run)
+    if run.hook is not None and run.hook.phase is not LaunchPhase.KILLED:
+        launches.kill(state, run.hook, cause)
+    run.stage = Stage.STOPPING
+    launches.kill(state, run.launch, cause)
+
+
 # Exits ----------------------------------------------------------------------------------------
 
 
@@ -468,6 +483,7 @@ def exited(state: State, launch: Launch, event: ProcessExited) -> None:
         status.stopped(state, record, Error.SUCCESS, cause)
     else:
         _unasked(state, record, event, cause, settling=settling)
+        crashes.failed(state, record, launch, cause)
     if run.plan.exit_post is not None and not _is_killing(state):
         _run_hook(state, record, run.plan.exit_post, _nothing)
 

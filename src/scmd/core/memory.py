@@ -34,6 +34,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class AccountMemory:
+    """Why a service is in its state; who brought that about, and who asked for what goes on."""
+
+    cause: str
+    changed_by: tuple[str, str]
+    since: int | None
+    asked_by: tuple[str, str] | None
+    killed: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceMemory:
     """What is true of a service. The last entry of each service counts."""
 
@@ -62,6 +73,7 @@ class ServiceMemory:
     health: tuple[tuple[str, str], ...] = ()
     """Of a hosted program's run: what it is asked, and was told when it was launched."""
     process_exit: int | None = None
+    account: AccountMemory | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +240,20 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         recovery.memory(record),
         run.watch.memory() if run is not None else (),
         record.process_exit,
+        _account_memory(record),
+    )
+
+
+def _account_memory(record: ServiceRecord) -> AccountMemory | None:
+    by, asked = record.changed_by, record.actor
+    if not record.cause and asked is None:
+        return None
+    return AccountMemory(
+        record.cause,
+        (by.name, by.origin),
+        record.since,
+        None if asked is None else (asked.name, asked.origin),
+        record.killed,
     )
 
 

@@ -56,6 +56,20 @@ class Caller:
 
 
 @dataclass(frozen=True, slots=True)
+class Actor:
+    """Who or what brought a change about: a caller, or one of the two below."""
+
+    name: str
+    origin: str = ""
+    """Of a caller, where the call came from; of the SCM, its reason: `automatic start`."""
+
+
+SCM_ITSELF = Actor("SCM")
+SERVICE_ITSELF = Actor("service")
+"""Nobody had asked for it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Call:
     """One request: its number, its association group (which owns handles) and its caller."""
 
@@ -293,6 +307,24 @@ class BootEntry:
     ended: int | None
     error: int
     """0: it was RUNNING at `ended`."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainService(Command):
+    """Result: `why.Explanation`. Needs SERVICE_QUERY_STATUS."""
+
+    service: HandleId
+
+
+@dataclass(frozen=True, slots=True)
+class KillService(Command):
+    """Kill the process tree the service runs in, or break its start off. Result: None.
+
+    Answered when the order is given; STOPPED follows. 1062 when there is nothing to kill.
+    Needs SERVICE_STOP.
+    """
+
+    service: HandleId
 
 
 @dataclass(frozen=True, slots=True)
@@ -614,6 +646,28 @@ class StatusChanged(Effect):
     name: str
     status: ServiceStatus
     cause: str
+    actor: Actor = SCM_ITSELF
+    """Who asked for it; the first resting state ends what somebody had asked for."""
+    before: int = 0
+    """The state before, which may be the same."""
+    lasted: int | None = None
+    """Milliseconds in the state before; None: the same state goes on, or it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceFailed(Effect):
+    """A service has failed, after `StatusChanged` said so: what there is to know of it."""
+
+    service: ServiceId
+    name: str
+    cause: str
+    status: ServiceStatus
+    process_id: int
+    exit_code: int | None
+    signal: int | None
+    """Both None when the process was still there: it reported an error, or was too slow."""
+    config: ServiceConfig
+    parameters: Parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -657,6 +711,7 @@ AnyEffect = (
     | SendResync
     | LogEvent
     | StatusChanged
+    | ServiceFailed
     | ServiceCreated
     | ServiceDeleted
     | ParametersChanged

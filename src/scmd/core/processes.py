@@ -13,7 +13,7 @@ controlled and goes the same way.
 
 from __future__ import annotations
 
-from scmd.core import attempts, launches, status
+from scmd.core import attempts, crashes, launches, status
 from scmd.core.control_table import STATUS_GIVEN_WITH, refusal
 from scmd.core.essential import is_essential
 from scmd.core.event_ids import EventId
@@ -504,6 +504,7 @@ def exited(state: State, launch: Launch, event: ProcessExited) -> None:
         _leave(launch, record)
         record.launch = None
         status.died(state, record, cause)
+        crashes.failed(state, record, launch, cause)
     state.emit(ForgetLaunch(launch.id))
 
 

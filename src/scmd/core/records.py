@@ -14,6 +14,8 @@ from enum import Enum, auto
 
 from scmd.core.deadlines import Deadline
 from scmd.core.messages import (
+    SCM_ITSELF,
+    Actor,
     AssociationId,
     CallId,
     Command,
@@ -21,6 +23,7 @@ from scmd.core.messages import (
     LaunchId,
     LaunchSpec,
     Parameters,
+    ProcessExited,
     SaveId,
     ServiceId,
 )
@@ -55,7 +58,10 @@ class ServiceRecord:
     """One installed service: what is stored, and what is true now."""
 
     __slots__ = (
+        "actor",
         "attempt",
+        "cause",
+        "changed_by",
         "config",
         "deleted",
         "descriptor",
@@ -65,13 +71,16 @@ class ServiceRecord:
         "hung",
         "id",
         "key",
+        "killed",
         "launch",
         "noted",
         "parameters",
         "process_exit",
+        "progress",
         "recovery",
         "run",
         "save",
+        "since",
         "started_at",
         "status",
         "stop_asked",
@@ -107,8 +116,19 @@ class ServiceRecord:
         """The present run, or the wait for a restart, is to end: no failure brings it back."""
         self.process_exit: int | None = None
         """How its process ended without a STOPPED report, as a shell says it; see `essential`."""
-        self.noted: set[tuple[int, int]] | None = None
-        """Oddities of this run that have been logged, so that a flood is logged once."""
+        self.noted: dict[tuple[int, int], str] | None = None
+        """Oddities of this run and what was logged of them: a flood is logged once."""
+        self.actor: Actor | None = None
+        """Who asked for what is going on; None: nobody has asked for anything."""
+        self.cause = ""
+        """Why it is in its state, for people; "" before the first change."""
+        self.changed_by = SCM_ITSELF
+        self.since: int | None = None
+        """When its state began; None: before this SCM knew of it."""
+        self.progress: int | None = None
+        """When its status last changed."""
+        self.killed = False
+        """Somebody had its process killed, so that its end is no failure."""
         self.waiters: dict[ServiceId, StartAttempt] | None = None
         """Attempts that look again when this service changes."""
         self.descriptor: SecurityDescriptor | None = None
@@ -204,6 +224,7 @@ class Launch:
         "current",
         "deadline",
         "drained",
+        "exit",
         "hook",
         "id",
         "kind",
@@ -231,6 +252,7 @@ class Launch:
         self.deadline: Deadline | None = None
         self.cause = ""
         """Why it is being ended, for people."""
+        self.exit: ProcessExited | None = None
         self.hook: Callable[[int, int], None] | None = None
         """Of a hook: what to do with its outcome, a Win32 error and with 1066 the exit code."""
         # What follows is about the control protocol only.

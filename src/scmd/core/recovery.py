@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from scmd.core import launches, srvany, starting
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
-from scmd.core.messages import LaunchSpec, ProcessExited
+from scmd.core.messages import Actor, LaunchSpec, ProcessExited
 from scmd.core.records import Failure, Launch, LaunchKind, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.command_line import split_command_line
@@ -43,6 +43,7 @@ FIRST_BACKOFF = 1_000
 LAST_BACKOFF = 256_000
 """Milliseconds after the first quick failure and at most; each one in a row doubles it."""
 
+ACTOR = Actor("SCM", "failure action")
 COUNT_TOKEN = "%1%"
 WORDS = {
     ActionType.RESTART: "restart the service",
@@ -226,7 +227,7 @@ def _restart(state: State, record: ServiceRecord) -> None:
         record.attempt.restart = True
         return
     try:
-        starting.begin(state, record, None).restart = True
+        starting.begin(state, record, None, actor=ACTOR).restart = True
     except Refused as refused:
         if refused.error != Error.SERVICE_ALREADY_RUNNING:
             _log_failed(state, record, ActionType.RESTART, refused.error)

@@ -27,6 +27,8 @@ from scmd.core import (
     saves,
     shutdown,
     starting,
+    status,
+    why,
 )
 from scmd.core.memory import Journal, Memory, snapshot
 from scmd.core.messages import (
@@ -49,11 +51,13 @@ from scmd.core.messages import (
     EnumDependents,
     EnumServices,
     Event,
+    ExplainService,
     ForgetLaunch,
     GetDisplayName,
     GetKeyName,
     HandlerRegistered,
     IdentifyService,
+    KillService,
     LaunchFailed,
     LaunchId,
     OpenScm,
@@ -106,14 +110,16 @@ class Scm:
         """For tests and diagnosis; nobody else changes it."""
         return self._state
 
-    def counts(self) -> dict[str, int]:
-        """How much there is of what: for `scmd status`."""
+    def counts(self, now: int = 0) -> dict[str, int]:
+        """How much there is of what: for `scmd status`. `now`: if later than the last message."""
         state = self._state
+        now = max(now, state.now)
         return {
             "services": len(state.records),
             "running": sum(not record.is_stopped for record in state.records.values()),
             "failed": sum(map(recovery.is_failed, state.records.values())),
             "recovering": sum(record.is_recovering for record in state.records.values()),
+            "overdue": sum(bool(status.overdue(r, now)) for r in state.records.values()),
             "launches": len(state.launches),
             "handles": len(state.handles),
         }
@@ -286,6 +292,12 @@ def _dispatch_rest(state: State, command: Command) -> None:
             state.reply(command.call.id, Error.SUCCESS, record.id)
         case QueryBoot():
             state.reply(command.call.id, Error.SUCCESS, queries.boot_entries(state, command))
+        case ExplainService():
+            record = handles.service(state, command.call, command.service, _QUERY_STATUS)
+            explanation = why.explain(state, record, asking=command.service)
+            state.reply(command.call.id, Error.SUCCESS, explanation)
+        case KillService():
+            controls.kill_service(state, command)
         case CheckScmHandle():
             handles.scm(state, command.call, command.scm, command.access)
             state.reply(command.call.id, Error.SUCCESS)
@@ -299,7 +311,7 @@ def _open_scm(state: State, command: OpenScm) -> None:
     if error:
         raise Refused(error)
     granted = handles.grant_scm(command.call.caller.token, command.desired_access)
-    handle = handles.open_handle(state, command.call.association, None, granted)
+    handle = handles.open_handle(state, command.call, None, granted)
     state.reply(command.call.id, Error.SUCCESS, handle)
 
 
@@ -313,7 +325,7 @@ def _open_service(state: State, command: OpenService) -> None:
     if record.save is not None and record.save.config is None:
         raise saves.MustWait(record.save)
     granted = handles.grant_service(record, command.call.caller.token, command.desired_access)
-    handle = handles.open_handle(state, command.call.association, record, granted)
+    handle = handles.open_handle(state, command.call, record, granted)
     state.reply(command.call.id, Error.SUCCESS, handle)
 
 
@@ -332,7 +344,8 @@ def _start_service(state: State, command: StartService) -> None:
         raise Refused(Error.INVALID_PARAMETER)
     for argument in command.arguments:
         check_text(argument, MAX_ARGUMENT_UNITS, Error.INVALID_PARAMETER)
-    starting.begin(state, record, command.call.id, command.arguments)
+    actor = controls.actor_of(command.call)
+    starting.begin(state, record, command.call.id, command.arguments, actor=actor)
 
 
 # Events ---------------------------------------------------------------------------------------
@@ -388,6 +401,7 @@ def _process_event(state: State, event: LaunchFailed | ProcessStarted | ProcessE
                 _launch_failed(state, launch, error, detail)
         case ProcessExited():
             essential.note_exit(launch, event)
+            launch.exit = event
             _process_exited(state, launch, event)
         case _:
             assert_never(event)

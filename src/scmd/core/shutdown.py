@@ -20,11 +20,11 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum, auto
 
-from scmd.core import attempts, auto_start, essential, hosting, launches, processes
+from scmd.core import attempts, auto_start, essential, hosting, launches, processes, status
 from scmd.core.control_table import refusal
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
-from scmd.core.messages import ServiceId, ShutdownCompleted
+from scmd.core.messages import Actor, ServiceId, ShutdownCompleted
 from scmd.core.records import (
     AttemptPhase,
     Launch,
@@ -41,6 +41,7 @@ from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import Control, ServiceState
 
 CAUSE = "the system shuts down"
+ACTOR = Actor("SCM", "shutdown")
 LONGEST_EXTENSION = 3_600_000
 """Milliseconds that rising check points can make of a shorter preshutdown limit."""
 
@@ -107,6 +108,7 @@ def begin(state: State, ended: ServiceRecord | None = None) -> None:
 def _break_off(state: State, attempt: StartAttempt) -> None:
     """End an attempt, unless its ServiceMain may be running already: that is owed an answer."""
     record, error = attempt.record, Error.SHUTDOWN_IN_PROGRESS
+    status.asked(state, record, ACTOR)
     if attempt.phase is AttemptPhase.WAITING:
         attempts.fail(state, attempt, error, CAUSE)
     elif record.run is not None:
@@ -167,19 +169,20 @@ def _give_notice(state: State, run: ShutdownRun, record: ServiceRecord) -> None:
     notice.deadline = state.after(
         record.config.preshutdown_timeout, lambda: _missed(state, run, notice), "a preshutdown"
     )
+    status.asked(state, record, ACTOR)
     processes.send_control(state, record, Control.PRESHUTDOWN, None)
 
 
 def _look_for_progress(state: State, notice: Notice) -> None:
     """A risen check point in STOP_PENDING: the limit begins anew, with the hint if longer."""
-    status = notice.record.status
-    if status.state != ServiceState.STOP_PENDING or status.check_point <= notice.check_point:
+    current = notice.record.status
+    if current.state != ServiceState.STOP_PENDING or current.check_point <= notice.check_point:
         return
-    notice.check_point = status.check_point
+    notice.check_point = current.check_point
     assert notice.deadline is not None
     assert notice.deadline.at is not None
     limit = notice.record.config.preshutdown_timeout
-    longer = state.now + max(limit, min(status.wait_hint, LONGEST_WAIT_HINT))
+    longer = state.now + max(limit, min(current.wait_hint, LONGEST_WAIT_HINT))
     latest = notice.told_at + max(limit, LONGEST_EXTENSION)
     state.deadlines.arm(notice.deadline, max(notice.deadline.at, min(longer, latest)))
 
@@ -214,11 +217,13 @@ def _tell_everyone(state: State, run: ShutdownRun) -> None:
 
 def _tell(state: State, record: ServiceRecord) -> bool:
     if record.run is not None:
+        status.asked(state, record, ACTOR)
         hosting.stop(state, record)
         return True
     # PRESHUTDOWN for one that came up too late for its turn and accepts nothing else.
     for control in (Control.SHUTDOWN, Control.PRESHUTDOWN):
         if _takes(state, record, control):
+            status.asked(state, record, ACTOR)
             processes.send_control(state, record, control, None)
             return True
     return False

@@ -15,7 +15,7 @@ from enum import Enum, auto
 from scmd.core import attempts, boot, hosting, processes, srvany, status
 from scmd.core.dependencies import group_of, is_group
 from scmd.core.event_ids import EventId
-from scmd.core.messages import CallId
+from scmd.core.messages import SCM_ITSELF, Actor, CallId
 from scmd.core.records import AttemptPhase, ServiceRecord, StartAttempt
 from scmd.core.state import State
 from scmd.vocabulary.command_line import split_command_line
@@ -25,7 +25,12 @@ from scmd.vocabulary.service import ServiceState, StartType
 
 
 def begin(
-    state: State, record: ServiceRecord, call: CallId | None, arguments: tuple[str, ...] = ()
+    state: State,
+    record: ServiceRecord,
+    call: CallId | None,
+    arguments: tuple[str, ...] = (),
+    *,
+    actor: Actor = SCM_ITSELF,
 ) -> StartAttempt:
     """Begin to start the service; raises Refused, with nothing changed, when it cannot be."""
     error = _refusal(state, record)
@@ -37,6 +42,7 @@ def begin(
     attempt = StartAttempt(record, call, arguments)
     record.attempt = attempt
     record.stop_asked = False
+    status.asked(state, record, actor)
     state.work.append(attempt)
     boot.asked(state, record)
     return attempt
@@ -150,7 +156,8 @@ def _look_at_service(state: State, attempt: StartAttempt, target: ServiceRecord)
             if target.id in attempt.tried:
                 return _Verdict.FAILED
             try:
-                begin(state, target, None)
+                needed = f"needed by {attempt.record.config.name}"
+                begin(state, target, None, actor=Actor(SCM_ITSELF.name, needed))
             except Refused:
                 return _Verdict.FAILED
     if target.status.state != ServiceState.STOP_PENDING:

@@ -6,16 +6,18 @@ follow which; nothing is refused for it, because the specification refuses nothi
 departure is noticed, logged once a run and given as the cause of the change. The article's
 race (PAUSE_PENDING, STOP_PENDING, PAUSED, STOPPED) is such a departure.
 
-Each pending state has a deadline: 80 s and the last wait hint without a report. Then the
-service counts as hung, which is logged for a start, and is not killed for it.
+Each pending state has a deadline: 80 s and the last wait hint without progress, which is a
+report that says something new. Then the service counts as hung, which is logged, and is not
+killed for it. It is overdue, for `why`, as soon as its wait hint has passed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
+from scmd.core import crashes
 from scmd.core.event_ids import EventId
-from scmd.core.messages import StatusChanged
+from scmd.core.messages import SCM_ITSELF, SERVICE_ITSELF, Actor, StatusChanged
 from scmd.core.records import Failure, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, error_text
@@ -30,7 +32,9 @@ from scmd.vocabulary.status import ServiceStatus
 _S = ServiceState
 
 HANG_AFTER = 80_000
-"""Milliseconds beyond the wait hint without a report in a pending state."""
+"""Milliseconds beyond the wait hint without progress in a pending state."""
+PATIENCE = 2_000
+"""Milliseconds without progress that are never called overdue."""
 LONGEST_WAIT_HINT = 3_600_000
 """A promise longer than an hour counts as an hour."""
 START_WAIT_HINT = 2_000
@@ -67,6 +71,8 @@ EXPECTED: Mapping[ServiceState, frozenset[ServiceState]] = {
 """Which state should be reported after which; after STOPPED no report counts at all."""
 
 _STATE_WORDS = {_S.RUNNING: "running", _S.STOPPED: "stopped"}
+_RESTING = (_S.STOPPED, _S.RUNNING, _S.PAUSED)
+REPORTED = "reported by the service"
 
 
 def invalid(status: ServiceStatus) -> str:
@@ -108,39 +114,48 @@ def report(state: State, record: ServiceRecord, reported: ServiceStatus) -> None
         wait_hint=reported.wait_hint,
         process_id=0 if stopped else record.status.process_id,
     )
-    set_status(state, record, status, cause or "reported by the service")
+    set_status(state, record, status, cause or REPORTED, own=True)
     if stopped:
         ended(state, record)
+        if status.win32_exit_code:
+            crashes.failed(state, record, record.launch, record.cause)
 
 
 def _note(state: State, record: ServiceRecord, which: tuple[int, int], text: str) -> None:
     """Log an oddity, once for each kind in a run."""
     if record.noted is None:
-        record.noted = set()
+        record.noted = {}
     if which not in record.noted:
-        record.noted.add(which)
+        record.noted[which] = text
         state.log(EventId.INVALID_STATUS, record, record.config.display_name, text)
 
 
 def set_status(
-    state: State, record: ServiceRecord, status: ServiceStatus, cause: str, *, failed: bool = False
+    state: State,
+    record: ServiceRecord,
+    status: ServiceStatus,
+    cause: str,
+    *,
+    failed: bool = False,
+    own: bool = False,
 ) -> None:
     """Make this the status; tell whoever watches, arm or cancel the deadline.
 
     RUNNING and STOPPED are logged (7036), unless `failed`: then another event says more.
+    `own`: the service has said so itself.
     """
     old = record.status
-    changed = status != old
+    if status == old:
+        return
     record.status = status
+    record.hung = False
+    record.progress = state.now
     if status.state in PENDING_STATES:
         _watch(state, record)
     elif record.hang is not None:
         record.hang.cancel()
         record.hang = None
-    if not changed:
-        return
-    record.hung = False
-    state.emit(StatusChanged(record.id, record.config.name, status, cause))
+    _announce(state, record, old, cause, own)
     if status.state != old.state:
         state.changed.append(record)
         word = _STATE_WORDS.get(ServiceState(status.state))
@@ -152,14 +167,53 @@ def restore(state: State, record: ServiceRecord, status: ServiceStatus, *, hung:
     """The status that a manager has left; a pending state has its time from now on."""
     record.status = status
     record.hung = hung
+    record.progress = state.now
     if status.state in PENDING_STATES and not hung:
         _watch(state, record)
+
+
+def _announce(
+    state: State, record: ServiceRecord, old: ServiceStatus, cause: str, own: bool
+) -> None:
+    """Say what has become of the old status, why, and on whose account."""
+    status = record.status
+    moved = status.state != old.state
+    actor = record.actor or (SERVICE_ITSELF if own else SCM_ITSELF)
+    lasted = state.now - record.since if moved and record.since is not None else None
+    if moved or not own:
+        # What a service repeats while it is pending says less than why it is pending.
+        record.cause, record.changed_by = cause, actor
+    if moved:
+        record.since = state.now
+    if status.state in _RESTING:
+        record.actor = None
+    state.emit(
+        StatusChanged(record.id, record.config.name, status, cause, actor, old.state, lasted)
+    )
+
+
+def overdue(record: ServiceRecord, now: int) -> int:
+    """Milliseconds by which progress of a pending state is late; 0: it is not."""
+    if record.status.state not in PENDING_STATES or record.progress is None:
+        return 0
+    if record.attempt is not None:
+        # The SCM itself has not come so far; it has deadlines of its own.
+        return 0
+    hint = min(record.status.wait_hint, LONGEST_WAIT_HINT)
+    return max(0, now - record.progress - max(hint, PATIENCE))
+
+
+def asked(state: State, record: ServiceRecord, actor: Actor) -> None:
+    """From now until its next resting state, what happens to it is on this account."""
+    record.actor = actor
+    state.touched[record.id] = record
 
 
 def starting(state: State, record: ServiceRecord, wait_hint: int, cause: str) -> None:
     """START_PENDING, nothing accepted, no check point ([MS-SCMR] 3.1.4.19)."""
     launch = record.launch
     record.noted = record.process_exit = None
+    record.killed = False
     status = ServiceStatus(
         type=record.config.type,
         state=int(_S.START_PENDING),
@@ -202,7 +256,13 @@ def ended(state: State, record: ServiceRecord) -> None:
 
 
 def died(state: State, record: ServiceRecord, cause: str) -> None:
-    """The process is gone without a STOPPED report: 1067, and a failure."""
+    """The process is gone without a STOPPED report: 1067, and a failure.
+
+    When somebody had it killed, that is no failure.
+    """
+    if record.killed:
+        stopped(state, record, Error.PROCESS_ABORTED, cause)
+        return
     stopped(state, record, Error.PROCESS_ABORTED, cause, failed=True)
     state.failures.append((record, Failure.DIED))
 
@@ -225,5 +285,8 @@ def _hung(state: State, record: ServiceRecord) -> None:
     record.hang = None
     record.hung = True
     state.changed.append(record)
-    if record.status.state == _S.START_PENDING:
-        state.log(EventId.HUNG_ON_STARTING, record, record.config.display_name)
+    name, pending = record.config.display_name, _S(record.status.state)
+    if pending == _S.START_PENDING:
+        state.log(EventId.HUNG_ON_STARTING, record, name)
+    else:
+        state.log(EventId.NO_PROGRESS, record, name, pending.name)

@@ -29,6 +29,7 @@ Message = core.Command | core.Event
 Notice = (
     core.LogEvent
     | core.StatusChanged
+    | core.ServiceFailed
     | core.ServiceCreated
     | core.ServiceDeleted
     | core.ShutdownCompleted
@@ -147,6 +148,7 @@ class Shell:
             case (
                 core.LogEvent()
                 | core.StatusChanged()
+                | core.ServiceFailed()
                 | core.ServiceCreated()
                 | core.ServiceDeleted()
                 | core.ShutdownCompleted()

@@ -73,6 +73,8 @@ MESSAGES: Mapping[str, Mapping[int, tuple[int, str]]] = {
             ERROR,
             "The %1 service failed %2 times within %3 seconds and is not restarted any more.",
         ),
+        8010: (ERROR, "The %1 service makes no progress: it hangs in the state %2."),
+        8011: (WARNING, "The processes of the %1 service were killed by %2."),
     },
     LOG_SOURCE: {EVENTS_LOST: (WARNING, "%1 events were lost here.")},
 }

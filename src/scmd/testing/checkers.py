@@ -44,6 +44,7 @@ from scmd.core.messages import (
     StoredService,
 )
 from scmd.core.status import invalid
+from scmd.testing.accounts import Accounts
 from scmd.testing.crashes import key_of
 from scmd.testing.readiness_checker import ReadinessChecker
 from scmd.testing.recoveries import Recoveries
@@ -103,6 +104,7 @@ class Checkers:
         self.failed_removals: set[ServiceId] = set()
         self.recoveries = Recoveries(world)
         self.readiness = ReadinessChecker(world)
+        self.accounts = Accounts(self)
 
     # Messages in -------------------------------------------------------------------------
 
@@ -174,6 +176,7 @@ class Checkers:
         self.calls.clear()
         entries = list(entries)
         self.recoveries.manager_died(entries)
+        self.accounts.manager_died(entries)
         self.reported = self.following = self.owed_exit = None
         self.statuses = {
             ServiceId(entry.service): ServiceStatus(
@@ -225,6 +228,7 @@ class Checkers:
         self._check_journal()
         self.recoveries.after_message()
         self.readiness.after_message()
+        self.accounts.after_message()
         if isinstance(message, Adopted):
             self._check_adoption()
         assert self.owed_exit is None, f"exit codes were lost: {self.owed_exit}"
@@ -263,6 +267,7 @@ class Checkers:
     def effect(self, effect: Effect) -> None:
         self.recoveries.effect(effect)
         self.readiness.effect(effect)
+        self.accounts.effect(effect)
         self.shutdown.effect(effect)
         match effect:
             case Reply():
@@ -296,6 +301,7 @@ class Checkers:
     def _reply(self, reply: Reply) -> None:
         assert reply.call in self.calls, f"answered twice, or never asked: {reply}"
         _, command = self.calls.pop(reply.call)
+        self.accounts.replied(command, reply)
         self.replied += 1
         if isinstance(command, QueryStatus) and reply.error == 0:
             assert isinstance(reply.result, ServiceStatus)

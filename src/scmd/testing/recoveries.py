@@ -17,6 +17,7 @@ from scmd.core.messages import (
     ControlService,
     Effect,
     Event,
+    KillService,
     LogEvent,
     SendControl,
     ServiceDeleted,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 _ACTIONS = {words: type for type, words in WORDS.items()}
 _STOPPING = (Control.STOP, Control.SHUTDOWN, Control.PRESHUTDOWN)
-_FOLLOWS, _FAILED, _NOTHING = 7031, 7032, 7034
+_FOLLOWS, _FAILED, _NOTHING, _KILLED = 7031, 7032, 7034, 8011
 
 
 class Recoveries:
@@ -57,7 +58,7 @@ class Recoveries:
         match message:
             case Shutdown():
                 self.due.clear()
-            case ControlService(control=Control.STOP, service=handle):
+            case ControlService(control=Control.STOP, service=handle) | KillService(service=handle):
                 known = self.world.scm.state.handles.get(handle)
                 if known is not None and known.record is not None:
                     self.due.pop(known.record.id, None)
@@ -84,7 +85,9 @@ class Recoveries:
             count = int(event.strings[1])
             self._counted(service, count)
             self.failures[service] = count, self.world.now
-        if event.event_id == _FOLLOWS:
+        if event.event_id == _KILLED:
+            self.asked.add(service)
+        elif event.event_id == _FOLLOWS:
             self._follows(service, event)
         elif event.event_id == _FAILED:
             self.due.pop(service, None)

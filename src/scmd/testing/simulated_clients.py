@@ -19,11 +19,13 @@ from scmd.core.messages import (
     DeleteService,
     EnumDependents,
     EnumServices,
+    ExplainService,
     FailureActionsChange,
     GetDisplayName,
     GetKeyName,
     HandleId,
     IdentifyService,
+    KillService,
     OpenScm,
     OpenService,
     QueryConfig,
@@ -224,6 +226,8 @@ class Clients:
                 QueryParameters(call, handle),
                 EnumDependents(call, handle, 3),
                 IdentifyService(call, handle, 4),
+                ExplainService(call, handle),
+                KillService(call, handle),
             )
         )
 

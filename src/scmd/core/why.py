@@ -1,0 +1,130 @@
+"""Why a service is in its state, and what keeps it from leaving it: for people.
+
+An explanation is a chain of findings. A service that waits for another, or failed because
+another did, is followed by the findings about that one, one step deeper, until somebody is
+found who does not blame anybody else. Nothing changes; all of it is read from the state.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from scmd.core import status
+from scmd.core.findings import Code, Finding, examine
+from scmd.core.messages import HandleId
+from scmd.core.records import ServiceRecord
+from scmd.core.state import State
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.names import name_key
+from scmd.vocabulary.service import ServiceState
+
+FORMAT = 1
+"""The version of an explanation as a document; fields are only ever added."""
+MAX_SERVICES = 32
+"""Services that one explanation looks at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Somebody with open handles to the service."""
+
+    name: str
+    origin: str
+    handles: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What RExplain sends, as JSON."""
+
+    service: str
+    display_name: str
+    state: str
+    lasted: int | None
+    """Milliseconds in this state; None: since before this SCM knew of it."""
+    cause: str
+    actor: str
+    origin: str
+    process_id: int
+    overdue: int
+    """Milliseconds by which a pending state's next report is late."""
+    marked_for_delete: bool
+    holders: tuple[Holder, ...]
+    """Without the handle that was used for asking."""
+    findings: tuple[Finding, ...]
+    scmd_explanation: int = FORMAT
+
+
+def explain(state: State, record: ServiceRecord, asking: HandleId | None = None) -> Explanation:
+    """Everything that speaks for the service's present state, in order of importance."""
+    since, current = record.since, record.status
+    holders = _holders(state, record, asking)
+    return Explanation(
+        record.config.name,
+        record.config.display_name,
+        ServiceState(current.state).name,
+        None if since is None else state.now - since,
+        record.cause,
+        record.changed_by.name if record.cause else "",
+        record.changed_by.origin if record.cause else "",
+        current.process_id,
+        status.overdue(record, state.now),
+        record.deleted,
+        holders,
+        tuple(_chain(state, record, holders)),
+    )
+
+
+def _holders(state: State, record: ServiceRecord, asking: HandleId | None) -> tuple[Holder, ...]:
+    if not record.handles:
+        return ()
+    counts: dict[tuple[str, str], int] = {}
+    for handle in state.handles.values():
+        if handle.record is record and handle.id != asking:
+            who = handle.caller.name, handle.caller.origin
+            counts[who] = counts.get(who, 0) + 1
+    return tuple(Holder(name, origin, count) for (name, origin), count in counts.items())
+
+
+def _chain(state: State, record: ServiceRecord, holders: tuple[Holder, ...]) -> Iterator[Finding]:
+    """The service's own findings, and under each that blames another those about that one."""
+    if record.deleted:
+        yield _marked(record, holders)
+    seen = {record.id}
+    todo = deque([(record, 0)])
+    while todo:
+        current, depth = todo.popleft()
+        following: list[tuple[ServiceRecord, int]] = []
+        for finding in examine(state, current):
+            yield replace(finding, depth=depth)
+            other = state.by_key.get(name_key(finding.other)) if finding.other else None
+            if finding.code not in _BLAMING or other is None or other.id in seen:
+                continue
+            if len(seen) < MAX_SERVICES:
+                seen.add(other.id)
+                following.append((other, depth + 1))
+        todo.extendleft(reversed(following))
+
+
+_BLAMING = frozenset({Code.WAITS_FOR_SERVICE, Code.DEPENDENCY_DOWN})
+
+
+def _marked(record: ServiceRecord, holders: tuple[Holder, ...]) -> Finding:
+    reasons = []
+    if not record.is_stopped:
+        reasons.append(f"until it has stopped (it is {ServiceState(record.status.state).name})")
+    count = sum(holder.handles for holder in holders)
+    if count:
+        handles = "an open handle is" if count == 1 else f"{count} open handles are"
+        reasons.append(f"until {handles} closed")
+    if not reasons:
+        reasons.append("until this question's own handle is closed")
+    text = f"is marked for deletion and stays {' and '.join(reasons)}"
+    return Finding(
+        Code.MARKED_FOR_DELETE,
+        record.config.name,
+        text,
+        error=int(Error.SERVICE_MARKED_FOR_DELETE),
+    )
