@@ -134,6 +134,22 @@ async def test_sigterm_asks_the_manager_and_waits_for_it(world: World) -> None:
     await gone(started.process_id)
 
 
+async def test_sigterm_between_two_managers_is_for_the_next_one(world: World) -> None:
+    manager = await world.start()
+    assert world.process is not None
+    started = await manager.launch(1, "/bin/sleep", "1000")
+    manager.exit(1)
+    second = await world.next_manager()
+    os.kill(second.pid, signal.SIGKILL)
+    await world.line()
+    assert "a new one in 1 s" in await world.line()
+    world.process.terminate()
+    third = await world.next_manager()
+    await third.wait(lambda event: isinstance(event, core.Shutdown))
+    assert await world.finish(7) == 7
+    await gone(started.process_id)
+
+
 async def test_a_second_request_does_not_wait(world: World) -> None:
     manager = await world.start()
     assert world.process is not None

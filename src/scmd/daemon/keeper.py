@@ -164,7 +164,7 @@ class Keeper:
             say("killed what an earlier keeper had left")
         self._start(self._logger)
         self._start(self._manager)
-        while not (self._stopping and self._manager.pid is None):
+        while not self._stopping or self._manager.pid or self._manager.restart_at is not None:
             self._turn()
         self._clean()
         return 0 if self._exit_status is None else self._exit_status
@@ -279,6 +279,12 @@ class Keeper:
         if not self._stopping and self._manager.socket is not None and requests == 1:
             self._begin_stopping()
             self._tell_manager(wire.Shutdown())
+            return
+        restart_at = self._manager.restart_at
+        if not self._stopping and restart_at is not None and requests == 1:
+            # Nobody is there to tell the services; the next one comes at once and will be told.
+            self._begin_stopping()
+            self._manager.restart_at = time.monotonic()
             return
         self._begin_stopping()
         if self._manager.pid is not None:
