@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from itertools import product
 
 import pytest
 
@@ -11,6 +12,7 @@ import scmd
 from scmd import winsvc
 from scmd.vocabulary import service
 from scmd.vocabulary.errors import Error
+from scmd.vocabulary.stop_reasons import is_stop_reason
 
 PREFIXES = [
     (service.ServiceType, "SERVICE_"),
@@ -46,6 +48,17 @@ def test_errors_have_their_win32_names() -> None:
 
 def test_constants_are_plain_numbers() -> None:
     assert type(winsvc.SERVICE_RUNNING) is int
+
+
+def test_the_reasons_of_a_stop_go_together() -> None:
+    def codes(part: str) -> list[int]:
+        prefix = f"SERVICE_STOP_REASON_{part}_"
+        return [value for name, value in vars(winsvc).items() if name.startswith(prefix)]
+
+    reasons = [sum(parts) for parts in product(codes("FLAG"), codes("MAJOR"), codes("MINOR"))]
+    assert len(set(reasons)) == 3 * 8 * 25
+    # CUSTOM with custom codes; the two other flags with the system's.
+    assert sum(map(is_stop_reason, reasons)) == 2 * 2 + 2 * 6 * 23
 
 
 def test_the_exception_carries_code_function_and_text() -> None:
