@@ -11,6 +11,7 @@ from scmd.core.messages import (
     ChangeConfig2,
     FailureActionsChange,
     HandleId,
+    HeldLaunch,
     KillProcess,
     LaunchFailed,
     LaunchId,
@@ -39,6 +40,10 @@ def hosted(bench: Bench, name: str = "Main", essential: int = 1) -> tuple[Handle
     launch = bench.launched()
     bench.tell(ProcessStarted(launch, PID))
     return service, launch
+
+
+def mark(bench: Bench, service: HandleId, name: str = "AppEssential", value: int | str = 1) -> int:
+    return bench.error(SetParameters(bench.call(), service, {name: RegistryValue.of(value)}))
 
 
 @pytest.mark.parametrize(
@@ -147,8 +152,7 @@ def test_a_program_that_cannot_be_run(error: Error, status: int) -> None:
 def test_a_service_of_the_control_protocol_says_itself(codes: tuple[int, int], status: int) -> None:
     bench = Bench(settings=INIT)
     service = bench.create()
-    values = {"appessential": RegistryValue.of(1)}
-    assert bench.error(SetParameters(bench.call(), service, values)) == 0
+    assert mark(bench, service, "appessential") == 0
     launch = bench.running(service)
     error, specific = codes
     bench.report(
@@ -165,8 +169,7 @@ def test_a_service_of_the_control_protocol_says_itself(codes: tuple[int, int], s
 def test_its_process_may_die_without_a_word() -> None:
     bench = Bench(settings=INIT)
     service = bench.create()
-    values = {"AppEssential": RegistryValue.of("1")}
-    assert bench.error(SetParameters(bench.call(), service, values)) == 0
+    assert mark(bench, service, value="1") == 0
     launch = bench.running(service)
     bench.tell(ProcessExited(launch, None, 6))
     assert bench.one(ShutdownCompleted).exit_status == 134
@@ -179,6 +182,32 @@ def test_one_that_was_never_started_is_waited_for() -> None:
     assert bench.scm.state.shutdown is None
     bench.tell(Shutdown())
     assert bench.one(ShutdownCompleted).exit_status == 0
+
+
+def test_the_mark_counts_from_the_next_start() -> None:
+    bench = Bench(settings=INIT)
+    service, launch = hosted(bench, essential=0)
+    bench.tell(ProcessExited(launch, 3, None))
+    assert mark(bench, service) == 0
+    assert bench.scm.state.shutdown is None
+    bench.start(service)
+    launch = bench.launched()
+    bench.tell(ProcessStarted(launch, PID))
+    assert mark(bench, service, value=0) == 0
+    bench.tell(ProcessExited(launch, 4, None))
+    assert bench.one(ShutdownCompleted).exit_status == 4
+
+
+def test_without_a_journal_the_parameters_say_what_is_essential() -> None:
+    bench = Bench(settings=INIT)
+    service, launch = hosted(bench)
+    record = bench.scm.state.handles[service].record
+    assert record is not None
+    after = Bench([StoredService(record.id, record.config, record.parameters)], settings=INIT)
+    held = HeldLaunch(launch, record.id, PID, control_channel=False)
+    after.tell(Adopted((), (held,)))
+    after.tell(ProcessExited(launch, 5, None))
+    assert after.one(ShutdownCompleted).exit_status == 5
 
 
 def test_a_start_broken_off_by_the_shutdown_is_no_failure() -> None:

@@ -26,6 +26,7 @@ as running, a process as one that has yet to connect.
 from __future__ import annotations
 
 from scmd.core import auto_start, health, hosting, launches, processes, recovery, srvany, status
+from scmd.core.essential import is_essential
 from scmd.core.launches import drop
 from scmd.core.memory import AccountMemory, AutoStartMemory, LaunchMemory, ServiceMemory, latest
 from scmd.core.messages import (
@@ -100,6 +101,7 @@ def _restore_record(state: State, record: ServiceRecord, memory: ServiceMemory) 
     restored = ServiceStatus(**dict(zip(ServiceStatus._fields, memory.status, strict=False)))
     record.failures, record.started_at = memory.failures, memory.started_at
     record.stop_asked, record.process_exit = memory.stop_asked, memory.process_exit
+    record.essential = memory.essential
     if memory.recovery is not None:
         recovery.restore(state, record, memory.recovery)
     if memory.account is not None:
@@ -258,6 +260,7 @@ def _take_in(state: State, held: HeldLaunch) -> None:
     launch = Launch(held.launch, kind, _spec(record, kind), record)
     launch.process_id = held.process_id
     state.launches[launch.id] = record.launch = launch
+    record.essential = is_essential(record.parameters)
     state.touched_launches[launch.id] = None
     if kind is LaunchKind.PROTOCOL:
         launch.services[record.id] = record

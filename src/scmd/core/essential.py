@@ -1,10 +1,10 @@
 """Essential services: when one of them ends for good, so does the SCM, with its exit status.
 
 Only where the settings say so: under `scmd init`, the first process of a container. A
-service is essential when its parameter `AppEssential` is not 0. The exit status is what a
-shell would say of the program: its exit code, or 128 and the signal that ended it, asked for
-or not; of a service that speaks the control protocol the code that it reported. A program
-that could not be run is 126 or 127.
+service is essential when its parameter `AppEssential` was not 0 as it was started. The exit
+status is what a shell would say of the program: its exit code, or 128 and the signal that
+ended it, asked for or not; of a service that speaks the control protocol the code that it
+reported. A program that could not be run is 126 or 127.
 """
 
 from __future__ import annotations
@@ -54,9 +54,7 @@ def has_ended(state: State, record: ServiceRecord) -> bool:
     """Whether this service has changed in such a way that the SCM is to end."""
     if not state.settings.ends_with_essential or not record.is_stopped:
         return False
-    if record.attempt is not None or record.is_recovering:
-        return False
-    if not is_essential(record.parameters):
+    if not record.essential or record.attempt is not None or record.is_recovering:
         return False
     return record.status.win32_exit_code != Error.SERVICE_NEVER_STARTED
 
@@ -65,7 +63,7 @@ def exit_status(state: State, ended: ServiceRecord | None) -> int:
     """What the SCM ends with: after `ended`, else after the first essential service."""
     if not state.settings.ends_with_essential:
         return 0
-    essential = (record for record in state.records.values() if is_essential(record.parameters))
+    essential = (record for record in state.records.values() if record.essential)
     record = ended or next(essential, None)
     return 0 if record is None else _status_of(record)
 

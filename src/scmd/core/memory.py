@@ -73,6 +73,7 @@ class ServiceMemory:
     health: tuple[tuple[str, str], ...] = ()
     """Of a hosted program's run: what it is asked, and was told when it was launched."""
     process_exit: int | None = None
+    essential: bool = False
     account: AccountMemory | None = None
 
 
@@ -240,6 +241,7 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         recovery.memory(record),
         run.watch.memory() if run is not None else (),
         record.process_exit,
+        record.essential,
         _account_memory(record),
     )
 

@@ -65,6 +65,7 @@ class ServiceRecord:
         "config",
         "deleted",
         "descriptor",
+        "essential",
         "failures",
         "handles",
         "hang",
@@ -114,6 +115,8 @@ class ServiceRecord:
         """When it was started last."""
         self.stop_asked = False
         """The present run, or the wait for a restart, is to end: no failure brings it back."""
+        self.essential = False
+        """It was marked so when it was started last."""
         self.process_exit: int | None = None
         """How its process ended without a STOPPED report, as a shell says it; see `essential`."""
         self.noted: dict[tuple[int, int], str] | None = None

@@ -14,6 +14,7 @@ from enum import Enum, auto
 
 from scmd.core import attempts, boot, hosting, processes, srvany, status
 from scmd.core.dependencies import group_of, is_group
+from scmd.core.essential import is_essential
 from scmd.core.event_ids import EventId
 from scmd.core.messages import SCM_ITSELF, Actor, CallId
 from scmd.core.records import AttemptPhase, ServiceRecord, StartAttempt
@@ -42,6 +43,7 @@ def begin(
     attempt = StartAttempt(record, call, arguments)
     record.attempt = attempt
     record.stop_asked = False
+    record.essential = is_essential(record.parameters)
     status.asked(state, record, actor)
     state.work.append(attempt)
     boot.asked(state, record)
