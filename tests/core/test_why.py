@@ -284,6 +284,7 @@ def test_saying_the_same_again_is_no_progress() -> None:
         ({"AppEvents/Start/Pre": "/bin/hook"}, False, Code.WAITS_FOR_HOOK),
         ({}, False, Code.WAITS_FOR_PROCESS),
         ({"AppSettleTime": 5_000}, True, Code.SETTLES),
+        ({"AppReady": "tcp:80"}, True, Code.WAITS_FOR_READINESS),
     ],
 )
 def test_a_hosted_program_starts(values: dict[str, Any], pid: bool, code: Code) -> None:

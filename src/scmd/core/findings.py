@@ -46,6 +46,7 @@ class Code(StrEnum):
     WAITS_FOR_ANSWER = "waits_for_answer"
     WAITS_FOR_HOOK = "waits_for_hook"
     SETTLES = "settles"
+    WAITS_FOR_READINESS = "waits_for_readiness"
     WAITS_FOR_REPORT = "waits_for_report"
     OVERDUE = "overdue"
     HUNG = "hung"
@@ -268,7 +269,11 @@ def _hosted(state: State, record: ServiceRecord, run: hosting.HostedRun) -> Iter
                 f"runs, and counts as started when it has lived through its settle time{_due(left)}"
             )
             yield Finding(Code.SETTLES, name, text, left=left)
-        case hosting.Stage.STOPPING:
+        case hosting.Stage.READYING:
+            said = f"; it says: {run.watch.text}" if run.watch.text else ""
+            text = f"runs, and is not ready yet{_due(left)}{said}"
+            yield Finding(Code.WAITS_FOR_READINESS, name, text, left=left)
+        case hosting.Stage.STOPPING | hosting.Stage.LEAVING:
             yield _awaited_exit(record, run.launch, left)
         case _:
             return
