@@ -16,6 +16,7 @@ from scmd.core.messages import (
     KillProcess,
     LaunchId,
     LaunchProcess,
+    LineSeen,
     ProbeAnswered,
     ProcessExited,
     ProcessStarted,
@@ -74,6 +75,7 @@ def answer(bench: Bench, problem: str = "") -> None:
         ("http://localhost", Probe(Way.HTTP, "localhost", 80, "/")),
         ("http://[::1]:81/a?b=c", Probe(Way.HTTP, "::1", 81, "/a?b=c")),
         ("http://:8000/health", Probe(Way.HTTP, "127.0.0.1", 8000, "/health")),
+        ("log: ready  to serve", Probe(Way.LOG, path=" ready  to serve")),
         ('command:/bin/sh -c "exit 0"', Probe(Way.COMMAND, argv=("/bin/sh", "-c", "exit 0"))),
     ],
 )
@@ -86,7 +88,7 @@ def test_how_to_ask(text: str, probe: Probe | None) -> None:
     [
         *("maybe", "tcp", "tcp:", "tcp:x", "tcp:h:0", "tcp:h:65536", "tcp:h:-1", "tcp:a b:1"),
         *("udp:1", "http:/x", "http://h:x/", "http://h/a b", "https://h/", "command:"),
-        "command:true",
+        *("command:true", "log:", "log:a\tb"),
     ],
 )
 def test_what_makes_no_sense_is_refused_when_it_is_set(text: str) -> None:
@@ -101,9 +103,10 @@ def test_what_makes_no_sense_is_refused_when_it_is_set(text: str) -> None:
         assert str(reply.result).startswith(f"{name}: expected ")
 
 
-def test_notify_is_no_way_to_ask_for_health() -> None:
+@pytest.mark.parametrize("text", ["notify", "exec", "log:well"])
+def test_what_is_no_way_to_ask_for_health(text: str) -> None:
     with pytest.raises(Refused):
-        health.parse_health("AppHealth", "notify")
+        health.parse_health("AppHealth", text)
 
 
 @pytest.mark.parametrize(
@@ -238,6 +241,22 @@ def test_a_command_that_hangs_is_killed_with_the_stop() -> None:
     assert bench.one(KillProcess).launch == check
     assert bench.found(SignalProcess)
     bench.tell(ProcessExited(check, None, 9))
+
+
+def test_a_line_of_its_output_makes_it_ready() -> None:
+    bench = Bench()
+    service = bench.create_hosted(AppReady="log:ready to serve")
+    bench.start(service)
+    spec = bench.one(LaunchProcess).spec
+    assert spec.awaited_line == "ready to serve"
+    launch = bench.launched()
+    bench.tell(LineSeen(launch))
+    bench.tell(ProcessStarted(launch, PID))
+    assert state_of(bench, service) == ServiceState.START_PENDING
+    bench.tell(LineSeen(launch))
+    assert state_of(bench, service) == ServiceState.RUNNING
+    bench.tell(LineSeen(launch))
+    assert bench.scm.next_deadline() is None
 
 
 def test_an_exit_before_it_was_ready_is_a_failure() -> None:

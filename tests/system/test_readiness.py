@@ -85,6 +85,20 @@ def test_a_late_program_is_pending_and_progress_shows(machine: Machine) -> None:
     speaker.close()
 
 
+def test_a_line_of_the_log_makes_it_ready(machine: Machine) -> None:
+    port = free_port()
+    redis = [peer("redis-server"), "--bind", HOST, "--port", str(port), "--save", ""]
+    ready = "log:Ready to accept connections"
+    machine.install("Redis", *redis, "--dir", str(machine.folder), AppReady=ready)
+    machine.sc("start", "Redis")
+    machine.await_state("Redis", "RUNNING")
+    assert ask_redis(port)
+    machine.sc("config", "Redis", "start=", "demand")
+    machine.install("Mute", "/bin/sleep", "1000", AppReady=ready)
+    machine.sc("start", "Mute")
+    machine.await_state("Mute", "START_PENDING")
+
+
 def test_what_is_said_while_no_manager_lives_is_heard(machine: Machine) -> None:
     speaker = Speaker(machine, "Patient", AppReady="notify")
     machine.await_state("Patient", "START_PENDING")

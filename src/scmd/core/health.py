@@ -1,8 +1,8 @@
 """Readiness and health of hosted programs: what the Parameters about them mean.
 
 One value says both how to ask and whom: `notify`, `tcp:HOST:PORT`, `http://HOST:PORT/PATH`,
-`command:/PATH ARG...`; `exec`, or nothing, asks nobody. So a value that is wrong is wrong
-when it is set. Asking is `watches`', what an answer leads to `hosting`'s.
+`command:/PATH ARG...`, `log:TEXT`; `exec`, or nothing, asks nobody. So a value that is
+wrong is wrong when it is set. Asking is `watches`', what an answer leads to `hosting`'s.
 """
 
 from __future__ import annotations
@@ -43,12 +43,14 @@ class Way(Enum):
     TCP = "tcp"
     HTTP = "http"
     COMMAND = "command"
+    LOG = "log"
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
     """One question. TCP: a connection is accepted; HTTP: GET is answered with a status below
-    400; COMMAND: it exits with 0; NOTIFY is not asked, the program says it."""
+    400; COMMAND: it exits with 0. NOTIFY and LOG are not asked: the program says it, or writes
+    a line with the text `path` in it."""
 
     way: Way
     host: str = ""
@@ -118,7 +120,9 @@ def parse_ready(name: str, text: str) -> Probe | None:
         return None
     if word == "notify":
         return Probe(Way.NOTIFY)
-    return _probe(name, text.strip(), f"exec, notify, {_PROBES}")
+    if text.startswith("log:") and text[4:].isprintable() and text[4:]:
+        return Probe(Way.LOG, path=text[4:])
+    return _probe(name, text.strip(), f"exec, notify, log:TEXT, {_PROBES}")
 
 
 def parse_health(name: str, text: str) -> Probe | None:

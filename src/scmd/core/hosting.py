@@ -4,9 +4,9 @@
                              READYING            -> LEAVING                -> (exit)
 
 The program is RUNNING once it has been executed, has lived through its settle time, or is
-ready: it said so, or a probe found it so. One that is not ready in time is killed, and so is
-a running one that is not well or whose watchdog is silent: that is a failure. It
-accepts STOP and SHUTDOWN: the stop hook runs, then the stop signal is sent, and at the
+ready: it said so, its log did, or a probe found it so. One that is not ready in time is
+killed, and so is a running one that is not well or whose watchdog is silent: that is a
+failure. It accepts STOP and SHUTDOWN: the stop hook runs, then the stop signal is sent, and at the
 limit the whole tree is killed. It is STOPPED when the process has exited, never before.
 An exit that was asked for is exit code 0. One that was not: code 0 is 0, code N is 1066
 with N, a signal is 1067; any exit before RUNNING is a failure. LEAVING is a program that
@@ -23,7 +23,7 @@ from enum import Enum, auto
 from scmd.core import attempts, crashes, launches, srvany, status
 from scmd.core.deadlines import Deadline
 from scmd.core.health import Way
-from scmd.core.messages import LaunchSpec, ProbeAnswered, ProcessExited, SignalProcess
+from scmd.core.messages import LaunchSpec, LineSeen, ProbeAnswered, ProcessExited, SignalProcess
 from scmd.core.notifications import ProcessNotified
 from scmd.core.records import (
     AttemptPhase,
@@ -231,6 +231,16 @@ def probed(state: State, event: ProbeAnswered) -> None:
     run = None if launch is None else _current(launch)
     if run is not None and run.watch.prober is not None:
         run.watch.prober.answer(state, event.number, event.problem)
+
+
+def line_seen(state: State, event: LineSeen) -> None:
+    launch = state.launches.get(event.launch)
+    run = None if launch is None else _current(launch)
+    if launch is None or run is None or launch.phase is not LaunchPhase.READY:
+        return
+    ready = run.watch.plan.ready
+    if ready is not None and ready.way is Way.LOG:
+        _ready(state, run)
 
 
 def notified(state: State, event: ProcessNotified) -> None:

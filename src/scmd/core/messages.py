@@ -397,6 +397,13 @@ class ProbeAnswered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class LineSeen(Event):
+    """A launch has written the line that its spec says is awaited."""
+
+    launch: LaunchId
+
+
+@dataclass(frozen=True, slots=True)
 class DispatcherConnected(Event):
     """StartServiceCtrlDispatcher was called with this table of service names."""
 
@@ -550,6 +557,8 @@ class LaunchSpec:
     """A command before or after the service's program, not the program itself."""
     essential: bool = False
     """Under `scmd init` signals are passed on to it; see `essential`."""
+    awaited_line: str = ""
+    """LineSeen follows when a line of its output has this text in it."""
     log_timestamps: bool = False
     log_name: bool = False
     """What stands before each captured line."""

@@ -60,6 +60,7 @@ from scmd.core.messages import (
     KillService,
     LaunchFailed,
     LaunchId,
+    LineSeen,
     OpenScm,
     OpenService,
     ProbeAnswered,
@@ -376,6 +377,8 @@ def _event(state: State, event: Event) -> None:
             hosting.notified(state, event)
         case ProbeAnswered():
             hosting.probed(state, event)
+        case LineSeen():
+            hosting.line_seen(state, event)
         case _:
             _protocol_event(state, event)
 

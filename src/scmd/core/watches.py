@@ -142,7 +142,7 @@ class Watch:
         """Ask until `heed` has seen a good answer and calls `end`."""
         plan = self.plan
         assert plan.ready is not None
-        if plan.ready.way is not Way.NOTIFY:
+        if plan.ready.way not in (Way.NOTIFY, Way.LOG):
             limit = max(plan.ready_interval, plan.health_time)
             interval = plan.ready_interval
             self.prober = Prober(launch, plan.ready, interval, limit, heed, self._asked)
@@ -190,7 +190,12 @@ class Watch:
 
 
 def listening(plan: HealthPlan, spec: LaunchSpec, address: str) -> LaunchSpec:
-    """The spec with what sd_notify(3) needs in its environment, if it is to be heard."""
+    """The spec with what sd_notify(3) needs in its environment, if it is to be heard.
+
+    And with the line that its output is searched for.
+    """
+    if plan.ready is not None and plan.ready.way is Way.LOG:
+        spec = replace(spec, awaited_line=plan.ready.path)
     if not plan.listens or not address:
         return spec
     more: tuple[tuple[str, str], ...] = (("NOTIFY_SOCKET", address),)

@@ -104,6 +104,7 @@ class Capture:
             timestamps=launch.log_timestamps,
             name_prefix=launch.log_name,
             essential=launch.essential,
+            awaited_line=launch.awaited_line,
         )
 
 
@@ -437,6 +438,8 @@ class Keeper:
             )
             manager.send(adopted, *_channels(record))
         for record in held:
+            if record.line_seen:
+                manager.send(wire.LineSeen(number=record.number))
             if record.status is not None:
                 manager.send(_exited(record))
         self._greeted = True
@@ -452,6 +455,10 @@ class Keeper:
         setup.notify_systemd("READY=1", os.environ.get("NOTIFY_SOCKET"))
 
     def _heed_logger(self, message: wire.Message, _: FrameSocket) -> None:
+        if isinstance(message, wire.LineSeen):
+            if self._launches.note_line(message.number):
+                self._tell_manager(message)
+            return
         if not isinstance(message, wire.OutputEnded):
             raise Disconnected(f"malformed: {type(message).__name__} from the logger")
         capture = self._captures.pop(message.number, None)

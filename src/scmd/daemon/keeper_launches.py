@@ -28,6 +28,7 @@ class Record:
         "essential",
         "forgotten",
         "hook",
+        "line_seen",
         "name",
         "number",
         "pid",
@@ -45,6 +46,8 @@ class Record:
         self.channel = channel
         self.status: int | None = None
         self.forgotten = False
+        self.line_seen = False
+        """The line that was awaited has been written."""
 
     @property
     def exit_code(self) -> int | None:
@@ -123,6 +126,14 @@ class Launches:
                 os.kill(record.pid, signum)
             except PermissionError:  # It changed its user, and we are not root.
                 return
+
+    def note_line(self, number: int) -> bool:
+        """The awaited line was written; False when nobody asks any more."""
+        record = self._records.get(number)
+        if record is None or record.forgotten:
+            return False
+        record.line_seen = True
+        return True
 
     def pass_on(self, signum: int) -> None:
         """To the first process of every essential launch."""

@@ -20,6 +20,7 @@ from scmd.core.messages import (
     LaunchFailed,
     LaunchId,
     LaunchSpec,
+    LineSeen,
     ProcessExited,
     ProcessStarted,
     ServiceId,
@@ -127,6 +128,7 @@ class KeeperLink:
                 limits=spec.limits,
                 hook=spec.hook,
                 essential=spec.essential,
+                awaited_line=spec.awaited_line,
                 log_timestamps=spec.log_timestamps,
                 log_name=spec.log_name,
             )
@@ -260,6 +262,8 @@ class KeeperLink:
             case wire.Exited():
                 launch = LaunchId(message.number)
                 self._on_event(ProcessExited(launch, message.exit_code, message.signal))
+            case wire.LineSeen():
+                self._on_event(LineSeen(LaunchId(message.number)))
             case wire.Shutdown():
                 self._on_event(ShutdownRequested())
             case _:

@@ -74,6 +74,8 @@ class Launch(Message):
     """Kept for a new manager only."""
     essential: bool = False
     """Under `scmd init` it gets the signals that the keeper is sent."""
+    awaited_line: str = ""
+    """`LineSeen` follows when a line of its output has this text in it."""
 
 
 class Signal(Message):
@@ -185,6 +187,13 @@ class Capture(Message):
     """Under `scmd init` its output is passed on as it is, others' with their name."""
     again: bool = False
     """An earlier logger had it and was killed."""
+    awaited_line: str = ""
+
+
+class LineSeen(Message):
+    """From the logger, and passed on to the manager: the awaited line was written."""
+
+    number: int
 
 
 class OutputEnded(Message):
@@ -210,6 +219,7 @@ KINDS: Mapping[int, type[Message]] = {
     37: Shutdown,
     64: Capture,
     65: OutputEnded,
+    66: LineSeen,
 }
 _KIND_OF = {message: kind for kind, message in KINDS.items()}
 

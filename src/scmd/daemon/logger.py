@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 
-from scmd.daemon.keeper_messages import Capture, OutputEnded
+from scmd.daemon.keeper_messages import Capture, LineSeen, OutputEnded
 from scmd.daemon.keeper_socket import Disconnected, FrameSocket, inherited
 from scmd.daemon.logger_echo import Echo
 from scmd.daemon.logger_files import MAX_LINE, Lines, LogFile
@@ -142,10 +142,12 @@ class Writer:
 class Output:
     """One launch's pipe."""
 
-    __slots__ = ("descriptor", "lines", "number", "patience", "service", "shown_as")
+    __slots__ = ("awaited", "descriptor", "lines", "number", "patience", "service", "shown_as")
 
     def __init__(self, capture: Capture, descriptor: int) -> None:
         self.shown_as = b"" if capture.essential else f"{capture.name}: ".encode(errors="replace")
+        self.awaited = capture.awaited_line.encode(errors="replace")
+        """What a line is searched for; empty when it has been found."""
         self.number = capture.number
         self.service = capture.service
         self.descriptor = descriptor
@@ -247,6 +249,10 @@ class Logger:
         return False
 
     def _put(self, output: Output, lines: bytes) -> None:
+        if output.awaited and output.awaited in lines:
+            output.awaited = b""
+            self._keeper.send(LineSeen(number=output.number))
+            self._watch_keeper()
         self._writer.put(output.service, lines)
         if self._echo is not None:
             self._echo.put(output.shown_as, lines)

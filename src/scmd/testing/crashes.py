@@ -30,6 +30,7 @@ from scmd.core.messages import (
     HandlerRegistered,
     HeldLaunch,
     LaunchId,
+    LineSeen,
     StartAnswered,
     StatusReported,
     WriteJournal,
@@ -150,6 +151,8 @@ class Crashes:
         if world.auto_started:
             world.tell(AutoStart())
         for process in list(world.processes.values()):
+            if process.ready and process.spec.awaited_line:
+                world.tell(LineSeen(process.launch))
             if process.exit is not None:
                 world.tell(process.exit)
         waiting, self._sockets = self._sockets, deque()

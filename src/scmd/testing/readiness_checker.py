@@ -18,6 +18,7 @@ from scmd.core.messages import (
     LaunchId,
     LaunchProcess,
     LaunchSpec,
+    LineSeen,
     ProbeAnswered,
     ProcessExited,
     ServiceId,
@@ -51,7 +52,7 @@ class ReadinessChecker:
         match message:
             case ProcessNotified(launch=launch, ready=True):
                 self._found_ready(launch)
-            case ProbeAnswered(launch=launch, problem=""):
+            case ProbeAnswered(launch=launch, problem="") | LineSeen(launch=launch):
                 self._found_ready(launch)
             case ProcessExited(launch=launch, exit_code=0) if launch in self._probes:
                 for program, service in list(self.awaited.items()):

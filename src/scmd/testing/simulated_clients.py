@@ -273,7 +273,7 @@ class Clients:
             ("AppEvents\\Exit\\Post", of("/bin/late-hook")),
             ("AppStopSignal", of("nonsense")),
             ("AppThrottle", of(choice((0, 500, 5_000)))),
-            ("AppReady", of(choice(("notify", "tcp:1", "command:/bin/hook-probe")))),
+            ("AppReady", of(choice(("notify", "tcp:1", "command:/bin/hook-probe", "log:up")))),
             ("AppReadyTime", of(choice((100, 5_000)))),
             ("AppHealth", of(choice(("", "tcp:1", "command:/bin/hook-probe")))),
             ("AppWatchdogTime", of(choice((0, 1_000)))),

@@ -17,6 +17,7 @@ from scmd.core.messages import (
     LaunchFailed,
     LaunchId,
     LaunchSpec,
+    LineSeen,
     ProbeAnswered,
     ProcessExited,
     ProcessStarted,
@@ -190,6 +191,8 @@ class SimulatedProcess:
 
     def _becomes_ready(self) -> None:
         self.ready = True
+        if self.spec.awaited_line:
+            self._say(LineSeen(self.launch))
         period = int(dict(self.spec.extra_environment).get("WATCHDOG_USEC", 0)) // 1000
         self.beats = period > 0 and not self._bad(0.3)
         self._notifies("READY=1")
