@@ -25,6 +25,7 @@ from scmd.core.messages import (
     Shutdown,
     SignalProcess,
     StartProbe,
+    StatusChanged,
     StoredService,
 )
 from scmd.core.notifications import ProcessNotified
@@ -217,6 +218,16 @@ def test_a_probe_is_repeated_until_the_answer_is_good() -> None:
     bench.tell(ProbeAnswered(launch, second.number, ""))
     assert state_of(bench, service) == ServiceState.RUNNING
     assert bench.scm.next_deadline() is None
+
+
+def test_the_cause_tells_what_the_last_answer_was() -> None:
+    bench, service, launch = begin(AppReady="tcp:80", AppReadyTime=1_000, AppReadyInterval=5_000)
+    answer(bench, "port 80: refused")
+    bench.pass_time(1_000)
+    bench.tell(ProcessExited(launch, None, 9))
+    cause = bench.one(StatusChanged).cause
+    assert cause.endswith("after: it was not ready in time: port 80: refused")
+    assert state_of(bench, service) == ServiceState.STOPPED
 
 
 def test_a_command_says_whether_it_is_ready() -> None:

@@ -134,6 +134,21 @@ async def test_descriptors_and_nonsense_do_no_harm(heard: Heard) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+async def test_what_cannot_be_dealt_with_comes_once(tmp_path: Path) -> None:
+    def fails(_: Event) -> None:
+        raise ValueError
+
+    bound = socket.socket(fileno=keeper_setup.hear_notifications(str(tmp_path)))
+    listener = NotifyListener(bound, fails)
+    listener.know(LAUNCH, os.getpid())
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"READY=1", str(tmp_path / keeper_setup.NOTIFY_NAME))
+    with pytest.raises(ValueError):
+        listener._readable()
+    listener._readable()
+    listener.close()
+
+
 async def test_what_was_not_dealt_with_waits_for_the_next_one(tmp_path: Path) -> None:
     held = keeper_setup.hear_notifications(str(tmp_path))
     path = str(tmp_path / keeper_setup.NOTIFY_NAME)

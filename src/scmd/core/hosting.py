@@ -211,7 +211,8 @@ def _ready(state: State, run: HostedRun) -> None:
 
 
 def _not_ready(state: State, run: HostedRun) -> None:
-    _give_up(state, run, "it was not ready in time")
+    problem = run.watch.problem
+    _give_up(state, run, "it was not ready in time" + (f": {problem}" if problem else ""))
 
 
 def _watch(state: State, run: HostedRun) -> None:

@@ -116,13 +116,25 @@ class Prober:
 class Watch:
     """All that watches one run."""
 
-    __slots__ = ("_asked", "_deadline", "_failures", "errno", "period", "plan", "prober", "text")
+    __slots__ = (
+        "_asked",
+        "_deadline",
+        "_failures",
+        "errno",
+        "period",
+        "plan",
+        "prober",
+        "problem",
+        "text",
+    )
 
     def __init__(self, plan: HealthPlan) -> None:
         self.plan = plan
         self.prober: Prober | None = None
         self.text = ""
         """The last STATUS it gave."""
+        self.problem = ""
+        """What was wrong when it was asked last whether it is ready."""
         self.errno = 0
         self.period = plan.watchdog
         """Of its watchdog; 0: it has none."""
@@ -142,10 +154,16 @@ class Watch:
         """Ask until `heed` has seen a good answer and calls `end`."""
         plan = self.plan
         assert plan.ready is not None
+
+        def note(problem: str) -> None:
+            self.problem = problem
+            heed(problem)
+
         if plan.ready.way not in (Way.NOTIFY, Way.LOG):
             limit = max(plan.ready_interval, plan.health_time)
             interval = plan.ready_interval
-            self.prober = Prober(launch, plan.ready, interval, limit, heed, self._asked)
+            prober = Prober(launch, plan.ready, interval, limit, note, self._asked)
+            self.prober = prober
             self.prober.ask(state)
 
     def begin_health(self, state: State, launch: Launch, failed: Heed) -> None:

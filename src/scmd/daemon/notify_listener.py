@@ -64,13 +64,19 @@ class NotifyListener:
                 )
             except BlockingIOError:
                 return
-            sender, uid = _sender(ancillary)
-            launch = self._launch_of(sender)
-            if launch is None:
-                self._drop(sender, uid)
-            else:
-                self._on_event(parse(launch, data))
+            try:
+                self._heed(data, *_sender(ancillary))
+            except Exception:
+                self._socket.recv(1)  # Once is enough for what we cannot deal with.
+                raise
             self._socket.recv(1)
+
+    def _heed(self, data: bytes, sender: int, uid: int) -> None:
+        launch = self._launch_of(sender)
+        if launch is None:
+            self._drop(sender, uid)
+        else:
+            self._on_event(parse(launch, data))
 
     def _launch_of(self, process_id: int) -> LaunchId | None:
         for _ in range(_DEEPEST):
