@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import boot, commands, idle, many, queries, restart
+from benchmarks import boot, commands, idle, manager_kill, many, queries, restart
 from benchmarks.table import Row, printed
 
 MEASURES = {
@@ -12,6 +12,7 @@ MEASURES = {
     "queries": queries.measure,
     "many": many.measure,
     "idle": idle.measure,
+    "manager_kill": manager_kill.measure,
     "restart": restart.measure,
     "boot": boot.measure,
 }

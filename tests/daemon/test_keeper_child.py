@@ -28,4 +28,4 @@ def test_dying_soon_after_being_ready_is_forgiven_a_few_times() -> None:
     for at in range(0, 120, 10):
         made.ready(at)
         delays.append(made.ended(at + 0.5))
-    assert delays == [0.0] * 10 + [1.0] * 2
+    assert delays == [0.0] * 10 + [0.1] * 2

@@ -23,13 +23,16 @@ _NOT_FOR_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_F
 
 _QUICK = 10
 """So many deaths of one that was ready count as one of another that never was."""
+_LONGEST_QUICK = 0.1
+"""Seconds before the restart of one that was ready."""
 
 
 class Child:
     """`delays` are the seconds before each restart; the last one repeats.
 
-    Who was ready and died soon has `_QUICK` tries before the next delay: it did its work, and
-    whoever killed it may do so again. Who never was ready gets the next one each time.
+    Who was ready and died soon has `_QUICK` tries before the next delay, and never a long one:
+    it did its work, and whoever killed it may do so again. Who never was ready gets the next one
+    each time.
     """
 
     def __init__(self, name: str, argv: Sequence[str], delays: Sequence[float]) -> None:
@@ -71,6 +74,8 @@ class Child:
         if self._ready_at is not None and now - self._ready_at >= HEALTHY_AFTER:
             self._failures = 0
         delay = self._delays[min(self._failures // _QUICK, len(self._delays) - 1)]
+        if was_ready:
+            delay = min(delay, _LONGEST_QUICK)
         self._failures += 1 if was_ready else _QUICK
         self.restart_at = now + delay
         return delay

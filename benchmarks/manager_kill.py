@@ -1,0 +1,163 @@
+"""`kill -9` on the manager, again and again, under load: what is lost, and for how long.
+
+200 services run and must go on; others are started, stopped and queried by clients all the time.
+After each kill a new connection asks until the new manager answers. Then the clients pause
+and the books are compared: what the SCM says runs, and the processes that do.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import statistics
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import scmd
+from benchmarks.scratch import daemon_processes, scratch_scm, status
+from benchmarks.table import Row
+from scmd.client.scm import Scm
+from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.winerror import WinError
+
+ROUNDS = 200
+STEADY = 200
+LOOSE = 20
+CLIENTS = 4
+PROGRAM = ["/bin/sleep", "100000"]
+_RESTS = (ServiceState.RUNNING, ServiceState.STOPPED)
+_LONGEST_REST_S = 20.0
+
+
+class Load:
+    """Clients that start, stop and query; `paused` holds them all between two operations."""
+
+    def __init__(self, names: list[str]) -> None:
+        self.operations = 0
+        self._names = names
+        self._ending = False
+        self._turns = [threading.Lock() for _ in range(CLIENTS)]
+        self._threads = [threading.Thread(target=self._work, args=(n,)) for n in range(CLIENTS)]
+
+    def __enter__(self) -> Load:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ending = True
+        for thread in self._threads:
+            thread.join()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        for turn in self._turns:
+            turn.acquire()
+        yield
+        for turn in self._turns:
+            turn.release()
+
+    def _work(self, number: int) -> None:
+        dice = random.Random(number)
+        with scmd.connect() as scm:
+            while not self._ending:
+                with self._turns[number]:
+                    self._act(dice, scm)
+
+    def _act(self, dice: random.Random, scm: Scm) -> None:
+        service = scm[dice.choice(self._names)]
+        try:
+            if dice.random() < 0.5:
+                service.start(wait=False)
+            else:
+                service.stop(wait=False)
+        except WinError:
+            pass  # It runs already, or has stopped, or the manager died just now.
+        for _ in range(5):
+            service.status  # noqa: B018 # asked for its own sake
+        self.operations += 1
+
+
+def measure() -> list[Row]:
+    """Rows: services lost, wrong states, and how soon the new manager answers."""
+    with scratch_scm():
+        keeper = int(status()["keeper_pid"])
+        names = [f"Loose{number:02}" for number in range(LOOSE)]
+        with scmd.connect() as scm:
+            for number in range(STEADY):
+                scm.install(f"Steady{number:03}", PROGRAM).start(wait=False)
+            for name in names:
+                scm.install(name, PROGRAM)
+            steady = {
+                service.name: service.last_status.process_id for service in scm.services("running")
+            }
+            assert len(steady) == STEADY
+        lost = wrong = 0
+        answers: list[float] = []
+        with Load(names) as load:
+            for number in range(ROUNDS):
+                answers.append(_kill(random.Random(number)))
+                with load.paused():
+                    missing, differing = _compare(keeper, steady)
+                lost, wrong = lost + missing, wrong + differing
+        operations = load.operations
+    p50, p99 = statistics.median(answers), statistics.quantiles(answers, n=100)[98]
+    what = f"{ROUNDS} kills of the manager, {STEADY} services, {operations:,} operations"
+    return [
+        Row(f"{what}: services lost", str(lost), "", "", "0", lost == 0),
+        Row("  wrong states after adoption", str(wrong), "", "", "0", wrong == 0),
+        Row(
+            "  the new manager answers after",
+            f"p99 {p99 * 1000:.0f} ms",
+            f"(p50 {p50 * 1000:.0f} ms)",
+            "",
+            "p99 under 1 s",
+            p99 < 1,
+        ),
+    ]
+
+
+def _kill(dice: random.Random) -> float:
+    """Kill the manager at any moment; the seconds until another one answers a new client."""
+    with scmd.connect() as scm:
+        manager = int(str(scm.status()["manager_pid"]))
+    time.sleep(dice.random() * 0.2)
+    begin = time.perf_counter()
+    os.kill(manager, signal.SIGKILL)
+    while True:
+        try:
+            with scmd.connect() as scm:
+                if scm.status()["manager_pid"] != manager:
+                    return time.perf_counter() - begin
+        except WinError:
+            continue
+
+
+def _compare(keeper: int, steady: dict[str, int]) -> tuple[int, int]:
+    """Steady services that are not what they were, and loose ones that are not as they are said."""
+    end = time.monotonic() + _LONGEST_REST_S
+    with scmd.connect() as scm:
+        while True:
+            found = {service.name: service.last_status for service in scm.services()}
+            missing = sum(
+                found[name].state != ServiceState.RUNNING
+                or found[name].process_id != process_id
+                or not Path(f"/proc/{process_id}").exists()
+                for name, process_id in steady.items()
+            )
+            said = {s.process_id for s in found.values() if s.state == ServiceState.RUNNING}
+            unsettled = sum(s.state not in _RESTS for s in found.values())
+            wrong = len(said ^ _services_of(keeper)) + unsettled
+            if not wrong or time.monotonic() > end:
+                return missing, wrong
+            time.sleep(0.01)
+
+
+def _services_of(keeper: int) -> set[int]:
+    """The processes that the keeper has and that are services."""
+    children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
+    return {int(child) for child in children} - set(daemon_processes())
