@@ -66,6 +66,26 @@ def test_illegal_reports_are_logged_once_and_ignored() -> None:
     assert bench.status(service) == before
 
 
+def test_a_flood_of_changes_does_not_fill_the_event_log() -> None:
+    bench = Bench()
+    service = bench.create()
+    launch = bench.running(service)
+    events = []
+    for _ in range(500):
+        for state in (7, 4):
+            bench.report(launch, service, state, 1)
+            events += bench.events()
+    # One of the changes that count was the RUNNING before the flood.
+    assert events == [7036] * ((status.MOST_CHANGES - 1) // 2) + [7016]
+    assert bench.status(service).state == ServiceState.RUNNING
+    bench.now += status.CHANGES_WITHIN
+    for state in (7, 4):
+        bench.report(launch, service, state, 1)
+    assert bench.events() == [7036]
+    bench.report(launch, service, 1)
+    assert bench.events() == [7036]
+
+
 def test_the_race_of_the_article_is_noticed() -> None:
     bench = Bench()
     service = bench.create()

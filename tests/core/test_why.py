@@ -401,6 +401,17 @@ def test_reports_against_the_rules_are_told_with_the_rule() -> None:
     assert Code.ODD_REPORT not in [f.code for f in why(bench, handle).findings]
 
 
+def test_a_flood_of_reports_is_told() -> None:
+    bench = Bench()
+    handle = bench.create()
+    launch = bench.running(handle)
+    for _ in range(100):
+        for state in (PAUSED, 4):
+            bench.report(launch, handle, state)
+    [text] = [f.text for f in why(bench, handle).findings if f.code == Code.ODD_REPORT]
+    assert "changed its state more than 100 times within a minute" in text
+
+
 def test_a_late_answer_to_a_start_leaves_an_explanation() -> None:
     """Nobody waits for it any more, but the process lives on for the other service."""
     bench = Bench()

@@ -344,8 +344,10 @@ def _obstacles_to_a_stop(state: State, record: ServiceRecord) -> Iterator[Findin
 def _oddities(record: ServiceRecord) -> Iterator[Finding]:
     """What this run has reported against the rules; the SCM took it in all the same."""
     for (before, after), said in (record.noted or {}).items():
-        if (before, after) == (0, 0):
+        if (before, after) == status.INVALID:
             rule = "[MS-SCMR] 3.1.4.8 has no such value, so the report was ignored"
+        elif (before, after) == status.FLOOD:
+            rule = "what was too much is not in the event log"
         else:
             expected = sorted(s.name for s in status.EXPECTED[_S(before)] if s != before)
             rule = f"after {_S(before).name} comes {' or '.join(expected) or 'nothing'}"

@@ -62,6 +62,7 @@ class ServiceRecord:
         "attempt",
         "cause",
         "changed_by",
+        "changes",
         "config",
         "deleted",
         "descriptor",
@@ -121,6 +122,8 @@ class ServiceRecord:
         """How its process ended without a STOPPED report, as a shell says it; see `essential`."""
         self.noted: dict[tuple[int, int], str] | None = None
         """Oddities of this run and what was logged of them: a flood is logged once."""
+        self.changes: tuple[int, int] | None = None
+        """Since when its own changes of state are counted, and how many there were."""
         self.actor: Actor | None = None
         """Who asked for what is going on; None: nobody has asked for anything."""
         self.cause = ""

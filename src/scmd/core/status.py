@@ -37,6 +37,9 @@ PATIENCE = 2_000
 """Milliseconds without progress that are never called overdue."""
 LONGEST_WAIT_HINT = 3_600_000
 """A promise longer than an hour counts as an hour."""
+MOST_CHANGES = 100
+CHANGES_WITHIN = 60_000
+"""A service that says oftener that it is in another state does not fill the event log with it."""
 START_WAIT_HINT = 2_000
 """What a service that has just been asked to start is said to need."""
 
@@ -70,6 +73,9 @@ EXPECTED: Mapping[ServiceState, frozenset[ServiceState]] = {
 }
 """Which state should be reported after which; after STOPPED no report counts at all."""
 
+INVALID, FLOOD = (0, 0), (0, 1)
+"""What is noted beside departures, which are noted by the states before and after."""
+
 _STATE_WORDS = {_S.RUNNING: "running", _S.STOPPED: "stopped"}
 _RESTING = (_S.STOPPED, _S.RUNNING, _S.PAUSED)
 REPORTED = "reported by the service"
@@ -98,7 +104,7 @@ def report(state: State, record: ServiceRecord, reported: ServiceStatus) -> None
     """Take over what the service of a live run reports; a STOPPED is the caller's to see to."""
     problem = invalid(reported)
     if problem:
-        _note(state, record, (0, 0), problem)
+        _note(state, record, INVALID, problem)
         return
     cause = departure(record.status.state, reported.state)
     if cause:
@@ -130,6 +136,19 @@ def _note(state: State, record: ServiceRecord, which: tuple[int, int], text: str
         state.log(EventId.INVALID_STATUS, record, record.config.display_name, text)
 
 
+def _floods(state: State, record: ServiceRecord) -> bool:
+    """Count a change of state that a service has reported; whether it was one too many."""
+    since, count = record.changes or (state.now, 0)
+    if state.now - since >= CHANGES_WITHIN:
+        since, count = state.now, 0
+    record.changes = since, count + 1
+    if count < MOST_CHANGES:
+        return False
+    text = f"it has changed its state more than {MOST_CHANGES} times within a minute"
+    _note(state, record, FLOOD, text)
+    return True
+
+
 def set_status(
     state: State,
     record: ServiceRecord,
@@ -142,7 +161,7 @@ def set_status(
     """Make this the status; tell whoever watches, arm or cancel the deadline.
 
     RUNNING and STOPPED are logged (7036), unless `failed`: then another event says more.
-    `own`: the service has said so itself.
+    `own`: the service has said so itself, which is logged MOST_CHANGES times a minute.
     """
     old = record.status
     if status == old:
@@ -159,7 +178,8 @@ def set_status(
     if status.state != old.state:
         state.changed.append(record)
         word = _STATE_WORDS.get(ServiceState(status.state))
-        if word is not None and not failed:
+        flood = own and status.state != _S.STOPPED and _floods(state, record)
+        if word is not None and not failed and not flood:
             state.log(EventId.ENTERED_STATE, record, record.config.display_name, word)
 
 
