@@ -42,6 +42,12 @@ def test_a_services_life(world: World) -> None:
         assert winsvc.ControlService(service, 3 - 1).state == ServiceState.PAUSED
         stopped = winsvc.ControlServiceEx(service, 1, 0x4002_0004, "an upgrade")
         assert stopped.state == ServiceState.STOPPED
+        winsvc.StartService(service)
+        assert winsvc.ControlServiceEx(service, 4).state == ServiceState.RUNNING
+        assert winsvc.ControlServiceEx(service, 1).state == ServiceState.STOPPED
+        with pytest.raises(winsvc.error) as refused:
+            winsvc.ControlServiceEx(service, 1, 0)
+        assert refused.value.winerror == 87
         assert winsvc.GetServiceDisplayName(scm, "Web") == "Server"
         assert winsvc.GetServiceKeyName(scm, "server") == "Web"
         assert [entry.name for entry in winsvc.EnumServicesStatus(scm)] == ["Web"]

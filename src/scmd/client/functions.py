@@ -12,7 +12,14 @@ from scmd.client import configuration
 from scmd.client.calls import open_calls
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, FailureActions, ServiceConfig
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.service import NO_CHANGE, ConfigLevel, ScmAccess, ServiceType, StateMask
+from scmd.vocabulary.service import (
+    NO_CHANGE,
+    ConfigLevel,
+    Control,
+    ScmAccess,
+    ServiceType,
+    StateMask,
+)
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
@@ -284,11 +291,21 @@ def ControlService(service: ScHandle, control: int) -> ServiceStatus:
 
 
 def ControlServiceEx(
-    service: ScHandle, control: int, reason: int = 0, comment: str | None = None
+    service: ScHandle, control: int, reason: int | None = None, comment: str | None = None
 ) -> ServiceStatus:
-    """The same with a stop reason (SERVICE_STOP_REASON_*) and a comment; with process id."""
+    """The same with a stop reason (SERVICE_STOP_REASON_*) and a comment; with process id.
+
+    A stop without a reason is a planned one for none. 87: a reason that is not one flag, one major
+    and one minor code; a comment on another control than a stop.
+    """
+    if reason is None:
+        reason = _NO_STOP_REASON if control == Control.STOP else 0
     calls, raw = service.use("ControlServiceEx")
     return calls.control_service_ex(raw, control, reason, comment)
+
+
+_NO_STOP_REASON = 0x4006_0017
+"""FLAG_PLANNED, MAJOR_NONE, MINOR_NONE."""
 
 
 # Enumerations and names -----------------------------------------------------------------------
