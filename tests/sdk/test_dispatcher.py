@@ -294,13 +294,14 @@ def test_a_stopped_service_does_not_wait_for_its_thread_for_ever(scm: InProcess)
     release.set()
 
 
-def test_resync_repeats_the_last_reports_with_their_numbers(scm: InProcess) -> None:
+def test_resync_repeats_the_table_and_the_last_reports_with_their_numbers(scm: InProcess) -> None:
     service = Plain(scm)
     scm.dispatch(("Web", service.main))
-    scm.welcome()
+    hello = scm.welcome()
     scm.start("Web")
     before = scm.expect_state(ServiceState.RUNNING)
     scm.send(Resync())
+    assert scm.welcome() == hello
     scm.expect(Registered)
     assert scm.expect_state(ServiceState.RUNNING) == before
     scm.control(Code.STOP)
