@@ -11,6 +11,7 @@ from scmd.core import (
     adoption,
     crashes,
     database,
+    essential,
     handles,
     launches,
     memory,
@@ -150,6 +151,10 @@ def _shut_down_all_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(shutdown, "_look_at_notices", look)
 
 
+def _go_on_without_the_essential(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(essential, "has_ended", lambda *_: False)
+
+
 def _forget_who_was_told(patch: pytest.MonkeyPatch) -> None:
     original = shutdown._tell_everyone
 
@@ -245,6 +250,7 @@ SABOTAGES: tuple[Sabotage, ...] = (
     _ask_for_nothing,
     _shut_down_all_at_once,
     _forget_who_was_told,
+    _go_on_without_the_essential,
     _always_take_the_first_action,
     _restart_what_was_asked_to_stop,
     _restart_at_once,

@@ -174,6 +174,8 @@ class Checkers:
     def manager_died(self, entries: Iterable[Memory]) -> None:
         """Calls end with it; what the journal says is what the next one has to hold on to."""
         self.calls.clear()
+        self.shutdown = ShutdownChecker(self.world)
+        self.shutting_down = False
         entries = list(entries)
         self.recoveries.manager_died(entries)
         self.accounts.manager_died(entries)
@@ -226,6 +228,8 @@ class Checkers:
             return
         self._check_report()
         self._check_journal()
+        self.shutdown.after_message(asked=self.shutting_down)
+        self.shutting_down = self.world.scm.state.shutdown is not None
         self.recoveries.after_message()
         self.readiness.after_message()
         self.accounts.after_message()
@@ -295,7 +299,7 @@ class Checkers:
                     same = name_key(stored.config.name) == name_key(effect.config.name)
                     assert other == service or not same, "two records of one name"
             case ShutdownCompleted():
-                assert self.shutting_down
+                assert self.shutting_down or self.world.settings.ends_with_essential
                 assert not self.runs, "completed while processes are alive"
 
     def _reply(self, reply: Reply) -> None:

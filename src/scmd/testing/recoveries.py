@@ -147,6 +147,9 @@ class Recoveries:
             if self.world.scm.state.records[service].status.state != ServiceState.STOPPED:
                 del self.due[service]
                 continue
+            if self.world.scm.state.shutdown is not None:
+                del self.due[service]
+                continue
             assert self.world.now <= due, f"service {service} was to be restarted at {due}"
 
     def manager_died(self, entries: Iterable[Memory]) -> None:

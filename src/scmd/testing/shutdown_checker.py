@@ -2,14 +2,23 @@
 
 PRESHUTDOWN goes to the services of the order one after the other, then to the others;
 nobody gets it twice or gets SHUTDOWN after it; and as long as somebody who got it has
-neither stopped nor missed its limit (event 7043), nobody else's turn comes.
+neither stopped nor missed its limit (event 7043), nobody else's turn comes. A shutdown that
+nobody asked for is one for an essential service, whose end is never passed over.
 """
 
 from __future__ import annotations
 
 from scmd.core.event_ids import EventId
-from scmd.core.messages import Effect, LogEvent, SendControl, ServiceId, StatusChanged
+from scmd.core.messages import (
+    Effect,
+    LogEvent,
+    SendControl,
+    ServiceId,
+    ShutdownCompleted,
+    StatusChanged,
+)
 from scmd.core.shutdown import LONGEST_EXTENSION
+from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import Control, ServiceState
 
@@ -40,9 +49,30 @@ class ShutdownChecker:
             case StatusChanged(service=service, status=status):
                 if status.state == ServiceState.STOPPED:
                     self._open.discard(service)
+            case ShutdownCompleted(exit_status=exit_status):
+                most = 255 if self._world.settings.ends_with_essential else 0
+                assert 0 <= exit_status <= most, f"exit status {exit_status}"
             case LogEvent(event_id=EventId.SHUTDOWN_LATE, service=service):
                 if service is not None and effect.strings[1] == "preshutdown":
                     self._late(service)
+
+    def after_message(self, *, asked: bool) -> None:
+        """Looks inside: for ends that are the SCM's own."""
+        state, settings = self._world.scm.state, self._world.settings
+        over = [
+            record.config.name
+            for record in state.records.values()
+            if settings.ends_with_essential
+            and record.essential
+            and record.is_stopped
+            and record.attempt is None
+            and not record.is_recovering
+            and record.status.win32_exit_code != Error.SERVICE_NEVER_STARTED
+        ]
+        if state.shutdown is None:
+            assert not over, f"{over} ended, and the SCM goes on"
+        else:
+            assert asked or over, "it shuts down, and nobody knows why"
 
     def _notice(self, service: ServiceId) -> None:
         assert service not in self._noticed | dict.fromkeys(self._told), "told twice to shut down"

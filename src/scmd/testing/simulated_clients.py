@@ -127,6 +127,8 @@ class Clients:
                     self._protect(association, result[0])
                 if self.random.random() < 0.9:
                     values = {"Application": RegistryValue.of("/bin/program")}
+                    if self.world.settings.ends_with_essential and self.random.random() < 0.2:
+                        values["AppEssential"] = RegistryValue.of(1)
                     call = self._call(association)
                     self.world.later(0, lambda: self._ask(SetParameters(call, result[0], values)))
 

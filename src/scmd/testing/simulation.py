@@ -72,6 +72,7 @@ class World:
             crash_loop_limit=3,
             reboot_command="/bin/hook-recover reboot",
             notify_socket="/notify.sock",
+            ends_with_essential=self.random.random() < 0.15,
         )
         self.disk: dict[ServiceId, StoredService] = {}
         self.saving: list[SaveRecord | RemoveRecord] = []
@@ -234,6 +235,8 @@ class World:
                 self._tell_nonsense()
             self.clients.act()
             self._advance_to(self.now + self.random.choice(JUMPS))
+            if not self.down and self.scm.state.shutdown is not None:
+                break
         self._come_to_rest()
 
     def _tell_nonsense(self) -> None:
