@@ -7,12 +7,20 @@ import threading
 import pytest
 
 from scmd.client.scm import Scm, WaitFailed, connect
+from scmd.sdk.context import ServiceContext
+from scmd.sdk.service import service
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryType, RegistryValue
 from scmd.vocabulary.service import Control, ServiceState, ServiceType, StartType
 from scmd.vocabulary.winerror import WinError
 from tests.client.world import World, report
+
+
+@service("Tick", display="Ticker", description="Ticks.")
+def tick(svc: ServiceContext) -> None:
+    svc.ready()
+    svc.wait()
 
 
 def test_create_config_and_delete(scm: Scm) -> None:
@@ -169,6 +177,13 @@ def test_credentials_are_for_other_hosts_and_those_are_out_of_reach() -> None:
             connect(host, user="ann", password="secret")
         assert caught.value.winerror == error
         assert "secret" not in str(caught.value)
+
+
+def test_a_declared_service_is_installed_with_options(scm: Scm) -> None:
+    tick.install(scm=scm, start="auto", display="A Clock", description="Says the time.")
+    config = scm["Tick"].config
+    assert (config.display_name, config.description) == ("A Clock", "Says the time.")
+    assert config.start_type == StartType.AUTO_START
 
 
 def test_a_parameter_that_is_refused_says_what_was_expected(scm: Scm) -> None:

@@ -36,11 +36,14 @@ def install(
     account: str | None = None,
     password: str | None = None,
     depends: Sequence[str] | None = None,
+    display: str | None = None,
+    description: str | None = None,
     scm: Scm | None = None,
 ) -> None:
     """Create the services: several share one process. All of them are created or none.
 
-    `start` (auto, delayed, demand, disabled) and `depends` override the declarations;
+    `start` (auto, delayed, demand, disabled), `depends`, `display` and `description` override
+    the declarations; of several services none may have a display name that another has.
     `account` is LocalSystem by default; `scm` is the local one. The failure-actions flag is
     set, no failure actions. NotInstallable before anything is created; else WinError.
     """
@@ -58,8 +61,8 @@ def install(
                 command,
                 start=service.start if start is None else start,
                 depends=service.depends if depends is None else depends,
-                display=service.display or "",
-                description=service.description,
+                display=(service.display if display is None else display) or "",
+                description=service.description if description is None else description,
                 type=ServiceType.WIN32_SHARE_PROCESS if shared else ServiceType.WIN32_OWN_PROCESS,
                 failure_actions_flag=True,
                 account=LOCAL_SYSTEM if account is None else account,
