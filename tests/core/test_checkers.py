@@ -199,6 +199,10 @@ def _never_count_anew(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(recovery, "failure_count", lambda record, _: record.failures)
 
 
+def _restart_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recovery, "_number", lambda *_: 0)
+
+
 def _forget_what_was_due(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(recovery, "restore", lambda *_: None)
 
@@ -256,6 +260,7 @@ SABOTAGES: tuple[Sabotage, ...] = (
     _restart_at_once,
     _never_act,
     _never_count_anew,
+    _restart_for_ever,
     _forget_what_was_due,
 )
 

@@ -129,6 +129,9 @@ class Clients:
                     values = {"Application": RegistryValue.of("/bin/program")}
                     if self.world.settings.ends_with_essential and self.random.random() < 0.2:
                         values["AppEssential"] = RegistryValue.of(1)
+                    if self.random.random() < 0.15:
+                        ways = ("notify", "tcp:1", "command:/bin/hook-probe", "log:up")
+                        values["AppReady"] = RegistryValue.of(self.random.choice(ways))
                     call = self._call(association)
                     self.world.later(0, lambda: self._ask(SetParameters(call, result[0], values)))
 

@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from scmd.testing.simulation import World
 
 ALL_CONTROLS = 0x1F
+SICK = 4
+"""Every so many services there is one whose program hardly ever lives long."""
 _STATES = tuple(ServiceState)
 _DELAYS = (0, 0, 1, 1, 3, 10, 50, 500)
 
@@ -76,8 +78,8 @@ class SimulatedProcess:
             self._launched(self._begins)
         if self._bad(0.2):
             world.later(world.random.choice((1, 100, 20_000, 100_000)), self._dies)
-        elif world.chance(0.35):
-            world.later(world.random.choice((1, 100, 3_000)), self._crashes)
+        elif world.chance(0.9 if spec.service % SICK == 3 else 0.35):
+            world.later(world.random.choice((1, 1, 100, 3_000)), self._crashes)
 
     @property
     def behaves(self) -> bool:
