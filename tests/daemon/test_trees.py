@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scmd.core.messages import LaunchId
+from scmd.linux import cgroups
 from tests.daemon.world import SHELL, World, gone
 
 # A child, a grandchild in a session of its own, and a daemon that forked twice; each reports.
@@ -18,7 +19,23 @@ sleep 1000 & echo $! >&$SCMD_CONTROL_FD
 setsid sleep 1001 & echo $! >&$SCMD_CONTROL_FD
 (setsid sh -c 'sleep 1002 & echo $! >&$SCMD_CONTROL_FD' &)
 """
+ESCAPING = (
+    "(env -i SCMD_CONTROL_FD=$SCMD_CONTROL_FD "
+    "setsid sh -c 'echo $$ >&$SCMD_CONTROL_FD; exec sleep 1000' &)"
+)
 FORGETFUL = "(env -i SCMD_CONTROL_FD=$SCMD_CONTROL_FD sh -c 'echo $$ >&$SCMD_CONTROL_FD; {}' &)"
+
+
+needs_cgroups = pytest.mark.skipif(
+    not cgroups.find("test").available, reason="no cgroup can be made here"
+)
+
+
+@pytest.fixture(params=[True, False], ids=["cgroups", "no cgroups"])
+def world(request: pytest.FixtureRequest, world: World) -> World:
+    """Twice, since what a host lacks must not be missed."""
+    world.cgroups = request.param
+    return world
 
 
 async def family(world: World, after: str) -> tuple[int, list[int]]:
@@ -89,6 +106,42 @@ async def test_a_daemon_without_its_environment_is_known_by_its_session(world: W
     daemon = int(await manager.packet(1))
     await manager.exit_of(1)
     manager.link.forget(LaunchId(1))
+    await gone(daemon)
+
+
+@needs_cgroups
+@pytest.mark.parametrize("world", [True], indirect=True)
+async def test_a_daemon_that_left_everything_behind_is_in_its_cgroup(world: World) -> None:
+    manager = await world.start()
+    await manager.launch(1, SHELL, "-c", ESCAPING + "; exit 0")
+    daemon = int(await manager.packet(1))
+    await manager.exit_of(1)
+    manager.link.forget(LaunchId(1))
+    await gone(daemon)
+
+
+@needs_cgroups
+@pytest.mark.parametrize("world", [True], indirect=True)
+async def test_a_tree_signal_reaches_a_daemon_that_left_everything_behind(world: World) -> None:
+    manager = await world.start()
+    await manager.launch(1, SHELL, "-c", ESCAPING + "; sleep 1000")
+    daemon = int(await manager.packet(1))
+    manager.link.signal(LaunchId(1), signal.SIGTERM, tree=True)
+    await gone(daemon)
+
+
+@needs_cgroups
+@pytest.mark.parametrize("world", [True], indirect=True)
+async def test_a_new_keeper_kills_what_a_killed_one_left_in_cgroups(world: World) -> None:
+    manager = await world.start()
+    await manager.launch(1, SHELL, "-c", ESCAPING + "; exit 0")
+    daemon = int(await manager.packet(1))
+    assert world.process is not None
+    world.process.kill()
+    await manager.wait_until_lost()
+    manager.close()
+    await world.process.communicate()
+    await world.start()
     await gone(daemon)
 
 

@@ -14,6 +14,7 @@ from scmd.core.messages import Event, LaunchId, LaunchSpec, ProcessExited, Proce
 from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
 
 RUN = "import sys; from scmd.daemon.keeper import run; sys.exit(run({}))"
+NO_CGROUPS = "from scmd.linux import cgroups; cgroups.homes_in = lambda *_: (); "
 SHELL = "/bin/sh"
 RELAY = str(Path(__file__).with_name("relay.py"))
 
@@ -125,6 +126,7 @@ class World:
         self.process: asyncio.subprocess.Process | None = None
         self.managers: list[Manager] = []
         self.options = ""
+        self.cgroups = True
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / "test.sock"))
         self._listener.listen()
@@ -136,7 +138,7 @@ class World:
         self.process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
-            RUN.format(arguments + self.options),
+            ("" if self.cgroups else NO_CGROUPS) + RUN.format(arguments + self.options),
             stderr=asyncio.subprocess.PIPE,
             stdin=asyncio.subprocess.DEVNULL,
             env={**os.environ, **environment},

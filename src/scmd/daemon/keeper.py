@@ -25,6 +25,7 @@ from scmd.daemon import keeper_setup as setup
 from scmd.daemon.keeper_child import Child
 from scmd.daemon.keeper_launches import Launches, Record
 from scmd.daemon.keeper_socket import Disconnected, FrameSocket
+from scmd.linux import cgroups
 from scmd.linux.spawn import Spawner
 from scmd.transport.places import socket_path
 from scmd.vocabulary.errors import Refused
@@ -138,7 +139,8 @@ class Keeper:
         os.chdir("/")
         instance = setup.instance_of(state)
         self._state, self._runtime = state, runtime
-        self._launches = Launches(instance, Spawner(instance, runtime, nofile))
+        spawner = Spawner(instance, runtime, nofile)
+        self._launches = Launches(instance, spawner, cgroups.find(instance))
         self._captures: dict[int, Capture] = {}
         self._manager = Child("manager", manager, MANAGER_DELAYS)
         echo = () if init is None else ("--echo",)
@@ -490,6 +492,7 @@ class Keeper:
                 break
             self._turn(limit - time.monotonic())
         self._end_logger()
+        self._launches.close()
         setup.release_lock(self._lock, clean=not self._launches.doomed)
 
     def _end_logger(self) -> None:

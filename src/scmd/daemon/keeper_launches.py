@@ -3,6 +3,8 @@
 A launch is running, then ended with an exit that is kept until the manager forgets it.
 `kill` and `forget` doom its tree: `sweep_new` finds and kills what is left, in one look at the
 process table for all that are newly doomed, and `sweep_again` repeats it until nothing is found.
+Where launches have cgroups these end first, which reaches even those the table does not show
+as the launch's.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ import signal
 
 from scmd.daemon.keeper_messages import Launch
 from scmd.linux import process_tree
-from scmd.linux.spawn import LAUNCH_VARIABLE, Spawner
+from scmd.linux.cgroups import Cgroups
+from scmd.linux.spawn import LAUNCH_VARIABLE, Spawned, Spawner
 from scmd.vocabulary.errors import Error, Refused
 
 TYPE_CHECKING = False
@@ -67,9 +70,10 @@ class Record:
 class Launches:
     """All launches of one keeper; `instance` is the mark in their environment."""
 
-    def __init__(self, instance: str, spawner: Spawner) -> None:
+    def __init__(self, instance: str, spawner: Spawner, cgroups: Cgroups) -> None:
         self._instance = instance
         self._spawner = spawner
+        self._cgroups = cgroups
         self._records: dict[int, Record] = {}
         self._running: dict[int, int] = {}
         self._sessions: dict[int, int] = {}
@@ -94,7 +98,7 @@ class Launches:
         """The new launch and the read end of its output, the caller's; raises `Refused`."""
         if launch.number in self._records:
             raise Refused(Error.INVALID_PARAMETER, f"launch {launch.number} exists")
-        spawned = self._spawner.spawn(launch)
+        spawned = self._spawn(launch)
         record = Record(launch, spawned.pid, spawned.channel)
         self._records[record.number] = record
         self._running[record.pid] = record.number
@@ -119,7 +123,7 @@ class Launches:
         if record is None or not 0 < signum < signal.NSIG:
             return
         if tree:
-            for process in self._members(dict(self._sessions)).get(number, []):
+            for process in self._tree(number):
                 process_tree.send(process, signum)
         elif record.status is None:
             try:
@@ -161,6 +165,7 @@ class Launches:
         if record.status is not None:
             self._drop(record)
             if keep_tree:
+                self._cgroups.release(number)
                 self._settle({number})
 
     def sweep_new(self, others: Iterable[int]) -> None:
@@ -182,7 +187,30 @@ class Launches:
             table = process_tree.read_table(LAUNCH_VARIABLE, lambda found: found.pid not in spared)
             return [found for found in table.values() if self._launch_of(found.tag) is not None]
 
-        return process_tree.kill_all(find)
+        return self._cgroups.kill_leftovers() + process_tree.kill_all(find)
+
+    def close(self) -> None:
+        """No launch will follow."""
+        self._cgroups.close()
+
+    def _spawn(self, launch: Launch) -> Spawned:
+        """The program is born in its cgroup."""
+        if not self._cgroups.enter(launch.number, launch.service):
+            return self._spawner.spawn(launch)
+        try:
+            spawned = self._spawner.spawn(launch)
+        except BaseException:
+            self._cgroups.leave()
+            self._cgroups.release(launch.number)
+            raise
+        self._cgroups.leave()
+        return spawned
+
+    def _tree(self, number: int) -> list[process_tree.Process]:
+        found = self._members(dict(self._sessions)).get(number, [])
+        known = {process.pid for process in found}
+        others = [pid for pid in self._cgroups.processes(number) if pid not in known]
+        return found + list(filter(None, map(process_tree.read_process, others)))
 
     def _doom(self, record: Record) -> None:
         self._doomed.add(record.number)
@@ -195,9 +223,10 @@ class Launches:
             record.channel = None
 
     def _sweep(self, numbers: set[int], others: Iterable[int]) -> None:
+        in_cgroups = {number for number in numbers if not self._cgroups.end(number)}
         running = numbers.intersection(self._running.values())
         if not running and not process_tree.orphans(os.getpid(), {*self._running, *others}):
-            self._settle(numbers)
+            self._settle(numbers - in_cgroups)
             return
 
         def find() -> list[process_tree.Process]:
@@ -205,7 +234,7 @@ class Launches:
             return [process for number in numbers for process in members.get(number, [])]
 
         if process_tree.kill_all(find) == 0:
-            self._settle(numbers - running)
+            self._settle(numbers - running - in_cgroups)
 
     def _settle(self, numbers: set[int]) -> None:
         """Nothing is left of these: their sessions may become somebody else's."""

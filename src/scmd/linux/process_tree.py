@@ -6,7 +6,7 @@ the launch whose first process is above it. An orphan belongs to the launch whos
 it is in (a session's number is not given again while anybody is in it), or to the one
 named in its tag, a variable it was started with; and whoever is in one session with it
 belongs there too. Only an orphan that left its session *and* threw its environment away
-is nobody's; a cgroup would hold that one too.
+is nobody's here; `cgroups` holds that one too, on hosts that permit it.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ no descriptor, no signal setting, no limit we raised for ourselves, no variable.
 It is CPython's own `fork_exec`, which `subprocess` stands on: vfork where the account
 stays the same, error reports from between fork and exec. Only where limits, priority or
 affinity are asked for does Python code run in the child, which is safe as the caller has
-one thread. cgroups would join here: the child's pid is known before the program runs.
+one thread. The child is born in the cgroup its caller is in (see `cgroups`).
 """
 
 from __future__ import annotations
