@@ -1,7 +1,9 @@
 """1,000 trivial programs from stopped to RUNNING, and what the SCM weighs then.
 
 The peer is supervisord (Debian package `supervisor`) with startsecs=0, told to start all
-its stopped programs; the floor is a bare posix_spawn loop.
+its stopped programs, none of which it waits for before the next; the SCM is told by four
+clients at a time, since each StartService is answered when its program has been executed.
+The floor is a bare posix_spawn loop.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import time
 import xmlrpc.client
 from pathlib import Path
@@ -22,6 +25,7 @@ from benchmarks.scratch import daemon_processes, pss_kib, scratch_scm
 from benchmarks.table import Row
 
 COUNT = 1000
+CLIENTS = 4
 PROGRAM = ["/bin/sleep", "100000"]
 
 
@@ -75,15 +79,23 @@ def _scmd() -> tuple[float, int, int]:
         empty = sum(map(pss_kib, daemon_processes()))
         for number in range(COUNT):
             scm.install(f"Program{number:04}", PROGRAM)
-        services = [scm[f"Program{number:04}"] for number in range(COUNT)]
         begin = time.perf_counter()
-        for service in services:
-            service.start(wait=False)
+        clients = [threading.Thread(target=_start, args=(first,)) for first in range(CLIENTS)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
         while sum(1 for _ in scm.services(state="running")) < COUNT:
             time.sleep(0.01)
         took = time.perf_counter() - begin
         full = sum(map(pss_kib, daemon_processes()))
     return took, empty, full
+
+
+def _start(first: int) -> None:
+    with scmd.connect() as scm:
+        for number in range(first, COUNT, CLIENTS):
+            scm[f"Program{number:04}"].start(wait=False)
 
 
 class _UnixTransport(xmlrpc.client.Transport):
