@@ -27,6 +27,8 @@ from scmd.core.messages import (
     SendStart,
     ServiceId,
     Settings,
+    Shutdown,
+    ShutdownCompleted,
     SignalProcess,
     StartAnswered,
     StatusReported,
@@ -385,6 +387,15 @@ def test_what_belongs_to_nothing_is_killed_and_forgotten(stranger: HeldLaunch) -
     assert new.one(KillProcess).launch == 5
     new.tell(ProcessExited(LaunchId(5), None, 9))
     assert new.one(ForgetLaunch).launch == 5
+
+
+def test_a_shutdown_waits_for_what_belongs_to_nothing() -> None:
+    bench = Bench()
+    new = successor(bench, held(5, 99), journal=False)
+    new.tell(Shutdown())
+    assert new.found(ShutdownCompleted) == []
+    new.tell(ProcessExited(LaunchId(5), None, 9))
+    assert new.found(ShutdownCompleted)
 
 
 def test_a_process_that_vanished_with_a_stale_journal_is_dead() -> None:

@@ -137,7 +137,8 @@ def look(state: State) -> None:
         _look_at_notices(state, run)
     if run.phase is Phase.SHUTDOWN and _all_told_have_stopped(run):
         _kill_untold(state)
-    if run.phase is not Phase.PRESHUTDOWN and not state.launches and not state.saves:
+    left = state.launches or state.strays or state.saves
+    if run.phase is not Phase.PRESHUTDOWN and not left:
         _complete(state, run)
 
 
