@@ -49,7 +49,14 @@ from scmd.core.scm import Scm
 from scmd.scmd_interface.operations import LATEST_EVENTS
 from scmd.security.token import unix_token
 from scmd.server.conversation import Conversation, Conversations
-from scmd.server.host_requests import LOG_END, QueryManagerStatus, ReadEvents, ReadLog
+from scmd.server.host_requests import (
+    LOG_END,
+    QueryManagerStatus,
+    ReadCrash,
+    ReadEvents,
+    ReadHistory,
+    ReadLog,
+)
 from scmd.server.session import Sessions
 from scmd.server.steps import Asked
 from scmd.vocabulary.errors import Error
@@ -116,6 +123,9 @@ class World:
         self.programs: dict[str, Program] = {}
         self.log = b""
         self.log_start = 0
+        self.history = b""
+        self.crashes: list[bytes] = []
+        """The newest first."""
         self.event_reads: list[int] = []
         """The `after` of each request for events."""
         self.events_that_fit = len(EVENTS)
@@ -196,6 +206,11 @@ class World:
             self._answer(asked.call.id, self._read_log(asked))
         elif isinstance(asked, ReadEvents):
             self._answer(asked.call.id, self._read_events(asked))
+        elif isinstance(asked, ReadHistory):
+            self._answer(asked.call.id, self.history)
+        elif isinstance(asked, ReadCrash):
+            crashes = self.crashes[asked.age :]
+            self._answer(asked.call.id, crashes[0] if crashes else b"")
         else:
             assert isinstance(asked, QueryManagerStatus)
             self._answer(asked.call.id, self.status)

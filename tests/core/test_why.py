@@ -317,6 +317,18 @@ def test_a_stop_that_is_not_answered() -> None:
     assert [f.code for f in why(bench, handle).findings] == [Code.OVERDUE]
 
 
+def test_a_stop_that_is_taken_and_not_acted_upon() -> None:
+    bench = Bench()
+    handle = bench.create()
+    bench.running(handle)
+    bench.control(handle, 1)
+    control = bench.one(SendControl)
+    codes = [finding.code for finding in why(bench, handle).findings]
+    assert codes == [Code.STOP_IGNORED, Code.WAITS_FOR_ANSWER]
+    bench.tell(ControlAnswered(control.launch, control.control, 0))
+    assert only(why(bench, handle)).code == Code.STOP_IGNORED
+
+
 def test_a_program_that_does_not_stop_is_killed_in_the_end() -> None:
     bench = Bench()
     handle = bench.create_hosted(AppStopTime=8_000, **{"AppEvents/Stop/Pre": "/bin/hook"})

@@ -106,6 +106,33 @@ async def test_a_killed_manager_changes_nothing_for_output(world: World) -> None
     assert (world.state / "logs" / "1.log").read_text() == "later\n"
 
 
+async def test_who_hears_of_the_end_of_output_finds_all_of_it_in_the_log(world: World) -> None:
+    manager = await world.start()
+    for number in range(1, 6):
+        await manager.launch(number, SHELL, "-c", "yes 0123456789 | head -n 20000; echo last")
+    for number in range(1, 6):
+        await manager.end_of_output(number)
+        log = (world.state / "logs" / f"{number}.log").read_text()
+        assert log.count("\n") == 20_001
+        assert log.endswith("last\n")
+
+
+async def test_the_end_of_output_comes_with_the_last_writer_and_again_to_a_new_manager(
+    world: World,
+) -> None:
+    first = await world.start()
+    script = "{ read x; echo child; } <&$SCMD_CONTROL_FD & echo parent"
+    await first.launch(1, SHELL, "-c", script)
+    await first.exit_of(1)
+    assert not first.ended
+    first.channels[1].send(b"\n")
+    await first.end_of_output(1)
+    assert (world.state / "logs" / "1.log").read_text() == "parent\nchild\n"
+    os.kill(first.pid, signal.SIGKILL)
+    second = await world.next_manager()
+    await second.end_of_output(1)
+
+
 async def test_a_flood_is_bounded_and_harms_nobody(world: World) -> None:
     limits = [sys.executable, "-I", "-m", "scmd.daemon.logger", str(world.state / "logs")]
     world.options = f", logger={[*limits, '100000', '3']!r}"

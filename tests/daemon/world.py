@@ -33,7 +33,9 @@ class Manager:
         self.lost: KeeperLost | None = None
         self._control = control
         self._changed = asyncio.Event()
-        link.start(self._on_event, self._on_channel, self._on_lost)
+        self.ended: set[int] = set()
+        """Launches whose output is all in the log."""
+        link.start(self._on_event, self._on_channel, self._on_lost, self._on_output_ended)
 
     async def launch(self, number: int, *argv: str, **options: object) -> ProcessStarted:
         """Order a launch and wait until it runs; the account is LocalSystem by default."""
@@ -86,6 +88,11 @@ class Manager:
             self._changed.clear()
             await self._changed.wait()
 
+    async def end_of_output(self, number: int) -> None:
+        while number not in self.ended:
+            self._changed.clear()
+            await self._changed.wait()
+
     async def wait_until_lost(self) -> KeeperLost:
         while self.lost is None:
             self._changed.clear()
@@ -111,6 +118,10 @@ class Manager:
 
     def _on_channel(self, launch: LaunchId, channel: socket.socket) -> None:
         self.channels[launch] = channel
+
+    def _on_output_ended(self, launch: LaunchId) -> None:
+        self.ended.add(launch)
+        self._changed.set()
 
     def _on_lost(self, lost: KeeperLost) -> None:
         self.lost = lost

@@ -69,6 +69,10 @@ def test_numbers_are_never_renumbered() -> None:
         (7, "RQueryBoot"),
         (8, "RReplaceManager"),
         (9, "RQueryRecovery"),
+        (10, "RReadHistory"),
+        (11, "RExplain"),
+        (12, "RReadCrash"),
+        (13, "RKillService"),
     ]
     assert str(SCMD.uuid) == "97a066fd-bdad-48f4-90f7-529328ef19c3"
 

@@ -6,10 +6,13 @@ import json
 
 import pytest
 
+from scmd.core.findings import Code, Finding
 from scmd.core.messages import (
     BootEntry,
     CheckScmHandle,
+    ExplainService,
     IdentifyService,
+    KillService,
     QueryBoot,
     QueryParameters,
     QueryRecovery,
@@ -17,13 +20,16 @@ from scmd.core.messages import (
     SetParameters,
 )
 from scmd.core.recovery import Preview, Step
+from scmd.core.why import Explanation, Holder
 from scmd.scmd_interface import operations as scmd_operations
 from scmd.scmd_interface.parameters import pack_changes, unpack_parameters
 from scmd.server.handles import ForeignHandle
 from scmd.server.host_requests import (
     LOG_END,
     QueryManagerStatus,
+    ReadCrash,
     ReadEvents,
+    ReadHistory,
     ReadLog,
     ReplaceManager,
     ReportEvent,
@@ -120,7 +126,7 @@ def test_recovery_in_words() -> None:
 def test_the_version_is_the_interfaces() -> None:
     exchange = Exchange()
     response = exchange.run(scmd_operations.QUERY_VERSION, scmd_operations.EmptyRequest())
-    assert (response.major, response.minor, response.error) == (1, 3, 0)
+    assert (response.major, response.minor, response.error) == (1, 4, 0)
     assert exchange.asked == []
 
 
@@ -259,3 +265,69 @@ def test_foreign_handles_are_found_first() -> None:
     parameters = scmd_operations.SetParametersRequest(service=FOREIGN)
     with pytest.raises(ForeignHandle):
         Exchange().run(scmd_operations.SET_PARAMETERS, parameters)
+
+
+def test_a_history_is_read_after_the_core_agreed() -> None:
+    exchange = Exchange()
+    request = scmd_operations.ServiceRequest(service=WIRE_SERVICE)
+    response = exchange.run(
+        scmd_operations.READ_HISTORY, request, ok(ServiceId(44)), ok(b'{"a":1}\n')
+    )
+    assert (response.history, response.error) == (b'{"a":1}\n', 0)
+    assert exchange.asked == [
+        IdentifyService(CALL, SERVICE, ServiceAccess.QUERY_STATUS),
+        ReadHistory(CALL, ServiceId(44)),
+    ]
+    refused = exchange.run(scmd_operations.READ_HISTORY, request, error(5))
+    assert (refused.history, refused.error) == (b"", 5)
+
+
+def test_of_a_history_that_does_not_fit_the_newest_lines_are_sent() -> None:
+    line = b"x" * 999 + b"\n"
+    request = scmd_operations.ServiceRequest(service=WIRE_SERVICE)
+    response = Exchange().run(
+        scmd_operations.READ_HISTORY, request, ok(ServiceId(44)), ok(line * 2000)
+    )
+    assert response.history == line * 1048
+
+
+def test_an_explanation_is_sent_as_json() -> None:
+    finding = Finding(Code.NEVER_STARTED, "Web\ud800", "has not been started", left=5)
+    explanation = Explanation(
+        *("Web", "Web Server", "STOPPED", None, "", "", "", 0, 0, False),
+        holders=(Holder("root", "local pid 1", 2),),
+        findings=(finding,),
+    )
+    exchange = Exchange()
+    request = scmd_operations.ServiceRequest(service=WIRE_SERVICE)
+    response = exchange.run(scmd_operations.EXPLAIN, request, ok(explanation))
+    assert exchange.asked == [ExplainService(CALL, SERVICE)]
+    document = json.loads(response.explanation)
+    assert (document["scmd_explanation"], document["state"], document["lasted"]) == (
+        *(1, "STOPPED", None),
+    )
+    assert document["holders"] == [{"name": "root", "origin": "local pid 1", "handles": 2}]
+    [found] = document["findings"]
+    assert (found["code"], found["left"], found["depth"]) == ("never_started", 5, 0)
+    assert exchange.run(scmd_operations.EXPLAIN, request, error(5)).explanation == b""
+
+
+def test_a_crash_is_read_by_who_may_read_log_and_configuration() -> None:
+    exchange = Exchange()
+    request = scmd_operations.ReadCrashRequest(service=WIRE_SERVICE, age=2)
+    response = exchange.run(scmd_operations.READ_CRASH, request, ok(ServiceId(44)), ok(b"{}"))
+    assert (response.crash, response.error) == (b"{}", 0)
+    access = ServiceAccess.START | ServiceAccess.QUERY_CONFIG
+    assert exchange.asked == [
+        IdentifyService(CALL, SERVICE, access),
+        ReadCrash(CALL, ServiceId(44), 2),
+    ]
+    refused = exchange.run(scmd_operations.READ_CRASH, request, error(5))
+    assert (refused.crash, refused.error) == (b"", 5)
+
+
+def test_a_kill_is_the_core_s() -> None:
+    exchange = Exchange()
+    request = scmd_operations.ServiceRequest(service=WIRE_SERVICE)
+    assert exchange.run(scmd_operations.KILL_SERVICE, request, error(1062)).error == 1062
+    assert exchange.asked == [KillService(CALL, SERVICE)]

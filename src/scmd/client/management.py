@@ -115,6 +115,30 @@ def query_boot(calls: Calls, scm: ContextHandle) -> bytes:
             return lines
 
 
+def read_history(calls: Calls, service: ContextHandle) -> list[bytes]:
+    """A service's newest transitions, a JSON object each; needs SERVICE_QUERY_STATUS."""
+    request = scmd.ServiceRequest(service=service)
+    return calls.call(scmd.READ_HISTORY, request).history.splitlines()
+
+
+def explain(calls: Calls, service: ContextHandle) -> bytes:
+    """Why it is in its state, as a JSON object; needs SERVICE_QUERY_STATUS."""
+    return calls.call(scmd.EXPLAIN, scmd.ServiceRequest(service=service)).explanation
+
+
+def read_crash(calls: Calls, service: ContextHandle, age: int = 0) -> bytes:
+    """The newest crash bundle as JSON, or the one `age` before it; empty when there is none.
+
+    Needs SERVICE_START and SERVICE_QUERY_CONFIG.
+    """
+    return calls.call(scmd.READ_CRASH, scmd.ReadCrashRequest(service=service, age=age)).crash
+
+
+def kill_service(calls: Calls, service: ContextHandle) -> None:
+    """Kill the process tree the service runs in; 1062, and needs SERVICE_STOP."""
+    calls.call(scmd.KILL_SERVICE, scmd.ServiceRequest(service=service))
+
+
 def read_events(
     calls: Calls,
     scm: ContextHandle,

@@ -333,6 +333,18 @@ class Service:
         with self.opened(_control_access(code)) as handle:
             return self.scm.calls.control_service(handle, code)
 
+    def kill(self, *, wait: float | bool = DEFAULT_WAIT_S) -> ServiceStatus:
+        """Kill what it runs in and wait for STOPPED; no failure action follows. scmd only.
+
+        A shared process takes its other services with it. 1062: there is nothing to kill.
+        """
+        from scmd.client.management import kill_service
+
+        with self.opened(ServiceAccess.STOP | ServiceAccess.QUERY_STATUS) as handle:
+            before = self.scm.calls.query_status(handle)
+            kill_service(self.scm.calls, handle)
+            return self._wait(handle, ServiceState.STOPPED, wait, leaving=before.state)
+
     def wait_for(self, state: ServiceState, wait: float | bool = True) -> ServiceStatus:
         """Wait until the service is in a state; WaitFailed as `start` says."""
         with self.opened(ServiceAccess.QUERY_STATUS) as handle:

@@ -31,6 +31,7 @@ def failed(state: State, record: ServiceRecord, launch: Launch | None, cause: st
     exit = launch.exit
     state.emit(
         ServiceFailed(
+            launch.id,
             record.id,
             record.config.name,
             cause,

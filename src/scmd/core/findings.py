@@ -53,6 +53,7 @@ class Code(StrEnum):
     STOPPING = "stopping"
     BEING_KILLED = "being_killed"
     TAKES_NO_STOP = "takes_no_stop"
+    STOP_IGNORED = "stop_ignored"
     DEPENDENT_ACTIVE = "dependent_active"
     SHUTTING_DOWN = "shutting_down"
     MARKED_FOR_DELETE = "marked_for_delete"
@@ -319,14 +320,24 @@ def _awaited_report(state: State, record: ServiceRecord) -> Iterator[Finding]:
     else:
         text = f"waits for the next status report of {process} ({said})"
         yield Finding(Code.WAITS_FOR_REPORT, name, text, left=left)
-    if launch is not None and launch.current is not None and launch.current.record is record:
-        left = _left(state, launch.current.deadline)
-        text = f"has not answered the request that {process} was sent{_due(left)}"
-        yield Finding(Code.WAITS_FOR_ANSWER, name, text, left=left)
+    yield from _unanswered(state, record)
+
+
+def _unanswered(state: State, record: ServiceRecord) -> Iterator[Finding]:
+    launch = record.launch
+    if launch is None or launch.current is None or launch.current.record is not record:
+        return
+    left = _left(state, launch.current.deadline)
+    text = f"has not answered the request that process {launch.process_id} was sent{_due(left)}"
+    yield Finding(Code.WAITS_FOR_ANSWER, record.config.name, text, left=left)
 
 
 def _obstacles_to_a_stop(state: State, record: ServiceRecord) -> Iterator[Finding]:
     name = record.config.name
+    if record.stop_asked:
+        text = "was asked to stop, has taken the control and has not said that it stops"
+        yield Finding(Code.STOP_IGNORED, name, text)
+    yield from _unanswered(state, record)
     if not record.status.controls_accepted & ControlsAccepted.STOP:
         text = "does not accept STOP: a stop would be refused with error 1052"
         yield Finding(Code.TAKES_NO_STOP, name, text, error=int(Error.INVALID_SERVICE_CONTROL))

@@ -667,6 +667,7 @@ class StatusChanged(Effect):
 class ServiceFailed(Effect):
     """A service has failed, after `StatusChanged` said so: what there is to know of it."""
 
+    launch: LaunchId
     service: ServiceId
     name: str
     cause: str

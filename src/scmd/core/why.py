@@ -24,6 +24,8 @@ FORMAT = 1
 """The version of an explanation as a document; fields are only ever added."""
 MAX_SERVICES = 32
 """Services that one explanation looks at."""
+MAX_HOLDERS = 100
+"""Holders of handles that are named; the last one stands for the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,9 @@ def _holders(state: State, record: ServiceRecord, asking: HandleId | None) -> tu
         if handle.record is record and handle.id != asking:
             who = handle.caller.name, handle.caller.origin
             counts[who] = counts.get(who, 0) + 1
-    return tuple(Holder(name, origin, count) for (name, origin), count in counts.items())
+    holders = [Holder(name, origin, count) for (name, origin), count in counts.items()]
+    rest = sum(holder.handles for holder in holders[MAX_HOLDERS:])
+    return (*holders[:MAX_HOLDERS], *([Holder("others", "", rest)] if rest else []))
 
 
 def _chain(state: State, record: ServiceRecord, holders: tuple[Holder, ...]) -> Iterator[Finding]:

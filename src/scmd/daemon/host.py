@@ -1,4 +1,4 @@
-"""What the daemon itself answers: its status, captured output, the event log.
+"""What the daemon itself answers: its status, captured output, events, histories, crashes.
 
 It also removes the captured output of records that are gone.
 
@@ -19,13 +19,16 @@ import msgspec
 
 from scmd import __version__
 from scmd.core.messages import Reply, ServiceId
+from scmd.daemon.chronicle import Chronicle
 from scmd.linux.event_log import EventLog
 from scmd.linux.log_reader import read_log
 from scmd.linux.log_removal import remove_log, remove_strays
 from scmd.server.host_requests import (
     HostRequest,
     QueryManagerStatus,
+    ReadCrash,
     ReadEvents,
+    ReadHistory,
     ReadLog,
     ReplaceManager,
     ReportEvent,
@@ -45,6 +48,7 @@ class Host:
         runtime: Path,
         keeper_pid: int,
         event_log: EventLog,
+        chronicle: Chronicle,
         counts: Counts,
         on_reply: Callable[[Reply], None],
         on_replace: Callable[[], None],
@@ -53,6 +57,7 @@ class Host:
         self._runtime = runtime
         self._keeper_pid = keeper_pid
         self._event_log = event_log
+        self._chronicle = chronicle
         self._counts = counts
         self._on_reply = on_reply
         self._on_replace = on_replace
@@ -80,13 +85,20 @@ class Host:
                 self._read(request, lambda: self._log(request))
             case ReadEvents():
                 self._read(request, lambda: self._events(request))
+            case ReadHistory():
+                self._answer(request, self._chronicle.history(request.service))
+            case ReadCrash():
+                self._answer(request, self._chronicle.crash(request.service, request.age))
             case _:
                 raise AssertionError(request)
 
     def _read(self, request: HostRequest, read: Callable[[], object]) -> None:
+        self._answer(request, asyncio.to_thread(read))
+
+    def _answer(self, request: HostRequest, question: Coroutine[None, None, object]) -> None:
         async def answer() -> None:
             try:
-                reply = Reply(request.call.id, Error.SUCCESS, await asyncio.to_thread(read))
+                reply = Reply(request.call.id, Error.SUCCESS, await question)
             except OSError:
                 reply = Reply(request.call.id, Error.READ_FAULT)
             self._on_reply(reply)

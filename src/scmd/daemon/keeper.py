@@ -442,6 +442,8 @@ class Keeper:
         for record in held:
             if record.line_seen:
                 manager.send(wire.LineSeen(number=record.number))
+            if record.number not in self._captures:
+                manager.send(wire.OutputEnded(number=record.number))
             if record.status is not None:
                 manager.send(_exited(record))
         self._greeted = True
@@ -466,6 +468,7 @@ class Keeper:
         capture = self._captures.pop(message.number, None)
         if capture is not None:
             os.close(capture.descriptor)
+            self._tell_manager(message)
 
     def _pass_to_logger(self, capture: Capture) -> None:
         if self._logger.socket is not None:

@@ -82,6 +82,7 @@ class KeeperLink:
         self._on_event: Callable[[Event], None] | None = None
         self._on_channel: Callable[[LaunchId, socket.socket], None] | None = None
         self._on_lost: Callable[[KeeperLost], None] | None = None
+        self._on_output_ended: Callable[[LaunchId], None] = lambda _: None
 
     @classmethod
     async def connect(cls, descriptor: int) -> tuple[KeeperLink, KeeperState]:
@@ -98,13 +99,16 @@ class KeeperLink:
         on_event: Callable[[Event], None],
         on_channel: Callable[[LaunchId, socket.socket], None],
         on_lost: Callable[[KeeperLost], None],
+        on_output_ended: Callable[[LaunchId], None] = lambda _: None,
     ) -> None:
         """Deliver ProcessStarted, LaunchFailed, ProcessExited and Shutdown from now on.
 
         `on_channel` is called just before the ProcessStarted of a launch with a control
         channel. Exits of adopted launches come first. `on_lost` comes last, once.
+        `on_output_ended`: all that the launch will ever write is in its log.
         """
         self._on_event, self._on_channel, self._on_lost = on_event, on_channel, on_lost
+        self._on_output_ended = on_output_ended
         loop = asyncio.get_running_loop()
         loop.call_soon(self._deliver_early)
         loop.add_reader(self._socket, self._readable)
@@ -264,6 +268,8 @@ class KeeperLink:
                 self._on_event(ProcessExited(launch, message.exit_code, message.signal))
             case wire.LineSeen():
                 self._on_event(LineSeen(LaunchId(message.number)))
+            case wire.OutputEnded():
+                self._on_output_ended(LaunchId(message.number))
             case wire.Shutdown():
                 self._on_event(ShutdownRequested())
             case _:

@@ -197,7 +197,10 @@ class LineSeen(Message):
 
 
 class OutputEnded(Message):
-    """From the logger: every writer of this launch's output is gone, all of it is read."""
+    """From the logger, and passed on to the manager: no writer of this launch's output is left.
+
+    All of it is in the log, as far as that could be written.
+    """
 
     number: int
 

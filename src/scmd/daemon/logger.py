@@ -84,6 +84,14 @@ class Writer:
                 self._awaited.add(service)
             return full
 
+    def has_written(self, service: int) -> bool:
+        """Whether its backlog is empty; if not, `shrunk` says when to ask again."""
+        with self._changed:
+            busy = service in self._sizes or service in self._dropped
+            if busy:
+                self._awaited.add(service)
+            return not busy
+
     def release(self, service: int) -> None:
         """Nobody writes for this service any more: its file need not be held open."""
         with self._changed:
@@ -112,6 +120,7 @@ class Writer:
                 self._written(service, len(lines))
             for service, count in dropped.items():
                 self._write(service, b"", count)
+                self._announced(service)
             for service in idle.intersection(self._files):
                 self._files[service].close()
                 if not self._files[service].dropped:
@@ -124,6 +133,12 @@ class Writer:
             left = self._sizes.pop(service) - size
             if left:
                 self._sizes[service] = left
+            if service in self._awaited:
+                self._awaited.discard(service)
+                os.eventfd_write(self.shrunk, 1)
+
+    def _announced(self, service: int) -> None:
+        with self._changed:
             if service in self._awaited:
                 self._awaited.discard(service)
                 os.eventfd_write(self.shrunk, 1)
@@ -168,6 +183,8 @@ class Logger:
         self._poll = select.epoll()
         self._poll.register(keeper, select.EPOLLIN)
         self._poll.register(writer.shrunk, select.EPOLLIN)
+        self._ended: list[Output] = []
+        """Outputs that are read to their end and not written to it yet."""
         self._paused: dict[int, float] = {}
         """Outputs that are left alone while their backlog is full, and until when."""
 
@@ -182,6 +199,7 @@ class Logger:
                     elif descriptor == self._writer.shrunk:
                         os.eventfd_read(descriptor)
                         self._resume(0.0)
+                        self._announce_ends()
                     elif descriptor in self._outputs:
                         self._read_or_pause(self._outputs[descriptor])
                 if self._paused:
@@ -244,9 +262,17 @@ class Logger:
         del self._outputs[output.descriptor]
         if all(other.service != output.service for other in self._outputs.values()):
             self._writer.release(output.service)
-        self._keeper.send(OutputEnded(number=output.number))
-        self._watch_keeper()
+        self._ended.append(output)
+        self._announce_ends()
         return False
+
+    def _announce_ends(self) -> None:
+        """Whoever hears of an end finds all of the output in the log."""
+        for output in list(self._ended):
+            if self._writer.has_written(output.service):
+                self._ended.remove(output)
+                self._keeper.send(OutputEnded(number=output.number))
+        self._watch_keeper()
 
     def _put(self, output: Output, lines: bytes) -> None:
         if output.awaited and output.awaited in lines:

@@ -22,6 +22,7 @@ from scmd.core.memory import Memory
 from scmd.core.scm import Scm
 from scmd.daemon.callers import Performer, caller_of
 from scmd.daemon.channels import Channels
+from scmd.daemon.chronicle import Chronicle
 from scmd.daemon.host import Host
 from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
 from scmd.daemon.notify_listener import NotifyListener
@@ -82,11 +83,13 @@ class Manager:
             on_notice=self._on_notice,
             on_failure=_die,
         )
+        self._chronicle = Chronicle(state.state)
         self._host = Host(
             state.state,
             state.runtime,
             state.keeper_pid,
             events,
+            self._chronicle,
             self._counts,
             lambda reply: self._conversations.answer(reply),
             self._on_replace,
@@ -105,8 +108,11 @@ class Manager:
         """Serve until shut down; the exit status."""
         if self._has_all_records:
             await self._host.remove_strays(self._names)
+            await asyncio.to_thread(self._chronicle.retain, tuple(self._names))
         self._adopt()
-        self._keeper.start(self._on_event, self._channels.open, self._on_keeper_lost)
+        self._keeper.start(
+            self._on_event, self._channels.open, self._on_keeper_lost, self._chronicle.output_ended
+        )
         self._notify.start()
         self._shell.submit(core.AutoStart())
         await self._server.start(listener)
@@ -114,6 +120,7 @@ class Manager:
         status: int = await self._finished
         self._server.close()
         self._notify.close()
+        await self._chronicle.close()
         await self._keeper.drain()
         self._journal.close()
         return status
@@ -131,7 +138,8 @@ class Manager:
         self._shell.submit(core.Shutdown())
 
     def _counts(self) -> dict[str, int]:
-        return {**self._scm.counts(), "connections": len(self._conversations)}
+        now = int(asyncio.get_running_loop().time() * 1000)
+        return {**self._scm.counts(now), "connections": len(self._conversations)}
 
     def _on_event(self, event: core.Event) -> None:
         if isinstance(event, core.ProcessStarted):
@@ -139,6 +147,7 @@ class Manager:
             self._notify.know(event.launch, event.process_id)
         elif isinstance(event, core.ProcessExited):
             self._notify.forget(event.launch)
+            self._chronicle.exited(event)
         self._shell.submit(event)
 
     def _on_report(self, launch: core.LaunchId, report: packets.Event) -> None:
@@ -164,11 +173,14 @@ class Manager:
             case core.ServiceDeleted():
                 self._names.pop(notice.service, None)
                 self._host.service_deleted(notice.service)
+                self._chronicle.deleted(notice.service)
             case core.ShutdownCompleted():
                 self._keeper.shutdown_done(notice.exit_status)
                 self._finish(0)
             case core.StatusChanged():
-                log.debug("%s: %s (%s)", notice.name, notice.status, notice.cause)
+                self._chronicle.noted(notice)
+            case core.ServiceFailed():
+                self._chronicle.failed(notice)
 
     def _on_replace(self) -> None:
         """Make room for a manager of the version that is installed now."""

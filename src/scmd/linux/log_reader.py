@@ -55,6 +55,16 @@ def read_log(directory: Path, service: int, position: int, count: int) -> LogPar
     return _read(files, 0, count)
 
 
+def read_tail(directory: Path, service: int, count: int) -> bytes:
+    """The last `count` bytes of all that is kept, or all of it; OSError as above."""
+    data = b""
+    for file in reversed(_files(directory, service)):
+        wanted = count - len(data)
+        if wanted > 0:
+            data = _bytes(file.path, file.tag, max(0, file.size - wanted), wanted) + data
+    return data
+
+
 def _files(directory: Path, service: int) -> list[_File]:
     """Oldest first."""
     found: list[_File] = []

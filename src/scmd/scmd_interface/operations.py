@@ -22,7 +22,7 @@ from scmd.ndr.types import (
 )
 from scmd.rpc.interface import Interface
 
-SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 3)
+SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 4)
 
 MAX_PARAMETERS = 4096
 MAX_PARAMETER_NAME = 1024
@@ -34,6 +34,7 @@ MAX_LOG_BYTES = 65_536
 MAX_JSON_BYTES = 1_048_576
 MAX_EVENTS = 65_536
 MAX_EVENT_STRINGS = 256
+MAX_CRASH_AGE = 1000
 LOG_END = 0xFFFF_FFFF_FFFF_FFFF
 """A log position: the last `count` bytes."""
 LATEST_EVENTS = 0xFFFF_FFFF_FFFF_FFFF
@@ -184,6 +185,44 @@ class QueryBootResponse(Structure):
     error: DWORD
 
 
+class ServiceRequest(Structure):
+    """A service's handle and nothing else."""
+
+    service: HANDLE
+
+
+class ReadHistoryResponse(Structure):
+    """UTF-8 JSON, one transition a line, oldest first."""
+
+    history: Json
+    error: DWORD
+
+
+class ExplainResponse(Structure):
+    """UTF-8 JSON: what the SCM knows about why the service is in its state."""
+
+    explanation: Json
+    error: DWORD
+
+
+class ReadCrashRequest(Structure):
+    """`age` 0 is the newest bundle. Needs SERVICE_START and SERVICE_QUERY_CONFIG."""
+
+    service: HANDLE
+    age: Annotated[int, Integer(4, 0, MAX_CRASH_AGE)] = 0
+
+
+class ReadCrashResponse(Structure):
+    """UTF-8 JSON; empty when there is no such bundle."""
+
+    crash: Json
+    error: DWORD
+
+
+class KillServiceResponse(Structure):
+    error: DWORD
+
+
 class ReplaceManagerRequest(Structure):
     """Needs SC_MANAGER_ALL_ACCESS."""
 
@@ -223,3 +262,7 @@ REPLACE_MANAGER = SCMD.operation(
     8, "RReplaceManager", ReplaceManagerRequest, ReplaceManagerResponse
 )
 QUERY_RECOVERY = SCMD.operation(9, "RQueryRecovery", QueryRecoveryRequest, QueryRecoveryResponse)
+READ_HISTORY = SCMD.operation(10, "RReadHistory", ServiceRequest, ReadHistoryResponse)
+EXPLAIN = SCMD.operation(11, "RExplain", ServiceRequest, ExplainResponse)
+READ_CRASH = SCMD.operation(12, "RReadCrash", ReadCrashRequest, ReadCrashResponse)
+KILL_SERVICE = SCMD.operation(13, "RKillService", ServiceRequest, KillServiceResponse)

@@ -43,6 +43,21 @@ class ReadEvents(HostRequest):
 
 
 @dataclass(frozen=True, slots=True)
+class ReadHistory(HostRequest):
+    """Result: bytes, JSON lines of a service's newest transitions, oldest first."""
+
+    service: ServiceId
+
+
+@dataclass(frozen=True, slots=True)
+class ReadCrash(HostRequest):
+    """Result: bytes, the newest crash bundle or the one `age` before; empty: there is none."""
+
+    service: ServiceId
+    age: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReportEvent(HostRequest):
     """Result: None. An entry in the event log by a program that is no service."""
 

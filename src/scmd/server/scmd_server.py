@@ -1,8 +1,9 @@
 """Serving the scmd interface: Parameters through the core, logs and events from the host.
 
 The core says who may: a log needs SERVICE_START (its operators'), the event log
-SC_MANAGER_ENUMERATE_SERVICE, writing to it as a program SC_MANAGER_ALL_ACCESS. What the
-host answers stays within the sizes the interface declares; the host keeps to them.
+SC_MANAGER_ENUMERATE_SERVICE, writing to it as a program SC_MANAGER_ALL_ACCESS, a history
+SERVICE_QUERY_STATUS, a crash bundle what log and configuration need. What the host answers
+stays within the sizes the interface declares; the host keeps to them.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ import msgspec
 
 from scmd.core.messages import (
     CheckScmHandle,
+    ExplainService,
     IdentifyService,
+    KillService,
     QueryBoot,
     QueryParameters,
     QueryRecovery,
@@ -21,8 +24,11 @@ from scmd.core.messages import (
     SetParameters,
 )
 from scmd.core.recovery import Preview
+from scmd.core.why import Explanation
 from scmd.ndr.errors import NdrError
 from scmd.scmd_interface.operations import (
+    EXPLAIN,
+    KILL_SERVICE,
     MAX_DETAIL,
     MAX_JSON_BYTES,
     QUERY_BOOT,
@@ -30,13 +36,17 @@ from scmd.scmd_interface.operations import (
     QUERY_PARAMETERS,
     QUERY_RECOVERY,
     QUERY_VERSION,
+    READ_CRASH,
     READ_EVENTS,
+    READ_HISTORY,
     READ_LOG,
     REPLACE_MANAGER,
     REPORT_EVENT,
     SCMD,
     SET_PARAMETERS,
     EmptyRequest,
+    ExplainResponse,
+    KillServiceResponse,
     ManagerStatusResponse,
     QueryBootRequest,
     QueryBootResponse,
@@ -45,21 +55,28 @@ from scmd.scmd_interface.operations import (
     QueryRecoveryRequest,
     QueryRecoveryResponse,
     QueryVersionResponse,
+    ReadCrashRequest,
+    ReadCrashResponse,
     ReadEventsRequest,
     ReadEventsResponse,
+    ReadHistoryResponse,
     ReadLogRequest,
     ReadLogResponse,
     ReplaceManagerRequest,
     ReplaceManagerResponse,
     ReportEventRequest,
     ReportEventResponse,
+    ServiceRequest,
     SetParametersRequest,
     SetParametersResponse,
 )
 from scmd.scmd_interface.parameters import pack_parameters, unpack_changes
+from scmd.server.explanations import explanation_json
 from scmd.server.host_requests import (
     QueryManagerStatus,
+    ReadCrash,
     ReadEvents,
+    ReadHistory,
     ReadLog,
     ReplaceManager,
     ReportEvent,
@@ -194,6 +211,50 @@ def _as_json(seen: Preview) -> bytes:
     )
 
 
+def read_history(work: Work, request: ServiceRequest) -> Steps[ReadHistoryResponse]:
+    """As many of the newest transitions as there is room for."""
+    service = work.handle(request.service)
+    reply = yield IdentifyService(work.call, service, ServiceAccess.QUERY_STATUS)
+    if not reply.error:
+        assert isinstance(reply.result, int)
+        reply = yield ReadHistory(work.call, ServiceId(reply.result))
+    if reply.error:
+        return ReadHistoryResponse(history=b"", error=reply.error)
+    assert isinstance(reply.result, bytes)
+    history = reply.result
+    if len(history) > MAX_JSON_BYTES:
+        first = history.find(b"\n", len(history) - MAX_JSON_BYTES - 1) + 1
+        history = history[first:]
+    return ReadHistoryResponse(history=history, error=0)
+
+
+def explain(work: Work, request: ServiceRequest) -> Steps[ExplainResponse]:
+    reply = yield ExplainService(work.call, work.handle(request.service))
+    if reply.error:
+        return ExplainResponse(explanation=b"", error=reply.error)
+    assert isinstance(reply.result, Explanation)
+    return ExplainResponse(explanation=explanation_json(reply.result), error=0)
+
+
+def read_crash(work: Work, request: ReadCrashRequest) -> Steps[ReadCrashResponse]:
+    """The bundle has captured output and the configuration: it takes both rights."""
+    service = work.handle(request.service)
+    access = ServiceAccess.START | ServiceAccess.QUERY_CONFIG
+    reply = yield IdentifyService(work.call, service, access)
+    if not reply.error:
+        assert isinstance(reply.result, int)
+        reply = yield ReadCrash(work.call, ServiceId(reply.result), request.age)
+    if reply.error:
+        return ReadCrashResponse(crash=b"", error=reply.error)
+    assert isinstance(reply.result, bytes)
+    return ReadCrashResponse(crash=reply.result, error=0)
+
+
+def kill_service(work: Work, request: ServiceRequest) -> Steps[KillServiceResponse]:
+    reply = yield KillService(work.call, work.handle(request.service))
+    return KillServiceResponse(error=reply.error)
+
+
 SCMD_OPERATIONS = table(
     served(QUERY_MANAGER_STATUS, manager_status),
     served(QUERY_PARAMETERS, query_parameters),
@@ -205,4 +266,8 @@ SCMD_OPERATIONS = table(
     served(QUERY_BOOT, query_boot),
     served(REPLACE_MANAGER, replace_manager),
     served(QUERY_RECOVERY, query_recovery),
+    served(READ_HISTORY, read_history),
+    served(EXPLAIN, explain),
+    served(READ_CRASH, read_crash),
+    served(KILL_SERVICE, kill_service),
 )

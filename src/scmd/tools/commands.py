@@ -15,7 +15,7 @@ FAILED = 1
 WRONG_USAGE = 2
 
 
-_LATER = ("apply", "console", "import", "plan", "reg", "remote", "watch", "why")
+_LATER = ("apply", "console", "import", "plan", "reg", "remote", "watch")
 
 
 class CommandError(Exception):
@@ -175,8 +175,32 @@ def _upgrade() -> tuple[Callable[[list[str]], int], str]:
     return run, USAGE
 
 
+def _why() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.why import USAGE, run
+
+    return run, USAGE
+
+
 def _boot_plot() -> tuple[Callable[[list[str]], int], str]:
     from scmd.tools.boot_plot import USAGE, run
+
+    return run, USAGE
+
+
+def _history() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.history import USAGE, run
+
+    return run, USAGE
+
+
+def _crash() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.crash import USAGE, run
+
+    return run, USAGE
+
+
+def _kill() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.kill import USAGE, run
 
     return run, USAGE
 
@@ -200,5 +224,9 @@ _LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
     "events": _events,
     "upgrade": _upgrade,
     "boot-plot": _boot_plot,
+    "why": _why,
+    "history": _history,
+    "crash": _crash,
+    "kill": _kill,
     "links": _links,
 }

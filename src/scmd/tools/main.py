@@ -35,6 +35,10 @@ usage: scmd COMMAND [ARGUMENT...]
   events [-n N] [--source S] [--json] the event log
   upgrade                             the newly installed version, while services run on
   boot-plot FILE.svg                  the start-up as a picture
+  why NAME [--json]                   why it is not running, starting, stopping or deleted
+  history NAME [-n N] [--json]        its states: when, how long, why and who asked
+  crash NAME [--older N] [--json]     its last failure: cause, traceback, output, history
+  kill NAME                           kill a stuck service's processes
   links DIR                           make the links `sc` and `net` in DIR
   COMMAND --help                      more about one command
 

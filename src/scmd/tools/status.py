@@ -43,16 +43,18 @@ def _service(name: str) -> dict[str, object]:
     """The service's state and exit codes, and where its failure actions stand."""
     import json
 
-    from scmd.client.management import query_recovery
+    from scmd.client.management import explain, query_recovery
 
     with connect() as scm:
         service = scm[name]
         status = service.status
         with service.opened(ServiceAccess.QUERY_STATUS) as handle:
             recovery: dict[str, object] = json.loads(query_recovery(scm.calls, handle))
+            explanation = json.loads(explain(scm.calls, handle))
     return {
         "service_name": name,
         "state": ServiceState(status.state).name,
+        "overdue_ms": explanation["overdue"],
         "win32_exit_code": status.win32_exit_code,
         "service_specific_exit_code": status.service_specific_exit_code,
         **recovery,

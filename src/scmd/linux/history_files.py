@@ -1,0 +1,167 @@
+"""Histories on disk: `<record number>.jsonl`, each bounded, written by a thread of its own.
+
+Nobody waits for the disk to write. A line is in the file, though not synced, soon after it
+was given; what cannot be written is lost and said once. When a file has twice as many lines
+as are kept, it is written anew with the newest. A file that is no history, or one of a newer
+scmd, is left as it is.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Collection
+from pathlib import Path
+from queue import SimpleQueue
+
+from scmd.storage.history import HEADER, HistoryError, check_header, sound_lines
+
+KEEP = 200
+"""Transitions of a service that can be read; the file may hold twice as many."""
+_READ_LIMIT_S = 10.0
+
+_Item = tuple[int, bytes | None] | Callable[[], None] | None
+
+
+class HistoryFiles:
+    """`append`, `remove` and `retain` may be called from any thread and never block."""
+
+    def __init__(self, folder: Path, problem: Callable[[str], None], *, keep: int = KEEP) -> None:
+        """`problem` is told, from the thread, once for each row of failures."""
+        self._folder = folder
+        self._keep = keep
+        self._problem = problem
+        self._failing = False
+        self._counts: dict[int, int] = {}
+        """Lines in each file that was looked at; -1: one that is not to be touched."""
+        self._queue: SimpleQueue[_Item] = SimpleQueue()
+        self._thread = threading.Thread(target=self._work, name="history", daemon=True)
+        self._thread.start()
+
+    def append(self, service: int, line: bytes) -> None:
+        self._queue.put((service, line))
+
+    def remove(self, service: int) -> None:
+        """The record is gone, and its number is never given out again."""
+        self._queue.put((service, None))
+
+    def retain(self, services: Collection[int]) -> None:
+        """Remove the histories of all other records."""
+        kept = frozenset(services)
+        self._queue.put(lambda: self._remove_strays(kept))
+
+    def read(self, service: int) -> list[bytes]:
+        """The newest lines, oldest first, those appended before the call among them.
+
+        Blocks for the disk. HistoryError: the file is of a newer scmd. OSError: unreadable.
+        """
+        self.flush()
+        try:
+            return self._entries(self._path(service))[-self._keep :]
+        except FileNotFoundError:
+            return []
+
+    def flush(self) -> None:
+        """Wait until what was given before is written, or a slow disk took too long."""
+        done = threading.Event()
+        self._queue.put(done.set)
+        done.wait(_READ_LIMIT_S)
+
+    def close(self) -> None:
+        """Write what is waiting; nothing is to be given any more."""
+        self._queue.put(None)
+        self._thread.join()
+
+    def _path(self, service: int) -> Path:
+        return self._folder / f"{service}.jsonl"
+
+    @staticmethod
+    def _entries(path: Path) -> list[bytes]:
+        header, _, rest = path.read_bytes().partition(b"\n")
+        check_header(header)
+        return sound_lines(rest.splitlines())
+
+    # On the thread --------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        while (item := self._queue.get()) is not None:
+            try:
+                if callable(item):
+                    item()
+                else:
+                    self._take(*item)
+                    self._failing = False
+            except OSError as error:
+                if not self._failing:
+                    self._problem(f"history cannot be written: {error}")
+                self._failing = True
+
+    def _take(self, service: int, line: bytes | None) -> None:
+        path = self._path(service)
+        if line is None:
+            self._counts.pop(service, None)
+            path.unlink(missing_ok=True)
+            return
+        count = self._counts.get(service)
+        if count is None:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            count = self._counts[service] = self._repair(path)
+        if count < 0:
+            return
+        if count >= 2 * self._keep:
+            kept = self._entries(path)[1 - self._keep :]
+            _replace(path, [*kept, line[:-1]])
+            self._counts[service] = len(kept) + 1
+            return
+        _append(path, line if count else HEADER + line)
+        self._counts[service] = count + 1
+
+    def _repair(self, path: Path) -> int:
+        """Cut an unfinished last line off; the number of lines, or -1 for somebody else's file."""
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return 0
+        whole = data.rfind(b"\n") + 1
+        try:
+            if whole:
+                check_header(data.partition(b"\n")[0])
+        except HistoryError as error:
+            self._problem(f"{path} is left as it is: {error}")
+            return -1
+        if whole < len(data):
+            os.truncate(path, whole)
+        entries = data.count(b"\n") - 1
+        if entries <= 0:
+            # It begins again, header and all.
+            path.unlink()
+        return max(0, entries)
+
+    def _remove_strays(self, kept: frozenset[int]) -> None:
+        for path in list(self._folder.iterdir()) if self._folder.is_dir() else ():
+            number = path.name.partition(".")[0]
+            if number.isdecimal() and int(number) not in kept:
+                path.unlink(missing_ok=True)
+
+
+def _append(path: Path, data: bytes) -> None:
+    """All of it or, with OSError, nothing of it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
+    descriptor = os.open(path, flags, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        try:
+            while data:
+                data = data[os.write(descriptor, data) :]
+        except OSError:
+            os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _replace(path: Path, lines: list[bytes]) -> None:
+    fresh = path.with_suffix(".new")
+    fresh.write_bytes(HEADER + b"".join(line + b"\n" for line in lines))
+    fresh.chmod(0o600)
+    os.replace(fresh, path)

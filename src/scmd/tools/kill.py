@@ -1,0 +1,27 @@
+"""scmd kill: the end of a stuck service's processes."""
+
+from __future__ import annotations
+
+import sys
+
+from scmd.client.scm import connect
+from scmd.tools.commands import CommandUsageError, Options
+from scmd.vocabulary.names import escaped
+
+USAGE = """\
+usage: scmd kill NAME
+
+Kills the process tree that a service runs in, without asking it, and waits until it is gone;
+breaks off a start that has no process yet. Other services in the same process end with it.
+It does not count as a failure: no failure action follows.
+"""
+
+
+def run(arguments: list[str]) -> int:
+    options = Options(arguments, ())
+    if len(options.rest) != 1 or options.after:
+        raise CommandUsageError("needs a NAME")
+    with connect() as scm:
+        scm[options.rest[0]].kill()
+    sys.stdout.write(f"{escaped(options.rest[0])} is stopped.\n")
+    return 0
