@@ -73,6 +73,7 @@ def test_numbers_are_never_renumbered() -> None:
         (11, "RExplain"),
         (12, "RReadCrash"),
         (13, "RKillService"),
+        (14, "RQueryUsage"),
     ]
     assert str(SCMD.uuid) == "97a066fd-bdad-48f4-90f7-529328ef19c3"
 

@@ -16,6 +16,7 @@ from scmd.core.messages import (
     QueryBoot,
     QueryParameters,
     QueryRecovery,
+    QueryStatus,
     ServiceId,
     SetParameters,
 )
@@ -27,6 +28,7 @@ from scmd.server.handles import ForeignHandle
 from scmd.server.host_requests import (
     LOG_END,
     QueryManagerStatus,
+    QueryUsage,
     ReadCrash,
     ReadEvents,
     ReadHistory,
@@ -37,6 +39,7 @@ from scmd.server.host_requests import (
 from scmd.server.scmd_server import SCMD_OPERATIONS
 from scmd.vocabulary.registry import RegistryType, RegistryValue
 from scmd.vocabulary.service import ActionType, ScmAccess, ServiceAccess
+from scmd.vocabulary.status import ServiceStatus
 from tests.server.exchange import (
     CALL,
     FOREIGN,
@@ -123,10 +126,21 @@ def test_recovery_in_words() -> None:
     assert (refused.recovery, refused.error) == (b"", 5)
 
 
+def test_the_use_of_the_process_of_a_status() -> None:
+    exchange = Exchange()
+    request = scmd_operations.ServiceRequest(service=WIRE_SERVICE)
+    operation = scmd_operations.QUERY_USAGE
+    response = exchange.run(operation, request, ok(ServiceStatus(process_id=44)), ok(b"{}"))
+    assert exchange.asked == [QueryStatus(CALL, SERVICE), QueryUsage(CALL, 44)]
+    assert (response.usage, response.error) == (b"{}", 0)
+    refused = Exchange().run(operation, request, error(5))
+    assert (refused.usage, refused.error) == (b"", 5)
+
+
 def test_the_version_is_the_interfaces() -> None:
     exchange = Exchange()
     response = exchange.run(scmd_operations.QUERY_VERSION, scmd_operations.EmptyRequest())
-    assert (response.major, response.minor, response.error) == (1, 4, 0)
+    assert (response.major, response.minor, response.error) == (1, 5, 0)
     assert exchange.asked == []
 
 

@@ -83,7 +83,11 @@ def test_json_has_exactly_the_fields_of_the_contract(machine: Machine) -> None:
     machine.install("Sleeper", "sleep", "1000")
     machine.sc("start", "Sleeper")
     running = machine.json("sc", "queryex", "Sleeper")
-    assert list(running) == STATUS_FIELDS
+    assert list(running) == [*STATUS_FIELDS, "usage"]
+    usage = running.pop("usage")
+    assert usage["processes"] == 1
+    assert usage["memory_bytes"] > 0
+    assert usage["cpu_ms"] >= 0
     assert running["service_name"] == running["display_name"] == "Sleeper"
     assert running["type"] == "WIN32_OWN_PROCESS"
     assert running["state"] == "RUNNING"

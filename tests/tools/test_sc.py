@@ -210,8 +210,13 @@ def test_enumdepend_counts_and_lists(several: World, run: Run) -> None:
 
 def test_json_of_one_service_is_an_object(web: World, run: Run) -> None:
     run("sc", "start", "Web")
-    for line in (["query", "Web", "--json"], ["queryex", "--json", "Web"]):
+    usage = {"usage": {"processes": 1}}
+    for line, more in (
+        (["query", "Web", "--json"], {}),
+        (["queryex", "--json", "Web"], usage),
+    ):
         assert json.loads(run("sc", *line).out) == {
+            **more,
             "service_name": "Web",
             "display_name": "Web Server",
             "type": "WIN32_OWN_PROCESS",

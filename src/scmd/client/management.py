@@ -100,6 +100,14 @@ def query_recovery(calls: Calls, service: ContextHandle) -> bytes:
     return calls.call(scmd.QUERY_RECOVERY, request).recovery
 
 
+def query_usage(calls: Calls, service: ContextHandle) -> bytes:
+    """What its processes use; needs SERVICE_QUERY_STATUS. A JSON object in UTF-8:
+
+    processes, cpu_ms, memory_bytes.
+    """
+    return calls.call(scmd.QUERY_USAGE, scmd.ServiceRequest(service=service)).usage
+
+
 def query_boot(calls: Calls, scm: ContextHandle) -> bytes:
     """How each start of this boot went, as JSON lines; needs SC_MANAGER_ENUMERATE_SERVICE.
 

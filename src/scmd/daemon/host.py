@@ -20,12 +20,15 @@ import msgspec
 from scmd import __version__
 from scmd.core.messages import Reply, ServiceId
 from scmd.daemon.chronicle import Chronicle
+from scmd.daemon.keeper_setup import instance_of
 from scmd.linux.event_log import EventLog
 from scmd.linux.log_reader import read_log
 from scmd.linux.log_removal import remove_log, remove_strays
+from scmd.linux.usage import usage_of
 from scmd.server.host_requests import (
     HostRequest,
     QueryManagerStatus,
+    QueryUsage,
     ReadCrash,
     ReadEvents,
     ReadHistory,
@@ -83,6 +86,8 @@ class Host:
                 self._on_replace()
             case ReadLog():
                 self._read(request, lambda: self._log(request))
+            case QueryUsage():
+                self._read(request, lambda: self._usage(request.process_id))
             case ReadEvents():
                 self._read(request, lambda: self._events(request))
             case ReadHistory():
@@ -127,6 +132,9 @@ class Host:
     def _log(self, request: ReadLog) -> tuple[int, bytes, int]:
         part = read_log(self._state / "logs", request.service, request.position, request.count)
         return part.start, part.data, part.next
+
+    def _usage(self, process_id: int) -> bytes:
+        return msgspec.json.encode(usage_of(process_id, instance_of(str(self._state))))
 
     def _events(self, request: ReadEvents) -> tuple[bytes, int]:
         return self._event_log.read(request.after, request.count, request.source)

@@ -22,7 +22,7 @@ from scmd.ndr.types import (
 )
 from scmd.rpc.interface import Interface
 
-SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 4)
+SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 5)
 
 MAX_PARAMETERS = 4096
 MAX_PARAMETER_NAME = 1024
@@ -248,6 +248,13 @@ class QueryRecoveryResponse(Structure):
     error: DWORD
 
 
+class QueryUsageResponse(Structure):
+    """UTF-8 JSON: processes, cpu_ms, memory_bytes. The request needs SERVICE_QUERY_STATUS."""
+
+    usage: Json
+    error: DWORD
+
+
 QUERY_MANAGER_STATUS = SCMD.operation(0, "RQueryManagerStatus", EmptyRequest, ManagerStatusResponse)
 QUERY_PARAMETERS = SCMD.operation(
     1, "RQueryParameters", QueryParametersRequest, QueryParametersResponse
@@ -266,3 +273,4 @@ READ_HISTORY = SCMD.operation(10, "RReadHistory", ServiceRequest, ReadHistoryRes
 EXPLAIN = SCMD.operation(11, "RExplain", ServiceRequest, ExplainResponse)
 READ_CRASH = SCMD.operation(12, "RReadCrash", ReadCrashRequest, ReadCrashResponse)
 KILL_SERVICE = SCMD.operation(13, "RKillService", ServiceRequest, KillServiceResponse)
+QUERY_USAGE = SCMD.operation(14, "RQueryUsage", ServiceRequest, QueryUsageResponse)

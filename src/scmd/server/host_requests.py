@@ -68,6 +68,13 @@ class ReportEvent(HostRequest):
 
 
 @dataclass(frozen=True, slots=True)
+class QueryUsage(HostRequest):
+    """Result: bytes, a JSON object, of the service with this process; 0: it has none."""
+
+    process_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReplaceManager(HostRequest):
     """Result: None, and then a new manager and logger from what is installed now."""
 

@@ -20,6 +20,7 @@ from scmd.core.messages import (
     QueryBoot,
     QueryParameters,
     QueryRecovery,
+    QueryStatus,
     ServiceId,
     SetParameters,
 )
@@ -35,6 +36,7 @@ from scmd.scmd_interface.operations import (
     QUERY_MANAGER_STATUS,
     QUERY_PARAMETERS,
     QUERY_RECOVERY,
+    QUERY_USAGE,
     QUERY_VERSION,
     READ_CRASH,
     READ_EVENTS,
@@ -54,6 +56,7 @@ from scmd.scmd_interface.operations import (
     QueryParametersResponse,
     QueryRecoveryRequest,
     QueryRecoveryResponse,
+    QueryUsageResponse,
     QueryVersionResponse,
     ReadCrashRequest,
     ReadCrashResponse,
@@ -74,6 +77,7 @@ from scmd.scmd_interface.parameters import pack_parameters, unpack_changes
 from scmd.server.explanations import explanation_json
 from scmd.server.host_requests import (
     QueryManagerStatus,
+    QueryUsage,
     ReadCrash,
     ReadEvents,
     ReadHistory,
@@ -84,6 +88,7 @@ from scmd.server.host_requests import (
 from scmd.server.steps import Steps, Work, served, table
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ScmAccess, ServiceAccess
+from scmd.vocabulary.status import ServiceStatus
 
 
 def manager_status(work: Work, request: EmptyRequest) -> Steps[ManagerStatusResponse]:
@@ -195,6 +200,17 @@ def query_recovery(work: Work, request: QueryRecoveryRequest) -> Steps[QueryReco
     return QueryRecoveryResponse(recovery=_as_json(reply.result), error=0)
 
 
+def query_usage(work: Work, request: ServiceRequest) -> Steps[QueryUsageResponse]:
+    reply = yield QueryStatus(work.call, work.handle(request.service))
+    if not reply.error:
+        assert isinstance(reply.result, ServiceStatus)
+        reply = yield QueryUsage(work.call, reply.result.process_id)
+    if reply.error:
+        return QueryUsageResponse(usage=b"", error=reply.error)
+    assert isinstance(reply.result, bytes)
+    return QueryUsageResponse(usage=reply.result, error=0)
+
+
 def _as_json(seen: Preview) -> bytes:
     steps = [
         {"failure": step.failure, "action": step.action.name, "delay_ms": step.delay}
@@ -266,6 +282,7 @@ SCMD_OPERATIONS = table(
     served(QUERY_BOOT, query_boot),
     served(REPLACE_MANAGER, replace_manager),
     served(QUERY_RECOVERY, query_recovery),
+    served(QUERY_USAGE, query_usage),
     served(READ_HISTORY, read_history),
     served(EXPLAIN, explain),
     served(READ_CRASH, read_crash),

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from scmd.client.calls import Calls, Entry
+    from scmd.ndr.values import ContextHandle
     from scmd.tools.sc_request import Request
 
 OPTIONS = ("type", "state", "bufsize", "ri", "group")
@@ -47,9 +48,25 @@ def _query_one(calls: Calls, request: Request) -> None:
         from scmd.tools.sc_json import dump, status_object
 
         display_name = calls.display_name(calls.open_scm(), name)
-        request.write(dump(status_object(name, display_name, status)))
+        document = status_object(name, display_name, status)
+        if request.verb == "queryex":
+            document |= _usage(calls, service)
+        request.write(dump(document))
     else:
         request.write(status_block(name, status, extended=request.verb == "queryex"))
+
+
+def _usage(calls: Calls, service: ContextHandle) -> dict[str, object]:
+    """What its processes use, from an SCM that can say it: Windows and an older scmd cannot."""
+    import json
+
+    from scmd.client.management import query_usage
+    from scmd.vocabulary.winerror import WinError
+
+    try:
+        return {"usage": json.loads(query_usage(calls, service))}
+    except WinError:
+        return {}
 
 
 def _query_many(calls: Calls, request: Request) -> None:
