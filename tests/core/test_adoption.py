@@ -12,10 +12,12 @@ from scmd.core.memory import Memory
 from scmd.core.messages import (
     Adopted,
     AutoStart,
+    ExplainService,
     ForgetLaunch,
     HandleId,
     HeldLaunch,
     KillProcess,
+    KillService,
     LaunchFailed,
     LaunchId,
     LaunchProcess,
@@ -25,12 +27,14 @@ from scmd.core.messages import (
     SendControl,
     SendResync,
     SendStart,
+    ServiceFailed,
     ServiceId,
     Settings,
     Shutdown,
     ShutdownCompleted,
     SignalProcess,
     StartAnswered,
+    StatusChanged,
     StatusReported,
     StoredService,
 )
@@ -404,3 +408,30 @@ def test_a_process_that_vanished_with_a_stale_journal_is_dead() -> None:
     new = successor(bench)
     assert state(new) == ServiceState.STOPPED
     assert new.queried(new.open("A")).win32_exit_code == Error.PROCESS_ABORTED
+
+
+def test_causes_actors_and_durations_are_known() -> None:
+    bench = Bench()
+    running_program(bench)
+    bench.pass_time(5_000)
+    bench.control(bench.open("A"), Control.STOP)
+    bench.pass_time(1_000)
+    new = successor(bench, held(1))
+    answer = new.result(ExplainService(new.call(), new.open("A")))
+    assert (answer.state, answer.cause, answer.lasted) == ("STOP_PENDING", "asked to stop", 1_000)
+    assert (answer.actor, answer.origin) == ("somebody", "a test")
+    new.tell(ProcessExited(LaunchId(1), None, 15))
+    change = new.one(StatusChanged)
+    assert (change.actor.name, change.lasted) == ("somebody", 1_000)
+
+
+def test_killed_on_request_stays_no_failure() -> None:
+    bench = Bench()
+    launch = bench.running(bench.create("A"))
+    bench.ask(KillService(bench.call(), bench.open("A")))
+    new = successor(bench, held(launch, control_channel=True))
+    assert new.one(KillProcess).launch == launch
+    new.tell(ProcessExited(launch, None, 9))
+    assert state(new) == ServiceState.STOPPED
+    assert not new.found(ServiceFailed)
+    assert 7034 not in new.events()

@@ -11,8 +11,9 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Collection
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 from scmd.storage.history import HEADER, HistoryError, check_header, sound_lines
 
@@ -20,7 +21,7 @@ KEEP = 200
 """Transitions of a service that can be read; the file may hold twice as many."""
 _READ_LIMIT_S = 10.0
 
-_Item = tuple[int, bytes | None] | Callable[[], None] | None
+_Item = tuple[int, bytes] | Callable[[], None] | None
 
 
 class HistoryFiles:
@@ -43,7 +44,7 @@ class HistoryFiles:
 
     def remove(self, service: int) -> None:
         """The record is gone, and its number is never given out again."""
-        self._queue.put((service, None))
+        self._queue.put(partial(self._forget, service))
 
     def retain(self, services: Collection[int]) -> None:
         """Remove the histories of all other records."""
@@ -85,36 +86,51 @@ class HistoryFiles:
 
     def _work(self) -> None:
         while (item := self._queue.get()) is not None:
-            try:
-                if callable(item):
-                    item()
-                else:
-                    self._take(*item)
-                    self._failing = False
-            except OSError as error:
-                if not self._failing:
-                    self._problem(f"history cannot be written: {error}")
-                self._failing = True
+            lines: dict[int, list[bytes]] = {}
+            while isinstance(item, tuple):
+                lines.setdefault(item[0], []).append(item[1])
+                try:
+                    # What came meanwhile costs each file one more line, not one more opening.
+                    item = self._queue.get_nowait()
+                except Empty:
+                    break
+            for service, given in lines.items():
+                self._try(partial(self._add, service, given))
+            if item is None:
+                return
+            if not isinstance(item, tuple):
+                self._try(item)
 
-    def _take(self, service: int, line: bytes | None) -> None:
+    def _try(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except OSError as error:
+            if not self._failing:
+                self._problem(f"history cannot be written: {error}")
+            self._failing = True
+        else:
+            self._failing = False
+
+    def _add(self, service: int, lines: list[bytes]) -> None:
         path = self._path(service)
-        if line is None:
-            self._counts.pop(service, None)
-            path.unlink(missing_ok=True)
-            return
         count = self._counts.get(service)
         if count is None:
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             count = self._counts[service] = self._repair(path)
         if count < 0:
             return
-        if count >= 2 * self._keep:
-            kept = self._entries(path)[1 - self._keep :]
-            _replace(path, [*kept, line[:-1]])
-            self._counts[service] = len(kept) + 1
+        if count + len(lines) > 2 * self._keep:
+            old = [line + b"\n" for line in self._entries(path)] if count else []
+            kept = [*old, *lines][-self._keep :]
+            _replace(path, kept)
+            self._counts[service] = len(kept)
             return
-        _append(path, line if count else HEADER + line)
-        self._counts[service] = count + 1
+        _append(path, b"".join(lines if count else [HEADER, *lines]))
+        self._counts[service] = count + len(lines)
+
+    def _forget(self, service: int) -> None:
+        self._counts.pop(service, None)
+        self._path(service).unlink(missing_ok=True)
 
     def _repair(self, path: Path) -> int:
         """Cut an unfinished last line off; the number of lines, or -1 for somebody else's file."""
@@ -162,6 +178,6 @@ def _append(path: Path, data: bytes) -> None:
 
 def _replace(path: Path, lines: list[bytes]) -> None:
     fresh = path.with_suffix(".new")
-    fresh.write_bytes(HEADER + b"".join(line + b"\n" for line in lines))
+    fresh.write_bytes(b"".join([HEADER, *lines]))
     fresh.chmod(0o600)
     os.replace(fresh, path)
