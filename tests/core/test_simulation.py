@@ -12,9 +12,29 @@ FRESH_SEEDS = 240
 STEPS = 200
 BATCH = 20
 
-PAST_FAILURES = (24, 25, 31, 42, 45, 47, 67, 81, 112, 145, 175, 212, 282, 283, 330, 373)
+PAST_FAILURES = (
+    24,
+    25,
+    31,
+    42,
+    45,
+    47,
+    67,
+    81,
+    112,
+    145,
+    175,
+    212,
+    282,
+    283,
+    330,
+    373,
+    33995,
+    92371,
+)
 """Seeds that once showed a fault: a handle for an association that had ended, a service
-left START_PENDING when its process died after an unanswered start."""
+left START_PENDING when its process died after an unanswered start, a shutdown completed before
+a new manager had forgotten the last exit."""
 
 
 @pytest.mark.parametrize("batch", range(FRESH_SEEDS // BATCH))
