@@ -435,6 +435,8 @@ class Checkers:
         for launch, process in self.world.processes.items():
             if not process.alive or not process.behaves or launch not in self.runs:
                 continue
+            if self.runs[launch].unanswered is not None:
+                continue  # A restart that was due just now is on its way.
             for service in self.runs[launch].services:
                 believed = process.running.get(service)
                 known = self.statuses[service].state

@@ -19,6 +19,7 @@ from scmd.core.messages import (
     Event,
     KillService,
     LogEvent,
+    SaveRecord,
     SendControl,
     ServiceDeleted,
     ServiceId,
@@ -76,6 +77,9 @@ class Recoveries:
             case SendControl(code=code) if code in _STOPPING:
                 self.asked.add(effect.service)
                 self._stops[effect.control] = effect.service
+            case SaveRecord(service=service):
+                # Another reset period may hold from here on, for failures that are not logged too.
+                self.failures.pop(service, None)
             case ServiceDeleted(service=service):
                 self.due.pop(service, None)
                 self.failures.pop(service, None)
