@@ -420,10 +420,10 @@ def test_another_version_is_refused(scm: InProcess) -> None:
 def test_a_start_that_is_already_there_outlives_the_last_stop(scm: InProcess) -> None:
     service = Plain(scm)
     service.stop.set()
-    scm.dispatch(("Web", service.main))
-    # Good: both are in the socket before the dispatcher has looked at the first one.
+    # Good: both are in the socket before the dispatcher looks at it.
     scm.send(Start(service=1, arguments=("Web",)))
     scm.send(Start(service=2, arguments=("Web",)))
+    scm.dispatch(("Web", service.main))
     scm.drain()
     answers = [p for p in scm.history if isinstance(p, StartAnswer)]
     assert [(a.service, a.error) for a in answers] == [(1, 0), (2, 0)]
