@@ -16,70 +16,44 @@ from scmd.core import (
     attempts,
     auto_start,
     boot,
-    controls,
+    commands,
     database,
     essential,
     handles,
     hosting,
     processes,
-    queries,
     recovery,
     saves,
     shutdown,
     starting,
     status,
-    why,
 )
 from scmd.core.memory import Journal, Memory, snapshot
 from scmd.core.messages import (
-    CONTEXT_MISMATCH,
     Adopted,
     AnyEffect,
     AssociationEnded,
     AutoStart,
-    ChangeConfig,
-    ChangeConfig2,
     ChannelClosed,
-    CheckScmHandle,
-    CloseHandle,
     Command,
     ControlAnswered,
-    ControlService,
-    CreateService,
-    DeleteService,
     DispatcherConnected,
-    EnumDependents,
-    EnumServices,
     Event,
-    ExplainService,
     ForgetLaunch,
-    GetDisplayName,
-    GetKeyName,
     HandlerRegistered,
-    IdentifyService,
-    KillService,
     LaunchFailed,
     LaunchId,
     LineSeen,
-    OpenScm,
-    OpenService,
     ProbeAnswered,
     ProcessExited,
     ProcessStarted,
-    QueryBoot,
-    QueryConfig,
-    QueryParameters,
-    QueryRecovery,
-    QueryStatus,
     RecordSaved,
     Reply,
     SaveFailed,
     ServiceId,
-    SetParameters,
     Settings,
     Shutdown,
     StartAnswered,
-    StartService,
     StatusReported,
     StoredService,
     WriteJournal,
@@ -87,15 +61,7 @@ from scmd.core.messages import (
 from scmd.core.notifications import ProcessNotified
 from scmd.core.records import Launch, LaunchKind, ServiceRecord
 from scmd.core.state import State
-from scmd.vocabulary.errors import Error, Refused
-from scmd.vocabulary.names import check_service_name, check_text, name_key
-from scmd.vocabulary.service import MAX_ARGUMENT_UNITS, MAX_ARGUMENTS, ServiceAccess
-
-_QUERY_STATUS = int(ServiceAccess.QUERY_STATUS)
-_QUERY_CONFIG = int(ServiceAccess.QUERY_CONFIG)
-_START = int(ServiceAccess.START)
-
-DATABASES = {"SERVICESACTIVE": Error.SUCCESS, "SERVICESFAILED": Error.DATABASE_DOES_NOT_EXIST}
+from scmd.vocabulary.errors import Error
 
 
 class Scm:
@@ -139,7 +105,7 @@ class Scm:
         state = self._state
         state.now = max(state.now, now)
         if isinstance(message, Command):
-            _command(state, message)
+            commands.perform(state, message)
         else:
             launch = getattr(message, "launch", None)
             if launch is not None:
@@ -194,7 +160,7 @@ class Scm:
                 state.touched[attempt.record.id] = attempt.record
                 starting.advance(state, attempt)
             elif state.commands:
-                _command(state, state.commands.popleft())
+                commands.perform(state, state.commands.popleft())
             else:
                 return
 
@@ -223,130 +189,6 @@ def _touch(state: State, effects: list[AnyEffect]) -> None:
         record = state.records.get(getattr(effect, "service", None) or ServiceId(0))
         if record is not None:
             state.touched[record.id] = record
-
-
-# Commands -------------------------------------------------------------------------------------
-
-
-def _command(state: State, command: Command) -> None:
-    """Carry a command out, or refuse it and change nothing."""
-    try:
-        _dispatch(state, command)
-    except Refused as refused:
-        state.reply(command.call.id, refused.error)
-    except handles.ContextMismatch:
-        state.reply(command.call.id, CONTEXT_MISMATCH)
-    except saves.MustWait as must_wait:
-        saves.wait(state, must_wait.save, command)
-
-
-def _dispatch(state: State, command: Command) -> None:
-    match command:
-        case QueryStatus():
-            record = handles.service(state, command.call, command.service, _QUERY_STATUS)
-            state.reply(command.call.id, Error.SUCCESS, record.status)
-        case OpenService():
-            _open_service(state, command)
-        case CloseHandle():
-            _close_handle(state, command)
-        case StartService():
-            _start_service(state, command)
-        case ControlService():
-            controls.control_service(state, command)
-        case QueryConfig():
-            record = handles.service(state, command.call, command.service, _QUERY_CONFIG)
-            state.reply(command.call.id, Error.SUCCESS, record.config)
-        case OpenScm():
-            _open_scm(state, command)
-        case EnumServices():
-            state.reply(command.call.id, Error.SUCCESS, queries.enum_services(state, command))
-        case EnumDependents():
-            state.reply(command.call.id, Error.SUCCESS, queries.enum_dependents(state, command))
-        case CreateService():
-            database.create_service(state, command)
-        case ChangeConfig():
-            database.change_config(state, command)
-        case ChangeConfig2():
-            database.change_config2(state, command)
-        case DeleteService():
-            database.delete_service(state, command)
-        case _:
-            _dispatch_rest(state, command)
-
-
-def _dispatch_rest(state: State, command: Command) -> None:
-    match command:
-        case GetDisplayName():
-            state.reply(command.call.id, Error.SUCCESS, queries.display_name(state, command))
-        case GetKeyName():
-            state.reply(command.call.id, Error.SUCCESS, queries.key_name(state, command))
-        case QueryParameters():
-            record = handles.service(state, command.call, command.service, _QUERY_CONFIG)
-            state.reply(command.call.id, Error.SUCCESS, record.parameters)
-        case SetParameters():
-            database.set_parameters(state, command)
-        case QueryRecovery():
-            record = handles.service(state, command.call, command.service, _QUERY_STATUS)
-            state.reply(command.call.id, Error.SUCCESS, recovery.preview(record, state.now))
-        case IdentifyService():
-            record = handles.service(state, command.call, command.service, command.access)
-            state.reply(command.call.id, Error.SUCCESS, record.id)
-        case QueryBoot():
-            state.reply(command.call.id, Error.SUCCESS, queries.boot_entries(state, command))
-        case ExplainService():
-            record = handles.service(state, command.call, command.service, _QUERY_STATUS)
-            explanation = why.explain(state, record, asking=command.service)
-            state.reply(command.call.id, Error.SUCCESS, explanation)
-        case KillService():
-            controls.kill_service(state, command)
-        case CheckScmHandle():
-            handles.scm(state, command.call, command.scm, command.access)
-            state.reply(command.call.id, Error.SUCCESS)
-        case _:
-            raise AssertionError(f"no such command: {type(command).__name__}")
-
-
-def _open_scm(state: State, command: OpenScm) -> None:
-    """[MS-SCMR] 3.1.4.15: NULL and "" mean ServicesActive."""
-    error = DATABASES.get((command.database or "ServicesActive").upper(), Error.INVALID_NAME)
-    if error:
-        raise Refused(error)
-    granted = handles.grant_scm(command.call.caller.token, command.desired_access)
-    handle = handles.open_handle(state, command.call, None, granted)
-    state.reply(command.call.id, Error.SUCCESS, handle)
-
-
-def _open_service(state: State, command: OpenService) -> None:
-    """[MS-SCMR] 3.1.4.16: by key name only."""
-    handles.scm(state, command.call, command.scm)
-    check_service_name(command.name)
-    record = state.by_key.get(name_key(command.name))
-    if record is None:
-        raise Refused(Error.SERVICE_DOES_NOT_EXIST)
-    if record.save is not None and record.save.config is None:
-        raise saves.MustWait(record.save)
-    granted = handles.grant_service(record, command.call.caller.token, command.desired_access)
-    handle = handles.open_handle(state, command.call, record, granted)
-    state.reply(command.call.id, Error.SUCCESS, handle)
-
-
-def _close_handle(state: State, command: CloseHandle) -> None:
-    """[MS-SCMR] 3.1.4.1: the last one of a marked service waits for the removal to be durable."""
-    handle = handles.lookup(state, command.call, command.handle)
-    handles.close_handle(state, handle)
-    record = handle.record
-    if record is None or not database.remove_if_over(state, record, command.call.id):
-        state.reply(command.call.id, Error.SUCCESS)
-
-
-def _start_service(state: State, command: StartService) -> None:
-    record = handles.service(state, command.call, command.service, _START)
-    if len(command.arguments) > MAX_ARGUMENTS:
-        raise Refused(Error.INVALID_PARAMETER)
-    for argument in command.arguments:
-        check_text(argument, MAX_ARGUMENT_UNITS, Error.INVALID_PARAMETER)
-    actor = controls.actor_of(command.call)
-    starting.begin(state, record, command.call.id, command.arguments, actor=actor)
 
 
 # Events ---------------------------------------------------------------------------------------

@@ -1,0 +1,176 @@
+"""Commands: each carried out, or refused without a trace.
+
+Here is which function of the core performs which command, and the short ones that open,
+close and start. A command that needs what a pending save has reserved waits for it.
+"""
+
+from __future__ import annotations
+
+from scmd.core import (
+    controls,
+    database,
+    handles,
+    queries,
+    recovery,
+    saves,
+    starting,
+    why,
+)
+from scmd.core.messages import (
+    CONTEXT_MISMATCH,
+    ChangeConfig,
+    ChangeConfig2,
+    CheckScmHandle,
+    CloseHandle,
+    Command,
+    ControlService,
+    CreateService,
+    DeleteService,
+    EnumDependents,
+    EnumServices,
+    ExplainService,
+    GetDisplayName,
+    GetKeyName,
+    IdentifyService,
+    KillService,
+    OpenScm,
+    OpenService,
+    QueryBoot,
+    QueryConfig,
+    QueryParameters,
+    QueryRecovery,
+    QueryStatus,
+    SetParameters,
+    StartService,
+)
+from scmd.core.state import State
+from scmd.vocabulary.errors import Error, Refused
+from scmd.vocabulary.names import check_service_name, check_text, name_key
+from scmd.vocabulary.service import MAX_ARGUMENT_UNITS, MAX_ARGUMENTS, ServiceAccess
+
+_QUERY_STATUS = int(ServiceAccess.QUERY_STATUS)
+_QUERY_CONFIG = int(ServiceAccess.QUERY_CONFIG)
+_START = int(ServiceAccess.START)
+
+DATABASES = {"SERVICESACTIVE": Error.SUCCESS, "SERVICESFAILED": Error.DATABASE_DOES_NOT_EXIST}
+
+
+def perform(state: State, command: Command) -> None:
+    """Carry a command out, or refuse it and change nothing."""
+    try:
+        _dispatch(state, command)
+    except Refused as refused:
+        state.reply(command.call.id, refused.error)
+    except handles.ContextMismatch:
+        state.reply(command.call.id, CONTEXT_MISMATCH)
+    except saves.MustWait as must_wait:
+        saves.wait(state, must_wait.save, command)
+
+
+def _dispatch(state: State, command: Command) -> None:
+    match command:
+        case QueryStatus():
+            record = handles.service(state, command.call, command.service, _QUERY_STATUS)
+            state.reply(command.call.id, Error.SUCCESS, record.status)
+        case OpenService():
+            _open_service(state, command)
+        case CloseHandle():
+            _close_handle(state, command)
+        case StartService():
+            _start_service(state, command)
+        case ControlService():
+            controls.control_service(state, command)
+        case QueryConfig():
+            record = handles.service(state, command.call, command.service, _QUERY_CONFIG)
+            state.reply(command.call.id, Error.SUCCESS, record.config)
+        case OpenScm():
+            _open_scm(state, command)
+        case EnumServices():
+            state.reply(command.call.id, Error.SUCCESS, queries.enum_services(state, command))
+        case EnumDependents():
+            state.reply(command.call.id, Error.SUCCESS, queries.enum_dependents(state, command))
+        case CreateService():
+            database.create_service(state, command)
+        case ChangeConfig():
+            database.change_config(state, command)
+        case ChangeConfig2():
+            database.change_config2(state, command)
+        case DeleteService():
+            database.delete_service(state, command)
+        case _:
+            _dispatch_rest(state, command)
+
+
+def _dispatch_rest(state: State, command: Command) -> None:
+    match command:
+        case GetDisplayName():
+            state.reply(command.call.id, Error.SUCCESS, queries.display_name(state, command))
+        case GetKeyName():
+            state.reply(command.call.id, Error.SUCCESS, queries.key_name(state, command))
+        case QueryParameters():
+            record = handles.service(state, command.call, command.service, _QUERY_CONFIG)
+            state.reply(command.call.id, Error.SUCCESS, record.parameters)
+        case SetParameters():
+            database.set_parameters(state, command)
+        case QueryRecovery():
+            record = handles.service(state, command.call, command.service, _QUERY_STATUS)
+            state.reply(command.call.id, Error.SUCCESS, recovery.preview(record, state.now))
+        case IdentifyService():
+            record = handles.service(state, command.call, command.service, command.access)
+            state.reply(command.call.id, Error.SUCCESS, record.id)
+        case QueryBoot():
+            state.reply(command.call.id, Error.SUCCESS, queries.boot_entries(state, command))
+        case ExplainService():
+            record = handles.service(state, command.call, command.service, _QUERY_STATUS)
+            explanation = why.explain(state, record, asking=command.service)
+            state.reply(command.call.id, Error.SUCCESS, explanation)
+        case KillService():
+            controls.kill_service(state, command)
+        case CheckScmHandle():
+            handles.scm(state, command.call, command.scm, command.access)
+            state.reply(command.call.id, Error.SUCCESS)
+        case _:
+            raise AssertionError(f"no such command: {type(command).__name__}")
+
+
+def _open_scm(state: State, command: OpenScm) -> None:
+    """[MS-SCMR] 3.1.4.15: NULL and "" mean ServicesActive."""
+    error = DATABASES.get((command.database or "ServicesActive").upper(), Error.INVALID_NAME)
+    if error:
+        raise Refused(error)
+    granted = handles.grant_scm(command.call.caller.token, command.desired_access)
+    handle = handles.open_handle(state, command.call, None, granted)
+    state.reply(command.call.id, Error.SUCCESS, handle)
+
+
+def _open_service(state: State, command: OpenService) -> None:
+    """[MS-SCMR] 3.1.4.16: by key name only."""
+    handles.scm(state, command.call, command.scm)
+    check_service_name(command.name)
+    record = state.by_key.get(name_key(command.name))
+    if record is None:
+        raise Refused(Error.SERVICE_DOES_NOT_EXIST)
+    if record.save is not None and record.save.config is None:
+        raise saves.MustWait(record.save)
+    granted = handles.grant_service(record, command.call.caller.token, command.desired_access)
+    handle = handles.open_handle(state, command.call, record, granted)
+    state.reply(command.call.id, Error.SUCCESS, handle)
+
+
+def _close_handle(state: State, command: CloseHandle) -> None:
+    """[MS-SCMR] 3.1.4.1: the last one of a marked service waits for the removal to be durable."""
+    handle = handles.lookup(state, command.call, command.handle)
+    handles.close_handle(state, handle)
+    record = handle.record
+    if record is None or not database.remove_if_over(state, record, command.call.id):
+        state.reply(command.call.id, Error.SUCCESS)
+
+
+def _start_service(state: State, command: StartService) -> None:
+    record = handles.service(state, command.call, command.service, _START)
+    if len(command.arguments) > MAX_ARGUMENTS:
+        raise Refused(Error.INVALID_PARAMETER)
+    for argument in command.arguments:
+        check_text(argument, MAX_ARGUMENT_UNITS, Error.INVALID_PARAMETER)
+    actor = controls.actor_of(command.call)
+    starting.begin(state, record, command.call.id, command.arguments, actor=actor)
