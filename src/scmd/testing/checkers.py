@@ -61,6 +61,8 @@ if TYPE_CHECKING:
 LONGEST_CALL = 180_000
 """Milliseconds a call may take that does not wait for services to start."""
 LONGEST_START = 3_600_000
+JOURNAL_EVERY = 8
+"""Messages between two looks at the whole journal: what was forgotten stays forgotten for long."""
 _UP = (4, 5, 6, 7)
 
 
@@ -99,6 +101,7 @@ class Checkers:
         self.following: ServiceStatus | None = None
         """The first status after a report; the service may be started again at once."""
         self.replied = 0
+        self.messages = 0
         self.owed_exit: tuple[ServiceId, int, int] | None = None
         """A service whose program has just exited, and the exit codes that it must show."""
         self.failed_removals: set[ServiceId] = set()
@@ -229,7 +232,9 @@ class Checkers:
         if self.world.down:
             return
         self._check_report()
-        self._check_journal()
+        self.messages += 1
+        if self.messages % JOURNAL_EVERY == 0 or isinstance(message, Adopted):
+            self._check_journal()
         self.shutdown.after_message(asked=self.shutting_down)
         self.shutting_down = self.world.scm.state.shutdown is not None
         self.recoveries.after_message()
