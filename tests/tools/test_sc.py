@@ -407,11 +407,19 @@ def test_help_is_no_failure(run: Run) -> None:
     assert "sc <server> query" in outcome.out
 
 
-def test_another_host_is_refused_with_a_reason(run: Run) -> None:
-    outcome = run("sc", "//host", "query")
-    assert outcome.status == 1
-    assert outcome.out.startswith("[SC] OpenSCManager FAILED 50:\n")
-    assert "remote administration is not available" in outcome.err
+def test_options_of_a_host_that_are_wrong_are_usage_errors(run: Run) -> None:
+    for arguments in (
+        ("-U", "ann", "query"),
+        ("//host", "-U"),
+        ("//host", "-U", "ann%x", "-k", "query"),
+        ("//host", "-A", "/nonexistent/credentials", "query"),
+        ("//host:0", "query"),
+        ("ssh://host", "-U", "ann%x", "query"),
+        ("//host", "-U", "ann", "query"),
+    ):
+        outcome = run("sc", *arguments)
+        assert (outcome.status, outcome.out) == (2, ""), arguments
+        assert outcome.err.startswith("scmd: "), arguments
 
 
 def test_without_an_scm_the_place_is_named(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

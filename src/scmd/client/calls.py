@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self, TypeVar
 
+    from scmd.client.credentials import Credentials
     from scmd.ndr.structure import Structure
     from scmd.ndr.values import ContextHandle
     from scmd.rpc.client import Response
@@ -338,18 +339,29 @@ class Calls:
 
 
 def open_calls(
-    host: str | None = None, timeout: float | None = None, *, at_once: bool = True
+    host: str | None = None,
+    timeout: float | None = None,
+    *,
+    credentials: Credentials | None = None,
+    at_once: bool = True,
 ) -> Calls:
-    """Calls on this machine's SCM; unless `at_once`, the first call connects.
+    """Calls on this machine's SCM or a HOST's; unless `at_once`, the first call connects.
 
-    ConnectionFailed 50 for a host: this version has no remote calls.
+    ConnectionFailed says which step failed; 87 for a `host` that is none (`hosts`).
     """
-    if host is not None:
-        raise ConnectionFailed(
-            Error.NOT_SUPPORTED,
-            "OpenSCManager",
-            f"{host}: remote administration is not available in this version",
-        )
+    if host is None:
+        connect = _local_connector(timeout)
+    else:
+        from scmd.client.remote import connector
+
+        connect = connector(host, credentials, timeout)
+    calls = Calls(connect)
+    if at_once:
+        calls.connection  # noqa: B018 # connects
+    return calls
+
+
+def _local_connector(timeout: float | None) -> Callable[[], Connection]:
     place: list[str] = []
 
     def connect() -> Connection:
@@ -358,10 +370,7 @@ def open_calls(
             place.append(local_path())
         return connect_to(place[0], timeout)
 
-    calls = Calls(connect)
-    if at_once:
-        calls.connection  # noqa: B018 # connects
-    return calls
+    return connect
 
 
 def _opened(answer: HandleResponse, funcname: str) -> ContextHandle:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from scmd.ndr.structure import Structure
     from scmd.rpc.client import ClientEvent
     from scmd.rpc.interface import Interface, Operation
+    from scmd.transport.blocking import StreamSocket
 
     Req = TypeVar("Req", bound=Structure)
     Resp = TypeVar("Resp", bound=Structure)
@@ -43,9 +44,9 @@ class ConnectionFailed(WinError):
 
 
 class Connection:
-    """A bound connection. `socket` is anything with BlockingSocket's four methods."""
+    """A bound connection over a stream that is open; it becomes the connection's to close."""
 
-    def __init__(self, socket: BlockingSocket) -> None:
+    def __init__(self, socket: StreamSocket) -> None:
         """Bind svcctl; ConnectionFailed: the server refuses it or is no RPC server."""
         self._socket = socket
         self._rpc = ClientConnection()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from scmd.client import configuration
 from scmd.client.calls import open_calls
+from scmd.client.hosts import HOST_PREFIXES
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, FailureActions, ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import (
@@ -114,8 +115,14 @@ def OpenSCManager(
     database_name: str | None = None,
     desired_access: int = ScmAccess.CONNECT,
 ) -> ScHandle:
-    """Connect to the SCM; ServicesActive is the database. 5, 123, 1065, 1722."""
-    calls = open_calls(machine_name or None)
+    """Connect to the SCM; ServicesActive is the database. 5, 123, 1065, 1722.
+
+    `machine_name` is a HOST (`hosts`), with or without the slashes before it.
+    """
+    host = machine_name or None
+    if host is not None and not host.startswith(HOST_PREFIXES):
+        host = f"//{host}"
+    calls = open_calls(host)
     try:
         raw = calls.open_scm(desired_access, database_name)
     except BaseException:

@@ -15,20 +15,25 @@ def hosting_parameters(
     command: str | Sequence[str],
     directory: str | None = None,
     environment: Mapping[str, str] | None = None,
+    *,
+    here: bool = True,
 ) -> dict[str, str | Sequence[str]]:
     """Application, AppParameters, AppDirectory and AppEnvironmentExtra for a command.
 
+    Unless `here`, the paths are another machine's: they must be absolute and are not looked at.
     FileNotFoundError, PermissionError: the program cannot be found or executed; NotADirectoryError:
     no such directory; ValueError: an empty command, or a variable name with `=` or none.
     """
     arguments = split_command_line(command) if isinstance(command, str) else list(command)
     if not arguments:
         raise ValueError("the command is empty")
-    values: dict[str, str | Sequence[str]] = {"Application": find_program(arguments[0])}
+    values: dict[str, str | Sequence[str]] = {
+        "Application": find_program(arguments[0]) if here else _absolute(arguments[0])
+    }
     if arguments[1:]:
         values["AppParameters"] = join_command_line(arguments[1:])
     if directory is not None:
-        values["AppDirectory"] = _directory(directory)
+        values["AppDirectory"] = _directory(directory) if here else _absolute(directory)
     if environment:
         values["AppEnvironmentExtra"] = tuple(
             variable(name, value) for name, value in environment.items()
@@ -52,6 +57,12 @@ def _executable(path: str, program: str) -> str:
         raise FileNotFoundError(f"There is no program {program}.")
     if not os.path.isfile(path) or not os.access(path, os.X_OK):
         raise PermissionError(f"{program} is not an executable file.")
+    return path
+
+
+def _absolute(path: str) -> str:
+    if not path.startswith("/"):
+        raise ValueError(f"{path} is to be on another machine: an absolute path is needed")
     return path
 
 

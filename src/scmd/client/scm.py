@@ -68,8 +68,10 @@ class WaitFailed(WinError):
 class Scm:
     """One connection to an SCM; a context manager. May be used by several threads in turn."""
 
-    def __init__(self, calls: Calls) -> None:
+    def __init__(self, calls: Calls, *, is_remote: bool = False) -> None:
         self.calls = calls
+        self.is_remote = is_remote
+        """Programs and folders are another machine's: their paths are not looked at here."""
         self._handle: ContextHandle | None = None
 
     @property
@@ -205,7 +207,7 @@ class Scm:
         """
         from scmd.client.hosting import hosting_parameters
 
-        values = hosting_parameters(command, directory, environment)
+        values = hosting_parameters(command, directory, environment, here=not self.is_remote)
         service = self.create(
             name,
             "srvany",
@@ -425,15 +427,21 @@ def connect(
     password: str | None = None,
     timeout: float | None = None,
 ) -> Scm:
-    """Connect to this machine's SCM; `timeout` in seconds bounds each send and receive.
+    """Connect to this machine's SCM or a HOST's: `//name`, `//name:port`, `ssh://[user@]name`.
 
-    WinError 1722 when no SCM listens, 50 for a remote `host`, which this version cannot reach;
-    87: on this machine the caller is who the process is, without `user` and `password`.
+    `user` may be `DOMAIN\\name`; without one, the Kerberos ticket counts. `timeout` in seconds
+    bounds each send and receive. WinError 1722 when no SCM listens there, 87: on this machine and
+    with ssh the caller is who logged in, without `user` and `password`.
     """
-    if host is None and not (user is None and password is None):
+    if user is None and password is None:
+        return Scm(open_calls(host, timeout), is_remote=host is not None)
+    if host is None:
         text = "user and password are for another host"
         raise WinError(Error.INVALID_PARAMETER, "OpenSCManager", text)
-    return Scm(open_calls(host, timeout))
+    from scmd.client.credentials import Credentials
+
+    credentials = Credentials(user=user or "", password=password)
+    return Scm(open_calls(host, timeout, credentials=credentials), is_remote=True)
 
 
 def _control_access(code: int) -> ServiceAccess:

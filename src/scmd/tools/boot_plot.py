@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import sys
 
-from scmd.client.calls import open_calls
 from scmd.client.management import query_boot
 from scmd.tools.boot_svg import draw
 from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.target import open_calls
 from scmd.vocabulary.names import escaped, name_key
 from scmd.vocabulary.service import GROUP_PREFIX, ScmAccess
 from scmd.vocabulary.value import Value

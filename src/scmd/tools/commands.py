@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from scmd.tools import target
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
@@ -16,6 +17,8 @@ WRONG_USAGE = 2
 
 
 _LATER = ("apply", "console", "import", "plan", "reg", "remote", "watch")
+_HERE = ("demo", "init", "links", "remote", "rpc-stdio", "run", "upgrade")
+"""What is not for another host."""
 
 
 class CommandError(Exception):
@@ -49,8 +52,11 @@ def perform(
         sys.stdout.write(usage)
         return SUCCEEDED
     try:
-        return command(arguments)
-    except CommandUsageError as error:
+        rest = target.choose(arguments)
+        if target.is_remote() and name in _HERE:
+            raise CommandUsageError("is for this machine, not for another host")
+        return command(rest)
+    except (CommandUsageError, target.TargetError) as error:
         sys.stderr.write(f"scmd {name}: {error}\n{usage}")
         return WRONG_USAGE
     except CommandError as error:
@@ -205,6 +211,12 @@ def _kill() -> tuple[Callable[[list[str]], int], str]:
     return run, USAGE
 
 
+def _rpc_stdio() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.rpc_stdio import USAGE, run
+
+    return run, USAGE
+
+
 def _links() -> tuple[Callable[[list[str]], int], str]:
     from scmd.tools.links import USAGE, run
 
@@ -229,4 +241,5 @@ _LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
     "crash": _crash,
     "kill": _kill,
     "links": _links,
+    "rpc-stdio": _rpc_stdio,
 }

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 
-from scmd.client.calls import open_calls
 from scmd.client.management import read_crash
 from scmd.tools import history
 from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.target import open_calls
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ServiceAccess
 

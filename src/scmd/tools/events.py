@@ -6,9 +6,9 @@ import json
 import sys
 from collections import deque
 
-from scmd.client.calls import open_calls
 from scmd.client.management import LATEST_EVENTS, MAX_EVENTS, read_events
 from scmd.tools.commands import CommandUsageError, Options
+from scmd.tools.target import open_calls
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ScmAccess
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import sys
 
-from scmd.client.calls import open_calls
 from scmd.client.management import read_history
 from scmd.tools.commands import CommandUsageError, Options
 from scmd.tools.durations import span
+from scmd.tools.target import open_calls
 from scmd.tools.why import by
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ServiceAccess

@@ -5,8 +5,9 @@ from __future__ import annotations
 import sys
 
 from scmd.client.hosting import hosting_parameters, variable
-from scmd.client.scm import START_WORDS, connect
+from scmd.client.scm import START_WORDS
 from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.target import connect, is_remote
 from scmd.vocabulary.configuration import LOCAL_SYSTEM
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_service_name, escaped
@@ -66,7 +67,7 @@ def install(arguments: list[str]) -> int:
     directory, environment = options.last("--dir"), _environment(options)
     try:
         # Before the SCM is asked, so that a wrong program is refused first.
-        hosting_parameters(options.after, directory, environment)
+        hosting_parameters(options.after, directory, environment, here=not is_remote())
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
     with connect() as scm:

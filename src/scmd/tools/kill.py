@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from scmd.client.scm import connect
 from scmd.tools.commands import CommandUsageError, Options
+from scmd.tools.target import connect
 from scmd.vocabulary.names import escaped
 
 USAGE = """\

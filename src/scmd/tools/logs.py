@@ -7,9 +7,9 @@ import sys
 import time
 from collections import deque
 
-from scmd.client.calls import open_calls
 from scmd.client.management import LOG_END, read_log
 from scmd.tools.commands import CommandUsageError, Options
+from scmd.tools.target import open_calls
 from scmd.vocabulary.service import ServiceAccess
 
 TYPE_CHECKING = False

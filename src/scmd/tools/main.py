@@ -40,8 +40,10 @@ usage: scmd COMMAND [ARGUMENT...]
   crash NAME [--older N] [--json]     its last failure: cause, traceback, output, history
   kill NAME                           kill a stuck service's processes
   links DIR                           make the links `sc` and `net` in DIR
+  rpc-stdio                           what ssh://HOST runs at the other end
   COMMAND --help                      more about one command
 
+A HOST before a command's other arguments is another machine: ssh://[USER@]NAME (docs/remote.md).
 Every command finds its SCM through SCMD_RUNTIME (and SCMD_STATE), else at the
 usual place: /run/scmd for root, XDG_RUNTIME_DIR/scmd for other users.
 """

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sys
 import time
 
-from scmd.client.calls import open_calls
 from scmd.client.waiting import Progress
+from scmd.tools import target
 from scmd.tools.net_messages import (
     CONTROL_ERRORS,
     MORE_HELP,
@@ -56,7 +56,12 @@ def nerr(number: int) -> NetError:
 
 
 def run(arguments: list[str]) -> int:
-    """Carry out `net VERB [NAME] [/y]`; the exit status."""
+    """Carry out `net [HOST] VERB [NAME] [/y]`; the exit status."""
+    try:
+        arguments = target.choose(arguments)
+    except target.TargetError as error:
+        sys.stderr.write(f"scmd: {error}\n")
+        return WRONG_USAGE
     words = [word for word in arguments if word.lower() not in _YES + _NO]
     answer = next((word.lower() in _YES for word in arguments if word.lower() in _YES + _NO), None)
     verb = words[0].lower() if words else ""
@@ -66,7 +71,7 @@ def run(arguments: list[str]) -> int:
         (sys.stdout if asked else sys.stderr).write(USAGE)
         return SUCCEEDED if asked else WRONG_USAGE
     try:
-        with open_calls() as calls:
+        with target.open_calls() as calls:
             if len(words) == 1:
                 list_started(calls)
             else:

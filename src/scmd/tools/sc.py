@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 
+from scmd.tools import target
 from scmd.tools.sc_grammar import UsageError
 from scmd.tools.sc_request import Request
 
@@ -39,7 +40,11 @@ _CONTROLS = ("start", "stop", "pause", "continue", "interrogate", "control")
 
 def run(arguments: list[str]) -> int:
     """Carry out one command line (without the program's name); the exit status."""
-    host, arguments = split_host(arguments)
+    try:
+        arguments = target.choose(arguments)
+    except target.TargetError as error:
+        sys.stderr.write(f"scmd: {error}\n")
+        return WRONG_USAGE
     if not arguments or arguments[0] in ("--help", "-h", "/?"):
         return _show_usage("", bool(arguments))
     verb = arguments[0].lower()
@@ -50,7 +55,7 @@ def run(arguments: list[str]) -> int:
     rest = [argument for argument in arguments[1:] if not (as_json and argument == "--json")]
     if rest in (["--help"], ["/?"]):
         return _show_command_usage(verb, "", True)
-    return _perform(command, host, Request(verb, rest, as_json, sys.stdout.write))
+    return _perform(command, Request(verb, rest, as_json, sys.stdout.write))
 
 
 def find(verb: str) -> Callable[[Calls, Request], None] | None:
@@ -67,22 +72,13 @@ def find(verb: str) -> Callable[[Calls, Request], None] | None:
     return commands.get(verb)
 
 
-def split_host(arguments: list[str]) -> tuple[str | None, list[str]]:
-    """The server, if the first argument names one (`//HOST`, `ssh://HOST`...), and the rest."""
-    first = arguments[0] if arguments else ""
-    if first.startswith(("//", "\\\\", "ssh://")):
-        return first, arguments[1:]
-    return None, arguments
-
-
-def _perform(command: Callable[[Calls, Request], None], host: str | None, request: Request) -> int:
-    from scmd.client.calls import open_calls
+def _perform(command: Callable[[Calls, Request], None], request: Request) -> int:
     from scmd.vocabulary.winerror import WinError
 
     try:
         if not request.arguments and request.verb not in _QUERIES[:2]:
             raise UsageError("")
-        with open_calls(host, at_once=False) as calls:
+        with target.open_calls(at_once=False) as calls:
             command(calls, request)
     except UsageError as error:
         return _show_command_usage(request.verb, str(error), False)

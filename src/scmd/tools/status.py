@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from scmd.client.calls import open_calls
 from scmd.client.management import manager_status
-from scmd.client.scm import connect
 from scmd.tools.commands import CommandUsageError, Options
+from scmd.tools.target import connect, open_calls
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ServiceAccess, ServiceState
 

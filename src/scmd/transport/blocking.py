@@ -1,4 +1,4 @@
-"""A blocking unix stream socket for control programs: connect, send, receive, time-outs.
+"""Blocking streams for control programs: connect, send, receive, time-outs.
 
 On `_socket` itself, since the `socket` module costs more time than a whole status query.
 Nothing is retried; every failure is an OSError, a time-out its subclass TimeoutError.
@@ -11,28 +11,49 @@ import _socket
 RECEIVE_BYTES = 65536
 
 
-class BlockingSocket:
-    """One connection. A time-out is seconds, None waits for ever."""
+class StreamSocket:
+    """A connected stream socket. A time-out is seconds, None waits for ever."""
 
     __slots__ = ("_socket", "receive", "send")
 
-    def __init__(self, path: str, timeout: float | None = None) -> None:
-        """Connect; FileNotFoundError or ConnectionRefusedError when nobody listens there."""
-        self._socket = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
-        try:
-            self._socket.settimeout(timeout)
-            self._socket.connect(path)
-        except BaseException:
-            self._socket.close()
-            raise
-        self.send = self._socket.sendall
-        self.receive = self._socket.recv
+    def __init__(self, connected: _socket.socket) -> None:
+        self._socket = connected
+        self.send = connected.sendall
+        self.receive = connected.recv
         """receive(count) returns what has arrived, up to count bytes; b"" is end of file."""
 
     def set_timeout(self, timeout: float | None) -> None:
         """The longest a later send or receive may take."""
         self._socket.settimeout(timeout)
 
+    def shut_down(self) -> None:
+        """The other end sees end of file now, and so does a `receive` that waits here."""
+        try:
+            self._socket.shutdown(_socket.SHUT_RDWR)
+        except OSError:
+            pass  # It had ended already.
+
     def close(self) -> None:
         """May be called again; the other end sees end of file."""
         self._socket.close()
+
+    def diagnosis(self) -> str:
+        """What is known about a connection that broke, beside the error itself; "": nothing."""
+        return ""
+
+
+class BlockingSocket(StreamSocket):
+    """One connection to a unix stream socket."""
+
+    __slots__ = ()
+
+    def __init__(self, path: str, timeout: float | None = None) -> None:
+        """Connect; FileNotFoundError or ConnectionRefusedError when nobody listens there."""
+        made = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC)
+        try:
+            made.settimeout(timeout)
+            made.connect(path)
+        except BaseException:
+            made.close()
+            raise
+        super().__init__(made)

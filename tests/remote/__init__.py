@@ -1,0 +1,1 @@
+"""Administration from other machines: transports, and other people's clients."""

@@ -1,0 +1,5 @@
+"""The machine of the system tests, for the tests of remote administration."""
+
+from tests.system.conftest import bare, folder, machine
+
+__all__ = ["bare", "folder", "machine"]
