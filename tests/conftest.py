@@ -12,6 +12,11 @@ import shutil
 from collections import Counter
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How fast a machine is says nothing about the code; some that run this are very busy.
+settings.register_profile("scmd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("scmd")
 
 # Programs of daemons are where only root's PATH leads.
 PROGRAM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])

@@ -252,6 +252,15 @@ def test_a_hook_is_waited_for_or_begun(
         assert new.one(LaunchProcess).spec.argv == ("/bin/program",)
 
 
+def test_limits_that_are_not_in_force_are_known_to_a_new_manager() -> None:
+    bench = Bench()
+    bench.start(bench.create_hosted())
+    bench.tell(ProcessStarted(bench.launched(), PID, ("MemoryMax: no",)))
+    new = successor(bench, held(1))
+    answer = new.result(ExplainService(new.call(), new.open("A")))
+    assert [finding.text for finding in answer.findings] == ["runs without its limit MemoryMax: no"]
+
+
 def test_a_launch_whose_failure_was_lost_fails_again() -> None:
     bench = Bench()
     bench.start(bench.create_hosted())

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from scmd.core import srvany
+from scmd.core import limits, srvany
 from scmd.core.messages import ServiceId
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error, Refused
@@ -72,6 +72,7 @@ def test_everything_at_once_and_names_without_case() -> None:
         AppNice="-5",
         AppAffinity="0,2-3",
         **{"AppLimit/NOFILE": 4096, "AppLimit/core": "unlimited", "Other": b"\0"},
+        **{"AppLimit/memorymax": "1M", "AppLimit/CPUQuota": "150%", "AppLimit/TasksMax": "-1"},
     )
     spec = made.spec
     assert spec.argv == ("/usr/bin/nginx", "-g", "daemon off;")
@@ -82,7 +83,8 @@ def test_everything_at_once_and_names_without_case() -> None:
     assert (made.stop_signal, made.stop_time, made.settle_time) == (3, 1500, 7)
     assert not made.kill_tree
     assert (spec.umask, spec.nice, spec.affinity) == (0o27, -5, (0, 2, 3))
-    assert spec.limits == (("CORE", srvany.UNLIMITED), ("NOFILE", 4096))
+    assert spec.limits == (("CORE", limits.UNLIMITED), ("NOFILE", 4096))
+    assert spec.shares == (("CPUQuota", 150), ("MemoryMax", 1 << 20))
 
 
 LEGAL: tuple[tuple[str, Any, Any], ...] = (
@@ -94,6 +96,14 @@ LEGAL: tuple[tuple[str, Any, Any], ...] = (
     ("AppAffinity", 0b101, (0, 2)),
     ("AppLimit\\NOFILE", 2**64 - 1, ("NOFILE", -1)),
     ("AppLimit\\RLIMIT_NOFILE", 5, ("NOFILE", 5)),
+    ("AppLimit\\MemoryMax", 4096, ("MemoryMax", 4096)),
+    ("AppLimit\\memorymax", "2 g", ("MemoryMax", 2 << 30)),
+    ("AppLimit\\MemoryMax", "512MiB", ("MemoryMax", 512 << 20)),
+    ("AppLimit\\MemoryMax", "infinity", ("MemoryMax", -1)),
+    ("AppLimit\\CPUQuota", "20%", ("CPUQuota", 20)),
+    ("AppLimit\\CPUQuota", 250, ("CPUQuota", 250)),
+    ("AppLimit\\CPUWeight", "10000", ("CPUWeight", 10000)),
+    ("AppLimit\\TasksMax", 1, ("TasksMax", 1)),
     ("AppEnvironment", "A=1", (("A", "1"),)),
 )
 
@@ -128,6 +138,14 @@ ILLEGAL: tuple[tuple[str, Any], ...] = (
     ("AppAffinity", "0-99999"),
     ("AppLimit\\NONSENSE", 1),
     ("AppLimit\\NOFILE", "many"),
+    ("AppLimit\\MemoryMax", 0),
+    ("AppLimit\\MemoryMax", "512X"),
+    ("AppLimit\\MemoryMax", "KM"),
+    ("AppLimit\\MemoryMax", ("1", "2")),
+    ("AppLimit\\CPUQuota", "0%"),
+    ("AppLimit\\CPUQuota", "half"),
+    ("AppLimit\\CPUWeight", 10001),
+    ("AppLimit\\TasksMax", "0"),
     ("AppLimit\\NOFILE", "-2"),
     ("AppEvents\\Start\\Pre", "relative"),
     ("AppEvents\\Exit\\Post", 5),

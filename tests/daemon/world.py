@@ -14,7 +14,7 @@ from scmd.core.messages import Event, LaunchId, LaunchSpec, ProcessExited, Proce
 from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
 
 RUN = "import sys; from scmd.daemon.keeper import run; sys.exit(run({}))"
-NO_CGROUPS = "from scmd.linux import cgroups; cgroups.homes_in = lambda *_: (); "
+NO_CGROUPS = "from scmd.linux import cgroups; cgroups.own_cgroups = lambda *_: {}; "
 SHELL = "/bin/sh"
 RELAY = str(Path(__file__).with_name("relay.py"))
 

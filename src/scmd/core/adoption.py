@@ -134,6 +134,7 @@ def _restore_launch(state: State, memory: LaunchMemory) -> Launch | None:
     launch.share_key, launch.account = memory.share_key, memory.account
     launch.table = frozenset(memory.table)
     launch.drained = memory.drained
+    launch.without = memory.without
     for id in map(ServiceId, memory.services):
         if id in state.records:
             launch.services[id] = state.records[id]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from scmd.core import handles, saves, srvany, validation
+from scmd.core import handles, limits, saves, srvany, validation
 from scmd.core.config_levels import changed_by_level
 from scmd.core.dependencies import closes_cycle, on_cycles
 from scmd.core.event_ids import EventId
@@ -355,8 +355,9 @@ def _check_parameters(record: ServiceRecord, values: Mapping[str, RegistryValue 
             expected = f"1 to {MAX_VALUE_NAME_UNITS} characters"
             raise Refused(Error.INVALID_PARAMETER, f"a value's name has {expected}")
         check_text(name, 0, Error.INVALID_PARAMETER)
+    given = {name: value for name, value in values.items() if value is not None}
+    limits.check(given)
     if srvany.is_hosted(record.config.image_path):
-        given = {name: value for name, value in values.items() if value is not None}
         srvany.check_parameters(given)
 
 

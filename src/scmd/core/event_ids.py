@@ -37,6 +37,10 @@ class EventId(IntEnum):
     """scmd's own, as 7022 for the other pending states."""
     KILLED = 8011
     """scmd's own: by `KillService`."""
+    OUT_OF_MEMORY = 8020
+    """scmd's own: the kernel has killed processes of a service at its memory limit."""
+    LIMITS_MISSING = 8021
+    """scmd's own: a service runs without limits that its Parameters ask for."""
 
 
 INSERTS: Mapping[EventId, tuple[str, ...]] = {
@@ -62,4 +66,6 @@ INSERTS: Mapping[EventId, tuple[str, ...]] = {
     EventId.HANDLER_LATE: ("name", "milliseconds"),
     EventId.NO_PROGRESS: ("name", "state"),
     EventId.KILLED: ("name", "who had it killed"),
+    EventId.OUT_OF_MEMORY: ("name", "the limit"),
+    EventId.LIMITS_MISSING: ("name", "which limits, and why"),
 }

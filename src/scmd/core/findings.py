@@ -58,6 +58,7 @@ class Code(StrEnum):
     SHUTTING_DOWN = "shutting_down"
     MARKED_FOR_DELETE = "marked_for_delete"
     ODD_REPORT = "odd_report"
+    LIMIT_MISSING = "limit_missing"
 
 
 @dataclass(frozen=True, slots=True)
@@ -353,7 +354,10 @@ def _obstacles_to_a_stop(state: State, record: ServiceRecord) -> Iterator[Findin
 
 
 def _oddities(record: ServiceRecord) -> Iterator[Finding]:
-    """What this run has reported against the rules; the SCM took it in all the same."""
+    """Where this run is not what the rules say, and the SCM let it be all the same."""
+    for limit in record.launch.without if record.launch is not None else ():
+        text = f"runs without its limit {limit}"
+        yield Finding(Code.LIMIT_MISSING, record.config.name, text)
     for (before, after), said in (record.noted or {}).items():
         if (before, after) == status.INVALID:
             rule = "[MS-SCMR] 3.1.4.8 has no such value, so the report was ignored"

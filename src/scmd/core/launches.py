@@ -7,12 +7,15 @@ the exit is reported.
 
 from __future__ import annotations
 
+from scmd.core import limits
+from scmd.core.event_ids import EventId
 from scmd.core.messages import (
     ForgetLaunch,
     KillProcess,
     LaunchProcess,
     LaunchSpec,
     ProcessExited,
+    ProcessStarted,
 )
 from scmd.core.records import Launch, LaunchKind, LaunchPhase, ServiceRecord
 from scmd.core.state import State
@@ -95,8 +98,26 @@ def disarm(launch: Launch) -> None:
         launch.deadline = None
 
 
+def note_missing_limits(state: State, launch: Launch, event: ProcessStarted) -> None:
+    """The process runs with less around it than its Parameters say: not to be overlooked."""
+    launch.without = event.without
+    if event.without:
+        name = launch.owner.config.display_name
+        state.log(EventId.LIMITS_MISSING, launch.owner, name, "; ".join(event.without))
+
+
+def note_out_of_memory(state: State, launch: Launch, event: ProcessExited) -> None:
+    """The kernel has killed of it; that the service has failed, if it has, is told besides."""
+    if event.out_of_memory:
+        limit = dict(launch.spec.shares).get(limits.MEMORY)
+        size = "" if limit is None else f" of {limit} bytes"
+        name = launch.owner.config.display_name
+        state.log(EventId.OUT_OF_MEMORY, launch.owner, name, f"{limits.MEMORY}{size}")
+
+
 def describe_exit(event: ProcessExited) -> str:
     """How a process ended, as the rest of a sentence about it."""
+    how = f"exited with code {event.exit_code}"
     if event.signal is not None:
-        return f"was killed by signal {event.signal}"
-    return f"exited with code {event.exit_code}"
+        how = f"was killed by signal {event.signal}"
+    return how + (f" out of memory, at its limit {limits.MEMORY}" if event.out_of_memory else "")

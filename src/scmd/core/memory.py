@@ -95,6 +95,7 @@ class LaunchMemory:
     starting: int = 0
     """The service whose start has been sent and not answered."""
     drained: bool = False
+    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +269,7 @@ def launch_memory(launch: Launch) -> LaunchMemory:
             launch.phase.name,
             launch.process_id,
             launch.cause,
+            without=launch.without,
         )
     current = launch.current
     starting = isinstance(current, StartRequest) and current.attempt is not None
@@ -284,6 +286,7 @@ def launch_memory(launch: Launch) -> LaunchMemory:
         tuple(sorted(launch.table)) if launch.share_key is not None else (),
         current.record.id if starting and current is not None else 0,
         launch.drained,
+        launch.without,
     )
 
 

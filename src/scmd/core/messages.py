@@ -367,6 +367,8 @@ class SaveFailed(Event):
 class ProcessStarted(Event):
     launch: LaunchId
     process_id: int
+    without: tuple[str, ...] = ()
+    """Limits that this host cannot put in force, each with the reason, for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,6 +387,8 @@ class ProcessExited(Event):
     launch: LaunchId
     exit_code: int | None
     signal: int | None
+    out_of_memory: bool = False
+    """The kernel had killed some of it at its memory limit."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -553,6 +557,8 @@ class LaunchSpec:
     affinity: tuple[int, ...] = ()
     limits: tuple[tuple[str, int], ...] = ()
     """`resource` names without RLIMIT_ and both limits: ("NOFILE", 4096)."""
+    shares: tuple[tuple[str, int], ...] = ()
+    """What it may use together with all that it starts; see `limits`."""
     hook: bool = False
     """A command before or after the service's program, not the program itself."""
     essential: bool = False

@@ -13,7 +13,7 @@ controlled and goes the same way.
 
 from __future__ import annotations
 
-from scmd.core import attempts, crashes, launches, status
+from scmd.core import attempts, crashes, launches, limits, status
 from scmd.core.control_table import STATUS_GIVEN_WITH, refusal
 from scmd.core.essential import is_essential
 from scmd.core.event_ids import EventId
@@ -84,12 +84,15 @@ def _running_share(state: State, record: ServiceRecord) -> Launch | None:
 
 def _new(state: State, record: ServiceRecord, words: list[str]) -> Launch:
     config = record.config
+    bounds = limits.of(record.parameters)
     spec = LaunchSpec(
         service=record.id,
         name=config.name,
         argv=tuple(words),
         account=config.account,
         control_channel=True,
+        limits=bounds.limits,
+        shares=bounds.shares,
         essential=is_essential(record.parameters),
     )
     launch = launches.begin(state, LaunchKind.PROTOCOL, spec, record)

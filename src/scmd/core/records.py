@@ -243,6 +243,7 @@ class Launch:
         "share_key",
         "spec",
         "table",
+        "without",
     )
 
     def __init__(
@@ -259,6 +260,8 @@ class Launch:
         self.cause = ""
         """Why it is being ended, for people."""
         self.exit: ProcessExited | None = None
+        self.without: tuple[str, ...] = ()
+        """Limits that are not in force, for people."""
         self.hook: Callable[[int, int], None] | None = None
         """Of a hook: what to do with its outcome, a Win32 error and with 1066 the exit code."""
         # What follows is about the control protocol only.

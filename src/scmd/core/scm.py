@@ -21,6 +21,7 @@ from scmd.core import (
     essential,
     handles,
     hosting,
+    launches,
     processes,
     recovery,
     saves,
@@ -240,6 +241,7 @@ def _process_event(state: State, event: LaunchFailed | ProcessStarted | ProcessE
         return
     match event:
         case ProcessStarted(process_id=process_id):
+            launches.note_missing_limits(state, launch, event)
             _process_started(state, launch, process_id)
         case LaunchFailed(error=error, detail=detail):
             if not launch.process_id:
@@ -247,6 +249,7 @@ def _process_event(state: State, event: LaunchFailed | ProcessStarted | ProcessE
         case ProcessExited():
             essential.note_exit(launch, event)
             launch.exit = event
+            launches.note_out_of_memory(state, launch, event)
             _process_exited(state, launch, event)
         case _:
             assert_never(event)

@@ -8,10 +8,10 @@ the program's own business. What happens to the launch is `hosting`'s.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from scmd.core import essential, health
+from scmd.core import essential, health, limits
 from scmd.core.messages import LaunchSpec, Parameters, ServiceId
 from scmd.vocabulary.command_line import split_command_line
 from scmd.vocabulary.configuration import ServiceConfig
@@ -54,14 +54,6 @@ SIGNALS: Mapping[str, int] = {
 """Linux signal numbers (x86, ARM, RISC-V)."""
 
 LAST_SIGNAL = 64
-UNLIMITED = -1
-"""resource.RLIM_INFINITY."""
-LIMITS = frozenset(
-    (
-        *("AS", "CORE", "CPU", "DATA", "FSIZE", "LOCKS", "MEMLOCK", "MSGQUEUE", "NICE"),
-        *("NOFILE", "NPROC", "RSS", "RTPRIO", "RTTIME", "SIGPENDING", "STACK"),
-    )
-)
 LONGEST_TIME = 0x7FFFFFFF
 MAX_CPUS = 4096
 
@@ -69,7 +61,6 @@ START_PRE = "AppEvents\\Start\\Pre"
 START_POST = "AppEvents\\Start\\Post"
 STOP_PRE = "AppEvents\\Stop\\Pre"
 EXIT_POST = "AppEvents\\Exit\\Post"
-_LIMIT_PREFIX = "APPLIMIT\\"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +111,7 @@ def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> P
     application = _text(values, "APPLICATION").strip()
     if not application.startswith("/"):
         raise Refused(Error.FILE_NOT_FOUND, "Application is not an absolute path")
+    bounds = limits.of(parameters)
     spec = LaunchSpec(
         service=service,
         name=config.name,
@@ -132,7 +124,8 @@ def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> P
         umask=_number(values, "APPUMASK", read_umask),
         nice=_number(values, "APPNICE", read_nice),
         affinity=_affinity(values),
-        limits=_limits(values),
+        limits=bounds.limits,
+        shares=bounds.shares,
         essential=essential.is_essential(parameters),
         log_timestamps=bool(_milliseconds(values, "APPTIMESTAMPLOG", 0)),
         log_name=bool(_milliseconds(values, "APPLOGNAME", 0)),
@@ -242,19 +235,6 @@ def read_affinity(name: str, value: RegistryValue) -> tuple[int, ...]:
     return tuple(sorted(cpus))
 
 
-def read_limit(name: str, value: RegistryValue) -> tuple[str, int]:
-    """`AppLimit\\NOFILE` and so on; 64 bits of ones, or `unlimited`, is no limit."""
-    resource = name.rpartition("\\")[2].upper().removeprefix("RLIMIT_")
-    if resource not in LIMITS:
-        raise _wrong(name, f"one of {', '.join(sorted(LIMITS))} as the limit's name")
-    number = _integer(value.data, 10) if isinstance(value.data, str) else value.data
-    if number == 2**64 - 1 or str(value.data).strip().lower() in ("unlimited", "infinity"):
-        number = UNLIMITED
-    if not isinstance(number, int) or not UNLIMITED <= number < 2**63:
-        raise _wrong(name, f"a number or unlimited, not {value.data!r}")
-    return resource, number
-
-
 def read_command(name: str, value: RegistryValue) -> tuple[str, ...]:
     words = split_command_line(read_text(name, value))
     if words and not words[0].startswith("/"):
@@ -304,7 +284,7 @@ _BY_UPPER = {name.upper(): reader for name, reader in READERS.items()}
 
 
 def _reader(upper: str) -> _Reader | None:
-    return read_limit if upper.startswith(_LIMIT_PREFIX) else _BY_UPPER.get(upper)
+    return limits.read if limits.is_limit(upper) else _BY_UPPER.get(upper)
 
 
 # Parts of a plan ------------------------------------------------------------------------------
@@ -330,11 +310,6 @@ def _pairs(values: _Values, upper: str) -> tuple[tuple[str, str], ...] | None:
 
 def _affinity(values: _Values) -> tuple[int, ...]:
     return read_affinity(*values["APPAFFINITY"]) if "APPAFFINITY" in values else ()
-
-
-def _limits(values: _Values) -> tuple[tuple[str, int], ...]:
-    found: Iterable[str] = (upper for upper in values if upper.startswith(_LIMIT_PREFIX))
-    return tuple(sorted(read_limit(*values[upper]) for upper in found))
 
 
 def _hook(values: _Values, spec: LaunchSpec, name: str) -> LaunchSpec | None:

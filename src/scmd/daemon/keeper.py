@@ -414,7 +414,7 @@ class Keeper:
             return
         capture = self._captures[launch.number] = Capture(launch, output)
         self._pass_to_logger(capture)
-        started = wire.Launched(number=record.number, process_id=record.pid)
+        started = wire.Launched(number=record.number, process_id=record.pid, without=record.without)
         manager.send(started, *_channels(record))
 
     def _welcome(self, manager: FrameSocket) -> None:
@@ -525,7 +525,12 @@ def _channels(record: Record) -> tuple[int, ...]:
 
 
 def _exited(record: Record) -> wire.Exited:
-    return wire.Exited(number=record.number, exit_code=record.exit_code, signal=record.signal)
+    return wire.Exited(
+        number=record.number,
+        exit_code=record.exit_code,
+        signal=record.signal,
+        out_of_memory=record.out_of_memory,
+    )
 
 
 def describe(status: int) -> str:

@@ -34,9 +34,11 @@ class Record:
         "line_seen",
         "name",
         "number",
+        "out_of_memory",
         "pid",
         "service",
         "status",
+        "without",
     )
 
     def __init__(self, launch: Launch, pid: int, channel: int | None) -> None:
@@ -51,6 +53,10 @@ class Record:
         self.forgotten = False
         self.line_seen = False
         """The line that was awaited has been written."""
+        self.out_of_memory = False
+        """The kernel has killed of it at its limit; known once it has ended."""
+        self.without: tuple[str, ...] = ()
+        """Limits that are not in force, and why."""
 
     @property
     def exit_code(self) -> int | None:
@@ -98,8 +104,9 @@ class Launches:
         """The new launch and the read end of its output, the caller's; raises `Refused`."""
         if launch.number in self._records:
             raise Refused(Error.INVALID_PARAMETER, f"launch {launch.number} exists")
-        spawned = self._spawn(launch)
+        spawned, without = self._spawn(launch)
         record = Record(launch, spawned.pid, spawned.channel)
+        record.without = without
         self._records[record.number] = record
         self._running[record.pid] = record.number
         self._sessions[record.pid] = record.number
@@ -112,6 +119,7 @@ class Launches:
             return None
         record = self._records[number]
         record.status = status
+        record.out_of_memory = self._cgroups.ran_out_of_memory(number)
         if record.forgotten:
             self._drop(record)
             return None
@@ -193,7 +201,25 @@ class Launches:
         """No launch will follow."""
         self._cgroups.close()
 
-    def _spawn(self, launch: Launch) -> Spawned:
+    def _spawn(self, launch: Launch) -> tuple[Spawned, tuple[str, ...]]:
+        """The new process, and the limits it has to do without."""
+        if not launch.shares:
+            return self._spawn_inside(launch), ()
+        last = 2
+        for attempt in range(last + 1):
+            bounds = self._cgroups.limit(launch.number, launch.service, launch.shares)
+            try:
+                spawned = self._spawner.spawn(launch, bounds)
+            except Refused as refused:
+                self._cgroups.release(launch.number)
+                # Another SCM that ends just now removes empty cgroups, these perhaps.
+                if attempt == last or not refused.detail.startswith("cgroup"):
+                    raise
+            else:
+                break
+        return spawned, tuple(f"{name}: {why}" for name, why in bounds.missing.items())
+
+    def _spawn_inside(self, launch: Launch) -> Spawned:
         """The program is born in its cgroup."""
         if not self._cgroups.enter(launch.number, launch.service):
             return self._spawner.spawn(launch)

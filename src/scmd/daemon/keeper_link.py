@@ -130,6 +130,7 @@ class KeeperLink:
                 nice=spec.nice,
                 affinity=spec.affinity,
                 limits=spec.limits,
+                shares=spec.shares,
                 hook=spec.hook,
                 essential=spec.essential,
                 awaited_line=spec.awaited_line,
@@ -259,13 +260,15 @@ class KeeperLink:
                 launch = LaunchId(message.number)
                 for descriptor in descriptors[:1]:
                     self._on_channel(launch, _socket(descriptor))
-                self._on_event(ProcessStarted(launch, message.process_id))
+                self._on_event(ProcessStarted(launch, message.process_id, message.without))
             case wire.LaunchFailed():
                 launch = LaunchId(message.number)
                 self._on_event(LaunchFailed(launch, _error(message.error), message.detail))
             case wire.Exited():
                 launch = LaunchId(message.number)
-                self._on_event(ProcessExited(launch, message.exit_code, message.signal))
+                self._on_event(
+                    ProcessExited(launch, message.exit_code, message.signal, message.out_of_memory)
+                )
             case wire.LineSeen():
                 self._on_event(LineSeen(LaunchId(message.number)))
             case wire.OutputEnded():

@@ -76,6 +76,7 @@ class Launch(Message):
     """Under `scmd init` it gets the signals that the keeper is sent."""
     awaited_line: str = ""
     """`LineSeen` follows when a line of its output has this text in it."""
+    shares: tuple[tuple[str, int], ...] = ()
 
 
 class Signal(Message):
@@ -150,6 +151,8 @@ class Launched(Message):
 
     number: int
     process_id: int
+    without: tuple[str, ...] = ()
+    """Limits that are not in force, each with the reason."""
 
 
 class LaunchFailed(Message):
@@ -166,6 +169,7 @@ class Exited(Message):
     number: int
     exit_code: int | None
     signal: int | None
+    out_of_memory: bool = False
 
 
 class Shutdown(Message):

@@ -4,7 +4,8 @@ A process stays in the cgroup it was born in, and so does what it starts: whoeve
 session and threw its environment away is found there, and one write ends them all, however
 fast they fork. The cgroups are `scmd-INSTANCE/SERVICE-LAUNCH` below the one we are in
 ourselves, in the version 2 hierarchy or else in version 1's freezer, the one where a tree can
-be held still while it is killed. No controller is needed.
+be held still while it is killed. No controller is needed but for a launch with limits, whose
+cgroups are made by `limit` and joined by the program itself (see `controllers`).
 
 To have a program born in its cgroup the caller goes there, spawns, and comes back. That
 leaves no moment at which it could have forked elsewhere, as moving it afterwards would.
@@ -22,14 +23,20 @@ import errno
 import os
 import signal
 
+from scmd.linux import controllers
+from scmd.linux.controllers import CONTROLLER, CONTROLLERS, PROCESSES, Bounds, read, write
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
 _PREFIX = "scmd-"
-_PROCESSES = "cgroup.procs"
+_KEEPER = "keeper"
+"""Where the keeper goes when its own cgroup may not have processes any more."""
 _KILL = "cgroup.kill"
 _KILL_ROUNDS = 16
+_VERSION_2 = ""
+"""In the place of a controller's name."""
 _STILL_USED = (errno.EBUSY, errno.ENOTEMPTY)
 # The file that holds a cgroup still, and what is written to it.
 _FREEZERS = (("cgroup.freeze", "1", "0"), ("freezer.state", "FROZEN", "THAWED"))
@@ -38,13 +45,23 @@ _FREEZERS = (("cgroup.freeze", "1", "0"), ("freezer.state", "FROZEN", "THAWED"))
 class Cgroups:
     """Those of one SCM's launches, below the directory `home`: the caller's own cgroup.
 
-    None: there are none. `instance` tells the SCMs of a machine apart.
+    None: there are none. `instance` tells the SCMs of a machine apart. `old` are our own
+    cgroups in version 1, by controller.
     """
 
-    def __init__(self, home: str | None, instance: str) -> None:
+    def __init__(
+        self, home: str | None, instance: str, old: Mapping[str, str] | None = None
+    ) -> None:
         self._home = home
+        self._own = home
+        """Where the caller is itself."""
         self._base = "" if home is None else os.path.join(home, _PREFIX + instance)
+        self._old = {
+            controller: os.path.join(folder, _PREFIX + instance)
+            for controller, folder in (old or {}).items()
+        }
         self._folders: dict[int, str] = {}
+        self._bounds: dict[int, Bounds] = {}
         self._kept: list[str] = []
         self._inside = ""
 
@@ -64,11 +81,43 @@ class Cgroups:
         self._folders[launch] = folder
         return True
 
+    def limit(self, launch: int, service: int, shares: Iterable[tuple[str, int]]) -> Bounds:
+        """Make the cgroups of a launch with limits, the limits set; the launch is to join them."""
+        bounds = self._bounds[launch] = Bounds()
+        folder = None if self._home is None else os.path.join(self._base, f"{service}-{launch}")
+        if folder is not None and _make(folder):
+            self._folders[launch] = folder
+            bounds.folders.append(folder)
+        for name, number in shares:
+            problem = self._set(name, number, f"{service}-{launch}", bounds)
+            if problem:
+                bounds.missing[name] = problem
+        return bounds
+
+    def ran_out_of_memory(self, launch: int) -> bool:
+        """Whether the kernel has killed of it, at its limit."""
+        bounds = self._bounds.get(launch)
+        return bounds is not None and controllers.memory_kills(bounds.folders) > 0
+
+    def step_aside(self) -> bool:
+        """Into a cgroup below our own, with our children; False: others are in ours, too."""
+        assert self._home is not None
+        folder = os.path.join(self._base, _KEEPER)
+        try:
+            os.makedirs(folder, exist_ok=True)
+            for pid in read(self._home, PROCESSES).split():
+                if int(pid) == os.getpid() or _parent(pid) == os.getpid():
+                    write(folder, PROCESSES, pid)
+        except (OSError, ValueError):
+            return False
+        self._own = folder
+        return not read(self._home, PROCESSES).split()
+
     def leave(self) -> None:
         """Back to our own. Where that fails, which it should not, the launch has no cgroup."""
-        assert self._home is not None
+        assert self._own is not None
         try:
-            _write(self._home, _PROCESSES, "0")
+            write(self._own, PROCESSES, "0")
         except OSError:
             self._folders = {
                 launch: folder for launch, folder in self._folders.items() if folder != self._inside
@@ -91,6 +140,7 @@ class Cgroups:
                 _kill(folder)
                 return False
             del self._folders[launch]
+        self._forget_bounds(launch)
         return True
 
     def release(self, launch: int) -> None:
@@ -98,10 +148,12 @@ class Cgroups:
         folder = self._folders.pop(launch, None)
         if folder is not None:
             self._kept.append(folder)
-        self._kept = [folder for folder in self._kept if not _remove(folder)]
+        self._forget_bounds(launch)
 
     def kill_leftovers(self) -> int:
         """Kill what an earlier keeper of this instance left; how many cgroups were in use."""
+        for base in self._old.values():
+            self._kept += [folder for folder in _below(base) if not _remove(folder)]
         left = [folder for folder in _below(self._base) if not _remove(folder)]
         for folder in left:
             _kill(folder)
@@ -110,9 +162,59 @@ class Cgroups:
 
     def close(self) -> None:
         """Leave no empty cgroup behind, of ours or of an SCM that was killed."""
+        if self._home is not None and self._own != self._home:
+            self._step_back()
+        for base in self._old.values():
+            _remove(base)
         for folder in [] if self._home is None else _below(self._home):
             if os.path.basename(folder).startswith(_PREFIX):
                 _remove(folder)
+
+    def _set(self, name: str, number: int, launch: str, bounds: Bounds) -> str:
+        """Put one limit in force; what was in the way, or ""."""
+        controller = CONTROLLER.get(name)
+        if controller is None:
+            return "this version of scmd does not know it"
+        base = self._old.get(controller)
+        if base is not None:
+            folder = os.path.join(base, launch)
+            if folder not in bounds.folders:
+                if not _make(folder):
+                    return f"no cgroup can be made for the controller {controller}"
+                bounds.folders.append(folder)
+            return controllers.set_limit(folder, controllers.VERSION_1[name](number))
+        if not bounds.folders or not _is_version_2(bounds.folders[0]):
+            return f"there is no cgroup with the controller {controller} for scmd"
+        problem = self._pass_on(controller)
+        return problem or controllers.set_limit(
+            bounds.folders[0], controllers.VERSION_2[name](number)
+        )
+
+    def _pass_on(self, controller: str) -> str:
+        assert self._home is not None
+        problem = controllers.pass_on((self._home, self._base), controller)
+        if not problem or controller not in read(self._home, CONTROLLERS).split():
+            return problem
+        if self._own != self._home:
+            return problem
+        if not self.step_aside():
+            return f"{problem}; others than scmd are in its cgroup"
+        return controllers.pass_on((self._home, self._base), controller)
+
+    def _step_back(self) -> None:
+        """As before `step_aside`, so that nothing of ours is left when we are gone."""
+        assert self._home is not None
+        for folder in (self._base, self._home):
+            for controller in read(folder, controllers.PASSED_ON).split():
+                _try_write(folder, controllers.PASSED_ON, f"-{controller}")
+        if _try_write(self._home, PROCESSES, "0"):
+            self._own = self._home
+
+    def _forget_bounds(self, launch: int) -> None:
+        bounds = self._bounds.pop(launch, None)
+        if bounds is not None:
+            self._kept += bounds.folders
+        self._kept = [folder for folder in self._kept if not _remove(folder)]
 
 
 def find(instance: str) -> Cgroups:
@@ -125,7 +227,12 @@ def find(instance: str) -> Cgroups:
     except OSError:
         return Cgroups(None, instance)
     homes = filter(_usable, homes_in(memberships, mounts))
-    return Cgroups(next(homes, None), instance)
+    old = {
+        controller: folder
+        for controller, folder in own_cgroups(memberships, mounts).items()
+        if controller in CONTROLLER.values() and _usable(folder)
+    }
+    return Cgroups(next(homes, None), instance, old)
 
 
 def homes_in(memberships: str, mounts: str) -> Iterator[str]:
@@ -133,23 +240,29 @@ def homes_in(memberships: str, mounts: str) -> Iterator[str]:
 
     `memberships` is /proc/self/cgroup, `mounts` /proc/self/mountinfo; see cgroups(7), proc(5).
     """
-    wanted = {"cgroup2": "", "cgroup": "freezer"}
+    found = own_cgroups(memberships, mounts)
+    return (found[controller] for controller in (_VERSION_2, "freezer") if controller in found)
+
+
+def own_cgroups(memberships: str, mounts: str) -> dict[str, str]:
+    """Directories of our own cgroups: of version 1 by controller, and "" for version 2."""
     paths = {}
     for line in memberships.splitlines():
-        _, controllers, path = line.split(":", 2)
-        for kind, controller in wanted.items():
-            if controller in controllers.split(","):
-                paths[kind] = path
+        _, names, path = line.split(":", 2)
+        paths.update(dict.fromkeys(names.split(","), path))
     found = {}
     for line in mounts.splitlines():
         before, _, after = line.partition(" - ")
-        root, mount = map(_unescaped, before.split()[3:5])
         kind, _, options = after.split(" ", 2)
-        if kind in paths and (kind == "cgroup2" or "freezer" in options.split(",")):
-            below = _relative(paths[kind], root)
+        if kind not in ("cgroup", "cgroup2"):
+            continue
+        root, mount = map(_unescaped, before.split()[3:5])
+        names_there = [_VERSION_2] if kind == "cgroup2" else options.split(",")
+        for name in filter(paths.__contains__, names_there):
+            below = _relative(paths[name], root)
             if below is not None:
-                found[kind] = os.path.join(mount, below).rstrip("/")
-    return (found[kind] for kind in wanted if kind in found)
+                found[name] = os.path.join(mount, below).rstrip("/")
+    return found
 
 
 def _relative(path: str, root: str) -> str | None:
@@ -169,8 +282,17 @@ def _unescaped(field: str) -> str:
     return field
 
 
+def _is_version_2(folder: str) -> bool:
+    return os.path.exists(os.path.join(folder, CONTROLLERS))
+
+
+def _parent(pid: str) -> int:
+    fields = read(f"/proc/{pid}", "stat").rpartition(")")[2].split()
+    return int(fields[1]) if fields else 0
+
+
 def _usable(home: str) -> bool:
-    processes = os.path.join(home, _PROCESSES)
+    processes = os.path.join(home, PROCESSES)
     return os.access(home, os.W_OK | os.X_OK) and os.access(processes, os.W_OK)
 
 
@@ -198,7 +320,7 @@ def _processes(folder: str) -> Iterator[int]:
     """Those in a cgroup and below it, as far as they are of our pid namespace."""
     for path in _tree(folder):
         try:
-            with open(os.path.join(path, _PROCESSES), encoding="ascii") as file:
+            with open(os.path.join(path, PROCESSES), encoding="ascii") as file:
                 pids = [int(line) for line in file]
         except OSError:
             continue
@@ -209,9 +331,17 @@ def _move_to(folder: str) -> bool:
     """Make the cgroup and put the calling process there."""
     try:
         os.makedirs(folder, exist_ok=True)
-        _write(folder, _PROCESSES, "0")
+        write(folder, PROCESSES, "0")
     except OSError:
         _remove(folder)
+        return False
+    return True
+
+
+def _make(folder: str) -> bool:
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError:
         return False
     return True
 
@@ -248,16 +378,7 @@ def _below(folder: str) -> list[str]:
 
 def _try_write(folder: str, name: str, text: str) -> bool:
     try:
-        _write(folder, name, text)
+        write(folder, name, text)
     except OSError:
         return False
     return True
-
-
-def _write(folder: str, name: str, text: str) -> None:
-    """Into a cgroup's file, which has to exist."""
-    descriptor = os.open(os.path.join(folder, name), os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(descriptor, text.encode())
-    finally:
-        os.close(descriptor)

@@ -6,8 +6,8 @@ no descriptor, no signal setting, no limit we raised for ourselves, no variable.
 
 It is CPython's own `fork_exec`, which `subprocess` stands on: vfork where the account
 stays the same, error reports from between fork and exec. Only where limits, priority or
-affinity are asked for does Python code run in the child, which is safe as the caller has
-one thread. The child is born in the cgroup its caller is in (see `cgroups`).
+affinity are asked for does Python code run in the child (see `preparation`). The child is
+born in the cgroup its caller is in (see `cgroups`).
 """
 
 from __future__ import annotations
@@ -20,12 +20,15 @@ import sys
 from _posixsubprocess import fork_exec
 
 from scmd.linux.accounts import Account, resolve
+from scmd.linux.preparation import preparation
 from scmd.vocabulary.errors import Error, Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Protocol
+
+    from scmd.linux.controllers import Bounds
 
     class Request(Protocol):
         """What is to be run; `core.messages.LaunchSpec` says what the fields mean."""
@@ -52,6 +55,8 @@ if TYPE_CHECKING:
         def affinity(self) -> Sequence[int]: ...
         @property
         def limits(self) -> Sequence[tuple[str, int]]: ...
+        @property
+        def shares(self) -> Sequence[tuple[str, int]]: ...
 
 
 CONTROL_VARIABLE = "SCMD_CONTROL_FD"
@@ -107,24 +112,27 @@ class Spawner:
         os.close(self._null)
         os.close(self._slot)
 
-    def spawn(self, request: Request) -> Spawned:
-        """Run it; raises `Refused` with the Win32 code and what failed, and leaves nothing."""
+    def spawn(self, request: Request, bounds: Bounds | None = None) -> Spawned:
+        """Run it; raises `Refused` with the Win32 code and what failed, and leaves nothing.
+
+        With `bounds` it joins their cgroups before it is executed.
+        """
         try:
-            return self._spawn(request)
+            return self._spawn(request, bounds)
         except OSError as failed:
             error = EXEC_ERRORS.get(failed.errno or 0, Error.NOT_SUPPORTED)
             raise Refused(error, f"cannot spawn: {failed.strerror}") from failed
         except OverflowError as failed:
             raise Refused(Error.INVALID_PARAMETER, str(failed)) from failed
 
-    def _spawn(self, request: Request) -> Spawned:
+    def _spawn(self, request: Request, bounds: Bounds | None) -> Spawned:
         account = resolve(request.account)
         arguments = _encoded(request.argv)
         if not arguments[0].startswith(b"/"):
             raise Refused(Error.FILE_NOT_FOUND, f"not an absolute path: {request.argv[0]!r}")
         environment = self._environment(request, account)
         directory = _encoded([request.directory or "/"])[0]
-        prepare = _preparation(request, account)
+        prepare = preparation(request, account, bounds)
         output, output_write = os.pipe2(os.O_CLOEXEC)
         channel: int | None = None
         try:
@@ -270,54 +278,6 @@ def _encoded(texts: Iterable[str]) -> list[bytes]:
     if not encoded or any(b"\0" in text for text in encoded):
         raise Refused(Error.INVALID_PARAMETER, "an argument or a variable contains NUL")
     return encoded
-
-
-# What has to run in the child ---------------------------------------------------------------
-
-
-def _preparation(request: Request, account: Account) -> Callable[[int], None] | None:
-    """A function for the child: limits, nice, affinity, and then the account."""
-    if not request.limits and request.nice is None and not request.affinity:
-        return None
-    limits = [(_limit(name), name, _limit_value(value)) for name, value in request.limits]
-    groups = account.groups() if account.switch else []
-
-    def prepare(error_write: int) -> None:
-        step = ""
-        try:
-            for number, name, value in limits:
-                step = f"limit {name}"
-                resource.setrlimit(number, (value, value))
-            if request.nice is not None:
-                step = "nice"
-                os.setpriority(os.PRIO_PROCESS, 0, request.nice)
-            if request.affinity:
-                step = "affinity"
-                os.sched_setaffinity(0, request.affinity)
-            if account.switch:
-                step = "account"
-                os.setgroups(groups)
-                os.setgid(account.gid)
-                os.setuid(account.uid)
-        except (OSError, ValueError, OverflowError) as failed:
-            # setrlimit has a ValueError for what the kernel does not permit.
-            unnumbered = errno.EPERM if step.startswith("limit") else errno.EINVAL
-            number = failed.errno or 0 if isinstance(failed, OSError) else unnumbered
-            os.write(error_write, b"OSError:%x:%s" % (number, step.encode()))
-            os._exit(255)
-
-    return prepare
-
-
-def _limit(name: str) -> int:
-    number = getattr(resource, f"RLIMIT_{name}", None)
-    if not isinstance(number, int):
-        raise Refused(Error.INVALID_PARAMETER, f"unknown limit {name!r}")
-    return number
-
-
-def _limit_value(value: int) -> int:
-    return resource.RLIM_INFINITY if value < 0 else value
 
 
 # What went wrong ----------------------------------------------------------------------------

@@ -19,11 +19,13 @@ usage: scmd set NAME PARAMETER VALUE...
 
 Sets a parameter of a service; several values make a list. Of a hosted program the SCM knows
 Application, AppParameters, AppDirectory, AppEnvironment, AppEnvironmentExtra, AppStopSignal,
-AppStopTime and AppSettleTime (milliseconds), AppUmask, AppNice, AppAffinity, AppLimit\\NOFILE and
-so on, AppKillProcessTree, AppTimestampLog, AppLogName, AppEvents\\Start\\Pre and other hooks.
+AppStopTime and AppSettleTime (milliseconds), AppUmask, AppNice, AppAffinity, AppKillProcessTree,
+AppTimestampLog, AppLogName, AppEvents\\Start\\Pre and other hooks.
+For every service AppLimit\\MemoryMax (512M), CPUQuota (150%), CPUWeight, TasksMax, NOFILE and other
+resource limits bound what it uses, and AppRestartDelay, AppThrottle (milliseconds) and
+AppRestartLimit hold restarts after failures back.
 They count from the next start.
-AppRestartDelay, AppThrottle (milliseconds) and AppRestartLimit hold restarts after failures back,
-for every service. Anything else is the service's own: digits are a number, the rest is text.
+Anything else is the service's own: digits are a number, the rest is text.
 """
 
 GET_USAGE = """\
@@ -53,7 +55,6 @@ _TEXTS = (
     "AppNice",
     "AppAffinity",
 )
-_NUMBER_KEY = name_key("AppLimit\\")
 _TEXT_KEY = name_key("AppEvents\\")
 
 
@@ -62,7 +63,7 @@ def value_for(parameter: str, values: list[str]) -> RegistryValue:
     key = name_key(parameter)
     if key in map(name_key, _LISTS):
         return RegistryValue.of(tuple(values))
-    is_number = key in map(name_key, _NUMBERS) or key.startswith(_NUMBER_KEY)
+    is_number = key in map(name_key, _NUMBERS)
     is_text = key in map(name_key, _TEXTS) or key.startswith(_TEXT_KEY)
     if len(values) > 1:
         if is_number or is_text:
