@@ -49,7 +49,7 @@ def failure(cause: str = "it failed", exit_code: int = 3, launch: int = 1) -> Se
 async def made(tmp_path: Path) -> AsyncIterator[Chronicle]:
     """The output of launch 1 has ended."""
     (tmp_path / "logs").mkdir()
-    made = Chronicle(tmp_path, lambda: datetime(2031, 7, 1, 12, tzinfo=UTC))
+    made = Chronicle(tmp_path, now=lambda: datetime(2031, 7, 1, 12, tzinfo=UTC))
     made.output_ended(LaunchId(1))
     yield made
     await made.close()

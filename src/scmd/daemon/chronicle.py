@@ -21,6 +21,7 @@ from scmd.core.messages import LaunchId, ProcessExited, ServiceFailed, ServiceId
 from scmd.linux import crash_files
 from scmd.linux.history_files import HistoryFiles
 from scmd.linux.log_reader import read_tail
+from scmd.linux.spool import Spool
 from scmd.storage import crash_document
 from scmd.storage.history import HistoryError, Transition, to_line
 from scmd.vocabulary.service import ServiceState
@@ -63,10 +64,11 @@ class _End:
 class Chronicle:
     """Made on the event loop; `noted`, `failed` and `deleted` return at once."""
 
-    def __init__(self, state: Path, now: Now = _utc_now) -> None:
+    def __init__(self, state: Path, spool: Spool | None = None, *, now: Now = _utc_now) -> None:
+        """`spool` keeps transitions for the manager after this one."""
         self._logs = state / "logs"
         self._crashes = state / "crashes"
-        self._history = HistoryFiles(state / "history", log.error)
+        self._history = HistoryFiles(state / "history", log.error, spool=spool)
         self._now = now
         self._causes: dict[ServiceId, str] = {}
         """What was noted last of a service."""

@@ -25,11 +25,13 @@ from scmd.daemon.channels import Channels
 from scmd.daemon.chronicle import Chronicle
 from scmd.daemon.host import Host
 from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
+from scmd.daemon.keeper_setup import instance_of
 from scmd.daemon.notify_listener import NotifyListener
 from scmd.daemon.shell import Notice, Shell
 from scmd.linux import launch_numbers, runtime_journal
 from scmd.linux.database import Database, DatabaseError
 from scmd.linux.event_log import EventLog
+from scmd.linux.spool import Spool
 from scmd.server.conversation import Conversations
 from scmd.server.handles import NONCE_SIZE
 from scmd.server.session import Sessions
@@ -83,7 +85,7 @@ class Manager:
             on_notice=self._on_notice,
             on_failure=_die,
         )
-        self._chronicle = Chronicle(state.state)
+        self._chronicle = Chronicle(state.state, _spool(state, "history"))
         self._host = Host(
             state.state,
             state.runtime,
@@ -207,6 +209,11 @@ def _service_environment(state: KeeperState) -> dict[str, str]:
     return {"SCMD_RUNTIME": str(state.runtime)}
 
 
+def _spool(state: KeeperState, name: str) -> Spool:
+    """Where lines are while they wait for the disk, for the manager after this one."""
+    return Spool(state.runtime / f"{name}.waiting", instance_of(str(state.state)))
+
+
 def _adopted(state: KeeperState, entries: tuple[Memory, ...] | None) -> core.Adopted:
     if entries is None and state.launches:
         log.error("no journal of the manager before: what runs is taken for what it seems to be")
@@ -228,7 +235,7 @@ async def _run(descriptor: int) -> int:
     keeper, state = await KeeperLink.connect(descriptor)
     try:
         database = Database.open(state.state / "registry.db")
-        events = EventLog(state.state / "events")
+        events = EventLog(state.state / "events", spool=_spool(state, "events"))
     except (DatabaseError, EventError, OSError) as error:
         print(f"scmd: {error}", file=sys.stderr)
         return EX_CONFIG

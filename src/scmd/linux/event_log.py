@@ -1,9 +1,10 @@
 """The event log's files: appended by a thread of its own, bounded, rotated, readable.
 
 `events.jsonl` is written to; `events.jsonl.1` and so on are older. Nobody waits for the
-disk: an entry that cannot be written, or finds too many waiting before it, is dropped and
-counted, and the count is an entry itself as soon as writing works again. Record numbers
-go on over restarts; a line that a crash left unfinished is cut off at the next start.
+disk; what waits itself is left to the next process when this one is killed. An entry that
+cannot be written, or finds too many waiting before it, is dropped and counted, and the count
+is an entry itself as soon as writing works again. Record numbers go on over restarts; a line
+that a crash left unfinished is cut off at the next start.
 """
 
 from __future__ import annotations
@@ -14,14 +15,18 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from queue import SimpleQueue
+
+import msgspec
 
 from scmd.linux.event_files import EventFiles, Write
+from scmd.linux.lazy_writer import LINGER_S, MAX_WAITING, LazyWriter
+from scmd.linux.spool import Spool, overlap
 from scmd.storage import event_messages
 from scmd.storage.event_record import (
     EventError,
     EventRecord,
     record_from_line,
+    record_to_line,
     record_to_public_line,
     sound_strings,
     sound_text,
@@ -29,8 +34,6 @@ from scmd.storage.event_record import (
 
 FILE_BYTES = 8 * 1024 * 1024
 FILES = 4
-MAX_WAITING = 10_000
-"""Entries that may wait for the disk."""
 MAX_READ_BYTES = 1024 * 1024
 LATEST = 0xFFFF_FFFF_FFFF_FFFF
 """For `read`: the last `count` entries."""
@@ -53,13 +56,16 @@ class EventLog:
         *,
         file_bytes: int = FILE_BYTES,
         files: int = FILES,
+        spool: Spool | None = None,
+        linger_s: float = LINGER_S,
         max_waiting: int = MAX_WAITING,
         now: Now = _utc_now,
         write: Write = os.write,
     ) -> None:
         """Open the log in `folder`, made when missing, and repair its last line.
 
-        `write` is the system call, for tests to fail or hang.
+        `spool` keeps for the next process what waits. `write` is the system call, for tests to
+        fail or hang.
 
         EventError: the newest file is not an event log, or one of a newer format; it was left
         as it is. OSError: it cannot be opened.
@@ -68,13 +74,12 @@ class EventLog:
         self._files = EventFiles(folder, file_bytes, files, write)
         self._now = now
         self._computer = socket.gethostname()
-        self._max_waiting = max_waiting
         self._lost = 0
         self._counting = threading.Lock()
-        self._queue: SimpleQueue[EventRecord | threading.Event | None] = SimpleQueue()
         self._closed = False
-        self._writer = threading.Thread(target=self._write, name="event log", daemon=True)
-        self._writer.start()
+        self._writer = LazyWriter(
+            "event log", self._write, spool, linger_s=linger_s, max_waiting=max_waiting
+        )
 
     def append(
         self,
@@ -87,22 +92,19 @@ class EventLog:
         user: str = "",
     ) -> None:
         """Queue an entry of now. `type` is EVENTLOG_*_TYPE: 1 error, 2 warning, 4 information."""
-        if self._queue.qsize() >= self._max_waiting:
-            self._count_lost(1)
-            return
-        self._queue.put(
-            EventRecord(
-                number=0,
-                time=self._time(),
-                source=sound_text(source),
-                id=event_id,
-                type=event_messages.type_word(type),
-                category=category,
-                computer=self._computer,
-                user=sound_text(user),
-                strings=sound_strings(strings),
-            )
+        record = EventRecord(
+            number=0,
+            time=self._time(),
+            source=sound_text(source),
+            id=event_id,
+            type=event_messages.type_word(type),
+            category=category,
+            computer=self._computer,
+            user=sound_text(user),
+            strings=sound_strings(strings),
         )
+        if not self._writer.add(record_to_line(record)):
+            self._count_lost(1)
 
     def append_scm(self, event_id: int, strings: Iterable[str], *, user: str = "") -> None:
         """Queue an entry of the source "Service Control Manager"."""
@@ -138,17 +140,13 @@ class EventLog:
 
     def flush(self) -> None:
         """Wait until what was appended so far is in the file, or a slow disk took too long."""
-        if not self._closed:
-            written = threading.Event()
-            self._queue.put(written)
-            written.wait(_READ_DEADLINE_S)
+        self._writer.flush(_READ_DEADLINE_S)
 
     def close(self) -> None:
         """Write what is waiting and let go of the files."""
         if not self._closed:
             self._closed = True
-            self._queue.put(None)
-            self._writer.join()
+            self._writer.close()
             self._files.close()
 
     def _read_latest(self, count: int, source: str | None, max_bytes: int) -> tuple[bytes, int]:
@@ -165,11 +163,7 @@ class EventLog:
 
     def _records(self, after: int, source: str | None) -> Iterator[EventRecord]:
         wanted = source.casefold() if source else None
-        for line in self._files.lines_after(after):
-            try:
-                record = record_from_line(line)
-            except EventError:
-                continue
+        for record in _records_in(self._files.lines_after(after)):
             if wanted is None or record.source.casefold() == wanted:
                 yield record
 
@@ -178,13 +172,15 @@ class EventLog:
 
     # On the writer's thread -----------------------------------------------------------------
 
-    def _write(self) -> None:
-        while (item := self._queue.get()) is not None:
-            if isinstance(item, threading.Event):
-                item.set()
-                continue
+    def _write(self, lines: list[bytes], *, again: bool) -> None:
+        records = list(_records_in(lines))
+        if again:
+            there = _records_in(self._files.lines_after(self._files.last - len(records)))
+            unnumbered = [msgspec.structs.replace(record, number=0) for record in there]
+            records = records[overlap(unnumbered, records) :]
+        for record in records:
             self._announce()
-            if not self._files.append(item):
+            if not self._files.append(record):
                 self._count_lost(1)
         self._announce()
 
@@ -208,3 +204,12 @@ class EventLog:
         )
         if self._files.append(lost):
             self._count_lost(-count)
+
+
+def _records_in(lines: Iterable[bytes]) -> Iterator[EventRecord]:
+    """Those that are records."""
+    for line in lines:
+        try:
+            yield record_from_line(line)
+        except EventError:
+            continue

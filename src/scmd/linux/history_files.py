@@ -1,55 +1,63 @@
 """Histories on disk: `<record number>.jsonl`, each bounded, written by a thread of its own.
 
-Nobody waits for the disk to write. A line is in the file, though not synced, soon after it
-was given; what cannot be written is lost and said once. When a file has twice as many lines
-as are kept, it is written anew with the newest. A file that is no history, or one of a newer
-scmd, is left as it is.
+Nobody waits for the disk to write. A line is in the file, though not synced, some seconds after
+it was given, and until then where the next process finds it; what cannot be written is lost and
+said once. When a file has twice as many lines as are kept, it is written anew with the newest.
+A file that is no history, or one of a newer scmd, is left as it is.
 """
 
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
-from queue import Empty, SimpleQueue
 
+from scmd.linux.lazy_writer import LINGER_S, LazyWriter
+from scmd.linux.spool import Spool, overlap
 from scmd.storage.history import HEADER, HistoryError, check_header, sound_lines
 
 KEEP = 200
 """Transitions of a service that can be read; the file may hold twice as many."""
 _READ_LIMIT_S = 10.0
-
-_Item = tuple[int, bytes] | Callable[[], None] | None
+_MAX_WAITING = 50_000
 
 
 class HistoryFiles:
     """`append`, `remove` and `retain` may be called from any thread and never block."""
 
-    def __init__(self, folder: Path, problem: Callable[[str], None], *, keep: int = KEEP) -> None:
-        """`problem` is told, from the thread, once for each row of failures."""
+    def __init__(
+        self,
+        folder: Path,
+        problem: Callable[[str], None],
+        *,
+        spool: Spool | None = None,
+        keep: int = KEEP,
+        linger_s: float = LINGER_S,
+    ) -> None:
+        """`problem` is told, from any thread, once for each row of failures."""
         self._folder = folder
         self._keep = keep
         self._problem = problem
         self._failing = False
         self._counts: dict[int, int] = {}
         """Lines in each file that was looked at; -1: one that is not to be touched."""
-        self._queue: SimpleQueue[_Item] = SimpleQueue()
-        self._thread = threading.Thread(target=self._work, name="history", daemon=True)
-        self._thread.start()
+        self._writer = LazyWriter(
+            "history", self._write, spool, linger_s=linger_s, max_waiting=_MAX_WAITING
+        )
 
     def append(self, service: int, line: bytes) -> None:
-        self._queue.put((service, line))
+        if not self._writer.add(b"%d %s" % (service, line)):
+            self._fail("too much waits for a slow disk")
 
     def remove(self, service: int) -> None:
         """The record is gone, and its number is never given out again."""
-        self._queue.put(partial(self._forget, service))
+        self._writer.call(partial(self._try, partial(self._forget, service)))
 
     def retain(self, services: Collection[int]) -> None:
         """Remove the histories of all other records."""
         kept = frozenset(services)
-        self._queue.put(lambda: self._remove_strays(kept))
+        self._writer.call(partial(self._try, partial(self._remove_strays, kept)))
 
     def read(self, service: int) -> list[bytes]:
         """The newest lines, oldest first, those appended before the call among them.
@@ -64,14 +72,11 @@ class HistoryFiles:
 
     def flush(self) -> None:
         """Wait until what was given before is written, or a slow disk took too long."""
-        done = threading.Event()
-        self._queue.put(done.set)
-        done.wait(_READ_LIMIT_S)
+        self._writer.flush(_READ_LIMIT_S)
 
     def close(self) -> None:
         """Write what is waiting; nothing is to be given any more."""
-        self._queue.put(None)
-        self._thread.join()
+        self._writer.close()
 
     def _path(self, service: int) -> Path:
         return self._folder / f"{service}.jsonl"
@@ -84,34 +89,29 @@ class HistoryFiles:
 
     # On the thread --------------------------------------------------------------------------
 
-    def _work(self) -> None:
-        while (item := self._queue.get()) is not None:
-            lines: dict[int, list[bytes]] = {}
-            while isinstance(item, tuple):
-                lines.setdefault(item[0], []).append(item[1])
-                try:
-                    # What came meanwhile costs each file one more line, not one more opening.
-                    item = self._queue.get_nowait()
-                except Empty:
-                    break
-            for service, given in lines.items():
-                self._try(partial(self._add, service, given))
-            if item is None:
-                return
-            if not isinstance(item, tuple):
-                self._try(item)
+    def _write(self, lines: list[bytes], *, again: bool) -> None:
+        services: dict[int, list[bytes]] = {}
+        for line in lines:
+            number, _, entry = line.partition(b" ")
+            if number.isdigit():
+                services.setdefault(int(number), []).append(entry)
+        for service, given in services.items():
+            self._try(partial(self._add, service, given, again))
 
     def _try(self, work: Callable[[], None]) -> None:
         try:
             work()
         except OSError as error:
-            if not self._failing:
-                self._problem(f"history cannot be written: {error}")
-            self._failing = True
+            self._fail(str(error))
         else:
             self._failing = False
 
-    def _add(self, service: int, lines: list[bytes]) -> None:
+    def _fail(self, why: str) -> None:
+        if not self._failing:
+            self._problem(f"history cannot be written: {why}")
+        self._failing = True
+
+    def _add(self, service: int, lines: list[bytes], again: bool) -> None:
         path = self._path(service)
         count = self._counts.get(service)
         if count is None:
@@ -119,14 +119,18 @@ class HistoryFiles:
             count = self._counts[service] = self._repair(path)
         if count < 0:
             return
+        old = []
+        if count and (again or count + len(lines) > 2 * self._keep):
+            old = [line + b"\n" for line in self._entries(path)]
+        if again:
+            lines = lines[overlap(old, lines) :]
         if count + len(lines) > 2 * self._keep:
-            old = [line + b"\n" for line in self._entries(path)] if count else []
             kept = [*old, *lines][-self._keep :]
             _replace(path, kept)
             self._counts[service] = len(kept)
-            return
-        _append(path, b"".join(lines if count else [HEADER, *lines]))
-        self._counts[service] = count + len(lines)
+        elif lines:
+            _append(path, b"".join(lines if count else [HEADER, *lines]))
+            self._counts[service] = count + len(lines)
 
     def _forget(self, service: int) -> None:
         self._counts.pop(service, None)
