@@ -25,8 +25,20 @@ as running, a process as one that has yet to connect.
 
 from __future__ import annotations
 
-from scmd.core import auto_start, health, hosting, launches, processes, recovery, srvany, status
+from scmd.core import (
+    auto_start,
+    health,
+    hooks,
+    hosted_adoption,
+    hosting,
+    launches,
+    processes,
+    recovery,
+    srvany,
+    status,
+)
 from scmd.core.essential import is_essential
+from scmd.core.hosted_runs import Stage
 from scmd.core.launches import drop
 from scmd.core.memory import AccountMemory, AutoStartMemory, LaunchMemory, ServiceMemory, latest
 from scmd.core.messages import (
@@ -164,8 +176,8 @@ def _connect(state: State, record: ServiceRecord, memory: ServiceMemory, users: 
         record.attempt.phase = AttemptPhase.LAUNCHING
     if memory.stage:
         hook = state.launches.get(LaunchId(memory.hook))
-        stage = hosting.Stage.__members__.get(memory.stage, hosting.Stage.RUNNING)
-        hosting.restore(record, _plan(record), stage, hook)
+        stage = Stage.__members__.get(memory.stage, Stage.RUNNING)
+        hosted_adoption.restore(record, _plan(record), stage, hook)
         assert record.run is not None
         record.run.watch = Watch(health.restored(memory.health))
 
@@ -206,7 +218,7 @@ def _resume(
                 hosting.started(state, launch, held.process_id)
         case LaunchKind.HOOK:
             launch.process_id = held.process_id
-            hosting.resume_hook(state, launch)
+            hosted_adoption.resume_hook(state, launch)
         case LaunchKind.COMMAND:
             launch.process_id = held.process_id
             recovery.resume_command(state, launch)
@@ -228,7 +240,7 @@ def _never_begun(state: State, launch: Launch, users: list[ServiceRecord]) -> No
             record.launch = None
             record.run = None
         elif run is not None and run.hook is launch:
-            hosting.repeat_hook(state, record)
+            hosted_adoption.repeat_hook(state, record)
         launch.services.pop(record.id, None)
         if record.attempt is not None and record.launch is None and record.run is None:
             record.attempt.phase = AttemptPhase.WAITING
@@ -241,7 +253,7 @@ def _exited(state: State, launch: Launch, event: ProcessExited) -> None:
         case LaunchKind.PROGRAM:
             hosting.exited(state, launch, event)
         case LaunchKind.HOOK:
-            hosting.hook_exited(state, launch, event)
+            hooks.exited(state, launch, event)
         case LaunchKind.COMMAND:
             recovery.command_exited(state, launch, event)
 
@@ -270,14 +282,14 @@ def _take_in(state: State, held: HeldLaunch) -> None:
         processes.resume(state, launch, held, [], ServiceId(0))
         status.starting(state, record, state.settings.pipe_timeout, ADOPTED)
     else:
-        hosting.take_in(state, record, _plan(record), launch)
+        hosted_adoption.take_in(state, record, _plan(record), launch)
 
 
 def _settle(state: State, record: ServiceRecord, memory: ServiceMemory) -> None:
     """The stages' own deadlines; and nothing runs without a process."""
     run = record.run
     if run is not None:
-        hosting.resume(state, run, memory.deadline)
+        hosted_adoption.resume(state, run, memory.deadline)
     elif record.launch is None and record.attempt is None and not record.is_stopped:
         status.died(state, record, GONE)
     if record.status.state == ServiceState.STOPPED:

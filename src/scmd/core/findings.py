@@ -11,9 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scmd.core import hosting, recovery, status
+from scmd.core import recovery, status
 from scmd.core.deadlines import Deadline
 from scmd.core.dependencies import group_of, is_group
+from scmd.core.hosted_runs import HostedRun, Stage
 from scmd.core.records import AttemptPhase, Launch, LaunchPhase, ServiceRecord, StartRequest
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, error_text
@@ -253,29 +254,29 @@ def _awaited_process(state: State, record: ServiceRecord, launch: Launch) -> Fin
     return Finding(Code.WAITS_FOR_ANSWER, name, text, left=left)
 
 
-def _hosted(state: State, record: ServiceRecord, run: hosting.HostedRun) -> Iterator[Finding]:
+def _hosted(state: State, record: ServiceRecord, run: HostedRun) -> Iterator[Finding]:
     name, left = record.config.name, _left(state, run.deadline)
     hook_left = None if run.hook is None else _left(state, run.hook.deadline)
     match run.stage:
-        case hosting.Stage.PRE_HOOK:
+        case Stage.PRE_HOOK:
             text = f"waits for its hook before the start to end{_due(hook_left)}"
             yield Finding(Code.WAITS_FOR_HOOK, name, text, left=hook_left)
-        case hosting.Stage.STOP_HOOK:
+        case Stage.STOP_HOOK:
             text = f"waits for its hook before the stop to end{_due(hook_left)}"
             yield Finding(Code.WAITS_FOR_HOOK, name, text, left=hook_left)
-        case hosting.Stage.LAUNCHING:
+        case Stage.LAUNCHING:
             text = f"waits for its program to be started{_due(left)}"
             yield Finding(Code.WAITS_FOR_PROCESS, name, text, left=left)
-        case hosting.Stage.SETTLING:
+        case Stage.SETTLING:
             text = (
                 f"runs, and counts as started when it has lived through its settle time{_due(left)}"
             )
             yield Finding(Code.SETTLES, name, text, left=left)
-        case hosting.Stage.READYING:
+        case Stage.READYING:
             said = f"; it says: {run.watch.text}" if run.watch.text else ""
             text = f"runs, and is not ready yet{_due(left)}{said}"
             yield Finding(Code.WAITS_FOR_READINESS, name, text, left=left)
-        case hosting.Stage.STOPPING | hosting.Stage.LEAVING:
+        case Stage.STOPPING | Stage.LEAVING:
             yield _awaited_exit(record, run.launch, left)
         case _:
             return

@@ -58,7 +58,7 @@ class ServiceMemory:
     launching: bool = False
     """Its attempt has begun to start something of its own."""
     stage: str = ""
-    """Of a hosted program's run, a `hosting.Stage`; "" without one."""
+    """Of a hosted program's run, a `hosted_runs.Stage`; "" without one."""
     hook: int = 0
     """The launch of the hook that the run waits for."""
     deadline: int | None = None

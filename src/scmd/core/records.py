@@ -36,7 +36,7 @@ from scmd.vocabulary.status import ServiceStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from scmd.core.hosting import HostedRun
+    from scmd.core.hosted_runs import HostedRun
     from scmd.core.recovery import Recovery
 
 NO_PARAMETERS: Mapping[str, object] = {}

@@ -24,10 +24,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scmd.core import launches, srvany, starting
+from scmd.core import launches, starting
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
 from scmd.core.messages import Actor, LaunchSpec, ProcessExited
+from scmd.core.parameter_readers import read_milliseconds
 from scmd.core.records import Failure, Launch, LaunchKind, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.command_line import split_command_line
@@ -180,7 +181,7 @@ def _number(record: ServiceRecord, upper: str, default: int) -> int:
     for name, value in record.parameters.items():
         if name.upper() == upper:
             try:
-                return srvany.read_milliseconds(name, value)
+                return read_milliseconds(name, value)
             except Refused:
                 return default
     return default

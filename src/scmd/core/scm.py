@@ -13,6 +13,7 @@ from typing import assert_never
 
 from scmd.core import (
     adoption,
+    announcements,
     attempts,
     auto_start,
     boot,
@@ -20,6 +21,7 @@ from scmd.core import (
     database,
     essential,
     handles,
+    hooks,
     hosting,
     launches,
     processes,
@@ -217,7 +219,7 @@ def _event(state: State, event: Event) -> None:
         case LaunchFailed() | ProcessStarted() | ProcessExited():
             _process_event(state, event)
         case ProcessNotified():
-            hosting.notified(state, event)
+            announcements.notified(state, event)
         case ProbeAnswered():
             hosting.probed(state, event)
         case LineSeen():
@@ -274,7 +276,7 @@ def _launch_failed(state: State, launch: Launch, error: Error, detail: str) -> N
         case LaunchKind.PROGRAM:
             hosting.launch_failed(state, launch, error, detail)
         case LaunchKind.HOOK:
-            hosting.hook_failed(state, launch, error)
+            hooks.failed(state, launch, error)
         case LaunchKind.COMMAND:
             recovery.command_not_run(state, launch, error)
         case _:
@@ -288,7 +290,7 @@ def _process_exited(state: State, launch: Launch, event: ProcessExited) -> None:
         case LaunchKind.PROGRAM:
             hosting.exited(state, launch, event)
         case LaunchKind.HOOK:
-            hosting.hook_exited(state, launch, event)
+            hooks.exited(state, launch, event)
         case LaunchKind.COMMAND:
             recovery.command_exited(state, launch, event)
         case _:

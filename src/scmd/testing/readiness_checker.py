@@ -8,7 +8,7 @@ is waited for without a limit.
 from __future__ import annotations
 
 from scmd.core import health
-from scmd.core.hosting import HostedRun, Stage
+from scmd.core.hosted_runs import HostedRun, Stage
 from scmd.core.messages import (
     Command,
     Effect,

@@ -1,0 +1,103 @@
+"""One run of a hosted program: its stages, and what every part that moves it on needs.
+
+    PRE_HOOK -> LAUNCHING -> SETTLING  -> RUNNING -> STOP_HOOK -> STOPPING -> (exit)
+                             READYING            -> LEAVING                -> (exit)
+
+How it gets from one to the next is `hosting`'s, and `announcements`' for what the program
+says of itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+from scmd.core import srvany, status
+from scmd.core.deadlines import Deadline
+from scmd.core.records import Launch, ServiceRecord, StartAttempt
+from scmd.core.state import State
+from scmd.core.watches import Watch
+from scmd.vocabulary.service import ControlsAccepted, ServiceState
+from scmd.vocabulary.status import ServiceStatus
+
+ACCEPTED = int(ControlsAccepted.STOP | ControlsAccepted.SHUTDOWN)
+
+
+class Stage(Enum):
+    PRE_HOOK = auto()
+    LAUNCHING = auto()
+    SETTLING = auto()
+    READYING = auto()
+    RUNNING = auto()
+    LEAVING = auto()
+    STOP_HOOK = auto()
+    STOPPING = auto()
+
+
+BEFORE_RUNNING = (Stage.LAUNCHING, Stage.SETTLING, Stage.READYING)
+
+
+class HostedRun:
+    """One run of a hosted program, its hooks included."""
+
+    __slots__ = ("attempt", "deadline", "hook", "launch", "plan", "record", "stage", "watch")
+
+    def __init__(
+        self, record: ServiceRecord, attempt: StartAttempt | None, plan: srvany.Plan
+    ) -> None:
+        self.record = record
+        self.attempt = attempt
+        self.plan = plan
+        self.stage = Stage.LAUNCHING
+        self.launch: Launch | None = None
+        """The program's own launch; None while the hook before it runs."""
+        self.hook: Launch | None = None
+        """The hook that is being waited for."""
+        self.deadline: Deadline | None = None
+        self.watch = Watch(plan.health)
+
+
+def current(launch: Launch) -> HostedRun | None:
+    """The run whose program this launch is, unless the record has let go of it."""
+    run = launch.owner.run
+    return run if run is not None and run.launch is launch else None
+
+
+def show(
+    state: State,
+    run: HostedRun,
+    to: ServiceState,
+    wait_hint: int,
+    cause: str,
+    *,
+    check_point: int = 0,
+) -> None:
+    record, launch = run.record, run.launch
+    assert launch is not None
+    report = ServiceStatus(
+        type=record.status.type,
+        state=int(to),
+        controls_accepted=0 if to == ServiceState.STOP_PENDING else ACCEPTED,
+        check_point=check_point,
+        wait_hint=wait_hint,
+        process_id=launch.process_id,
+    )
+    status.set_status(state, record, report, cause)
+
+
+def arm(
+    state: State, run: HostedRun, delay: int, action: Callable[[State, HostedRun], None], why: str
+) -> None:
+    run.deadline = state.after(delay, lambda: action(state, run), why)
+
+
+def disarm(state: State, run: HostedRun) -> None:
+    """Nothing is awaited of the program, and nothing of it watched."""
+    run.watch.end(state)
+    cancel(run)
+
+
+def cancel(run: HostedRun) -> None:
+    if run.deadline is not None:
+        run.deadline.cancel()
+        run.deadline = None
