@@ -330,6 +330,10 @@ class Service:
                 raise
         return self.start(*arguments, wait=wait)
 
+    def reload(self) -> ServiceStatus:
+        """Tell it that its configuration has changed: the control PARAMCHANGE."""
+        return self.control(Control.PARAMCHANGE)
+
     def control(self, code: int) -> ServiceStatus:
         """Send a control: INTERROGATE, PARAMCHANGE, or 128 to 255, the service's own."""
         with self.opened(_control_access(code)) as handle:

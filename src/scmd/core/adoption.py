@@ -34,6 +34,7 @@ from scmd.core import (
     launches,
     processes,
     recovery,
+    reloads,
     srvany,
     status,
 )
@@ -180,6 +181,9 @@ def _connect(state: State, record: ServiceRecord, memory: ServiceMemory, users: 
         hosted_adoption.restore(record, _plan(record), stage, hook)
         assert record.run is not None
         record.run.watch = Watch(health.restored(memory.health))
+        record.run.watch.text = memory.said
+        if memory.reloading is not None:
+            reloads.restore(state, record.run, memory.reloading)
 
 
 def _plan(record: ServiceRecord) -> srvany.Plan:

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scmd.core import hosting
-from scmd.core.health import Way
+from scmd.core import hosting, reloads
 from scmd.core.hosted_runs import HostedRun, Stage, arm, cancel, current, disarm, show
 from scmd.core.notifications import ProcessNotified
 from scmd.core.records import LaunchPhase
@@ -36,17 +35,27 @@ def notified(state: State, event: ProcessNotified) -> None:
             _notified_before_ready(state, run, event)
         case Stage.RUNNING if event.in_trouble:
             hosting.give_up(state, run, "it asked its watchdog to end it")
-        case Stage.RUNNING if event.alive or event.watchdog is not None:
-            run.watch.beat(state, lambda why: hosting.give_up(state, run, why), event.watchdog)
+        case Stage.RUNNING:
+            _notified_while_running(state, run, event)
         case Stage.STOPPING | Stage.LEAVING if event.extend is not None:
             _extend(state, run, event.extend, hosting.stop_limit)
 
 
+def _notified_while_running(state: State, run: HostedRun, event: ProcessNotified) -> None:
+    if event.alive or event.watchdog is not None:
+        run.watch.beat(state, lambda why: hosting.give_up(state, run, why), event.watchdog)
+    if event.reloading:
+        reloads.announced(state, run, event.monotonic)
+    elif event.ready:
+        reloads.ready(state, run)
+    if event.extend is not None:
+        reloads.extend(state, run, event.extend)
+
+
 def _notified_before_ready(state: State, run: HostedRun, event: ProcessNotified) -> None:
-    ready = run.watch.plan.ready
     if event.watchdog is not None:
         run.watch.period = event.watchdog
-    if event.ready and ready is not None and ready.way is Way.NOTIFY:
+    if event.ready and run.watch.plan.says_when_ready:
         hosting.becomes_ready(state, run)
     elif event.extend is not None:
         _extend(state, run, event.extend, hosting.not_ready)

@@ -110,5 +110,5 @@ def refusal(state: State, record: ServiceRecord, control: int) -> Error:
 
 
 def _program_takes(control: int) -> bool:
-    """An unmodified program has no Handler: the SCM itself stops it and answers for it."""
-    return control in (Control.STOP, Control.INTERROGATE)
+    """An unmodified program has no Handler: the SCM itself does it and answers for it."""
+    return control in (Control.STOP, Control.INTERROGATE, Control.PARAMCHANGE)

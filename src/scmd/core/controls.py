@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scmd.core import attempts, handles, hosting, launches, processes, recovery, status
+from scmd.core import attempts, handles, hosting, launches, processes, recovery, reloads, status
 from scmd.core.control_table import CONTROLS, refusal
 from scmd.core.event_ids import EventId
 from scmd.core.messages import Actor, Call, ControlService, KillService
@@ -36,6 +36,9 @@ def control_service(state: State, command: ControlService) -> None:
     if command.control in (Control.STOP, Control.PAUSE, Control.CONTINUE):
         status.asked(state, record, actor_of(command.call))
     if record.run is not None:
+        if command.control == Control.PARAMCHANGE:
+            reloads.ask(state, record.run, command.call.id)
+            return
         if command.control == Control.STOP:
             hosting.stop(state, record)
         state.reply(command.call.id, Error.SUCCESS, record.status)

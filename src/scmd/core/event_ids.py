@@ -41,6 +41,9 @@ class EventId(IntEnum):
     """scmd's own: the kernel has killed processes of a service at its memory limit."""
     LIMITS_MISSING = 8021
     """scmd's own: a service runs without limits that its Parameters ask for."""
+    RELOADED = 8012
+    """scmd's own: a hosted program has read its configuration again."""
+    RELOAD_FAILED = 8013
 
 
 INSERTS: Mapping[EventId, tuple[str, ...]] = {
@@ -68,4 +71,6 @@ INSERTS: Mapping[EventId, tuple[str, ...]] = {
     EventId.KILLED: ("name", "who had it killed"),
     EventId.OUT_OF_MEMORY: ("name", "the limit"),
     EventId.LIMITS_MISSING: ("name", "which limits, and why"),
+    EventId.RELOADED: ("name",),
+    EventId.RELOAD_FAILED: ("name", "error text"),
 }

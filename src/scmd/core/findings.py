@@ -16,6 +16,7 @@ from scmd.core.deadlines import Deadline
 from scmd.core.dependencies import group_of, is_group
 from scmd.core.hosted_runs import HostedRun, Stage
 from scmd.core.records import AttemptPhase, Launch, LaunchPhase, ServiceRecord, StartRequest
+from scmd.core.reloads import Reload
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, error_text
 from scmd.vocabulary.names import name_key
@@ -60,6 +61,8 @@ class Code(StrEnum):
     MARKED_FOR_DELETE = "marked_for_delete"
     ODD_REPORT = "odd_report"
     LIMIT_MISSING = "limit_missing"
+    RELOADING = "reloading"
+    SAYS = "says"
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +339,11 @@ def _unanswered(state: State, record: ServiceRecord) -> Iterator[Finding]:
 
 def _obstacles_to_a_stop(state: State, record: ServiceRecord) -> Iterator[Finding]:
     name = record.config.name
+    run = record.run
+    if run is not None and run.reload is not None:
+        yield _reloading(state, record, run.reload)
+    if run is not None and run.watch.text:
+        yield Finding(Code.SAYS, name, f"says: {run.watch.text}")
     if record.stop_asked:
         text = "was asked to stop, has taken the control and has not said that it stops"
         yield Finding(Code.STOP_IGNORED, name, text)
@@ -349,6 +357,14 @@ def _obstacles_to_a_stop(state: State, record: ServiceRecord) -> Iterator[Findin
             text = f"cannot be stopped before {other}, which needs it and is {its}"
             error = int(Error.DEPENDENT_SERVICES_RUNNING)
             yield Finding(Code.DEPENDENT_ACTIVE, name, text, error=error, other=other)
+
+
+def _reloading(state: State, record: ServiceRecord, reload: Reload) -> Finding:
+    deadline = reload.hook.deadline if reload.hook is not None else reload.deadline
+    left, so_far = _left(state, deadline), span(state.now - reload.since)
+    late = _due(left) or "; nobody waits for that any longer"
+    text = f"reloads its configuration, for {so_far} by now, and has not said that it is done{late}"
+    return Finding(Code.RELOADING, record.config.name, text, left=left)
 
 
 # Whatever the state ---------------------------------------------------------------------------

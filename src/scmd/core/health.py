@@ -1,6 +1,6 @@
 """Readiness and health of hosted programs: what the Parameters about them mean.
 
-One value says both how to ask and whom: `notify`, `tcp:HOST:PORT`, `http://HOST:PORT/PATH`,
+One value says both how to ask and whom: `notify`, `notify-reload`, `tcp:HOST:PORT`, `http://HOST:PORT/PATH`,
 `command:/PATH ARG...`, `log:TEXT`; `exec`, or nothing, asks nobody. So a value that is
 wrong is wrong when it is set. Asking is `watches`', what an answer leads to `hosting`'s.
 """
@@ -40,6 +40,8 @@ class Way(Enum):
     """How a program is asked, or says by itself."""
 
     NOTIFY = "notify"
+    NOTIFY_RELOAD = "notify-reload"
+    """And after a reload too."""
     TCP = "tcp"
     HTTP = "http"
     COMMAND = "command"
@@ -49,7 +51,7 @@ class Way(Enum):
 @dataclass(frozen=True, slots=True)
 class Probe:
     """One question. TCP: a connection is accepted; HTTP: GET is answered with a status below
-    400; COMMAND: it exits with 0. NOTIFY and LOG are not asked: the program says it, or writes
+    400; COMMAND: it exits with 0. The NOTIFYs and LOG are not asked: the program says it, or writes
     a line with the text `path` in it."""
 
     way: Way
@@ -78,7 +80,15 @@ class HealthPlan:
     @property
     def listens(self) -> bool:
         """Whether what the program says by sd_notify counts."""
-        return bool(self.watchdog) or (self.ready is not None and self.ready.way is Way.NOTIFY)
+        return bool(self.watchdog) or self.says_when_ready
+
+    @property
+    def says_when_ready(self) -> bool:
+        return self.ready is not None and self.ready.way in (Way.NOTIFY, Way.NOTIFY_RELOAD)
+
+    @property
+    def says_when_reloaded(self) -> bool:
+        return self.ready is not None and self.ready.way is Way.NOTIFY_RELOAD
 
 
 def plan(text: Callable[[str], str], number: Callable[[str, int], int]) -> HealthPlan:
@@ -118,11 +128,11 @@ def parse_ready(name: str, text: str) -> Probe | None:
     word = text.strip().lower()
     if word in ("", "exec"):
         return None
-    if word == "notify":
-        return Probe(Way.NOTIFY)
+    if word in ("notify", "notify-reload"):
+        return Probe(Way(word))
     if text.startswith("log:") and text[4:].isprintable() and text[4:]:
         return Probe(Way.LOG, path=text[4:])
-    return _probe(name, text.strip(), f"exec, notify, log:TEXT, {_PROBES}")
+    return _probe(name, text.strip(), f"exec, notify, notify-reload, log:TEXT, {_PROBES}")
 
 
 def parse_health(name: str, text: str) -> Probe | None:

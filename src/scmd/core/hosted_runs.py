@@ -12,15 +12,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from enum import Enum, auto
 
-from scmd.core import srvany, status
+from scmd.core import reloads, srvany, status
 from scmd.core.deadlines import Deadline
 from scmd.core.records import Launch, ServiceRecord, StartAttempt
+from scmd.core.reloads import Reload
 from scmd.core.state import State
 from scmd.core.watches import Watch
 from scmd.vocabulary.service import ControlsAccepted, ServiceState
 from scmd.vocabulary.status import ServiceStatus
 
 ACCEPTED = int(ControlsAccepted.STOP | ControlsAccepted.SHUTDOWN)
+RELOADS = int(ControlsAccepted.PARAMCHANGE)
 
 
 class Stage(Enum):
@@ -40,7 +42,17 @@ BEFORE_RUNNING = (Stage.LAUNCHING, Stage.SETTLING, Stage.READYING)
 class HostedRun:
     """One run of a hosted program, its hooks included."""
 
-    __slots__ = ("attempt", "deadline", "hook", "launch", "plan", "record", "stage", "watch")
+    __slots__ = (
+        "attempt",
+        "deadline",
+        "hook",
+        "launch",
+        "plan",
+        "record",
+        "reload",
+        "stage",
+        "watch",
+    )
 
     def __init__(
         self, record: ServiceRecord, attempt: StartAttempt | None, plan: srvany.Plan
@@ -54,6 +66,7 @@ class HostedRun:
         self.hook: Launch | None = None
         """The hook that is being waited for."""
         self.deadline: Deadline | None = None
+        self.reload: Reload | None = None
         self.watch = Watch(plan.health)
 
 
@@ -74,10 +87,13 @@ def show(
 ) -> None:
     record, launch = run.record, run.launch
     assert launch is not None
+    accepted = 0 if to == ServiceState.STOP_PENDING else ACCEPTED
+    if to == ServiceState.RUNNING and reloads.is_possible(run):
+        accepted |= RELOADS
     report = ServiceStatus(
         type=record.status.type,
         state=int(to),
-        controls_accepted=0 if to == ServiceState.STOP_PENDING else ACCEPTED,
+        controls_accepted=accepted,
         check_point=check_point,
         wait_hint=wait_hint,
         process_id=launch.process_id,
@@ -93,6 +109,9 @@ def arm(
 
 def disarm(state: State, run: HostedRun) -> None:
     """Nothing is awaited of the program, and nothing of it watched."""
+    reload, run.reload = run.reload, None
+    if reload is not None:
+        reload.abandon(state)
     run.watch.end(state)
     cancel(run)
 

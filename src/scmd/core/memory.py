@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scmd.core import recovery
+from scmd.core import recovery, reloads
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.records import (
     AttemptPhase,
@@ -75,6 +75,10 @@ class ServiceMemory:
     process_exit: int | None = None
     essential: bool = False
     account: AccountMemory | None = None
+    reloading: int | None = None
+    """Since when a hosted program reads its configuration again, by its own word."""
+    said: str = ""
+    """The last STATUS it gave."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,6 +248,8 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         record.process_exit,
         record.essential,
         _account_memory(record),
+        reloads.since(run),
+        run.watch.text if run is not None else "",
     )
 
 

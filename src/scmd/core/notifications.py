@@ -26,6 +26,8 @@ class ProcessNotified(Event):
     launch: LaunchId
     ready: bool = False
     reloading: bool = False
+    monotonic: int | None = None
+    """MONOTONIC_USEC: when the reload began, on the machine's clock."""
     stopping: bool = False
     alive: bool = False
     """WATCHDOG=1."""
@@ -53,6 +55,7 @@ def parse(launch: LaunchId, datagram: bytes) -> ProcessNotified:
         launch,
         ready=said.get("READY") == "1",
         reloading=said.get("RELOADING") == "1",
+        monotonic=_instant(said.get("MONOTONIC_USEC")),
         stopping=said.get("STOPPING") == "1",
         alive=said.get("WATCHDOG") == "1",
         in_trouble=said.get("WATCHDOG") == "trigger",
@@ -67,6 +70,11 @@ def _number(text: str | None) -> int | None:
     if text is None or not text.isascii() or not text.isdecimal() or len(text) > 19:
         return None
     return int(text)
+
+
+def _instant(text: str | None) -> int | None:
+    number = _number(text)
+    return None if number is None else number // 1000
 
 
 def _span(text: str | None) -> int | None:

@@ -34,6 +34,8 @@ START_PRE = "AppEvents\\Start\\Pre"
 START_POST = "AppEvents\\Start\\Post"
 STOP_PRE = "AppEvents\\Stop\\Pre"
 EXIT_POST = "AppEvents\\Exit\\Post"
+RELOAD_COMMAND = "AppReloadCommand"
+_LIMIT_PREFIX = "APPLIMIT\\"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,9 @@ class Plan:
     start_post: LaunchSpec | None
     stop_pre: LaunchSpec | None
     exit_post: LaunchSpec | None
+    reload_signal: int | None
+    """What makes it read its configuration again; not sent when there is a command for that."""
+    reload_command: LaunchSpec | None
 
 
 def is_hosted(image_path: str) -> bool:
@@ -103,20 +108,26 @@ def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> P
         log_timestamps=bool(_milliseconds(values, "APPTIMESTAMPLOG", 0)),
         log_name=bool(_milliseconds(values, "APPLOGNAME", 0)),
     )
+    asked = health.plan(
+        lambda name: _text(values, name.upper()),
+        lambda name, default: _milliseconds(values, name.upper(), default),
+    )
+    reload_signal = _number(values, "APPRELOADSIGNAL", read_signal)
+    if reload_signal is None and asked.says_when_reloaded:
+        reload_signal = SIGNALS["HUP"]
     return Plan(
         spec=spec,
         stop_signal=_number(values, "APPSTOPSIGNAL", read_signal) or SIGNALS["TERM"],
         stop_time=_milliseconds(values, "APPSTOPTIME", 20_000),
         settle_time=_milliseconds(values, "APPSETTLETIME", 0),
         kill_tree=bool(_milliseconds(values, "APPKILLPROCESSTREE", 1)),
-        health=health.plan(
-            lambda name: _text(values, name.upper()),
-            lambda name, default: _milliseconds(values, name.upper(), default),
-        ),
+        health=asked,
         start_pre=_hook(values, spec, START_PRE),
         start_post=_hook(values, spec, START_POST),
         stop_pre=_hook(values, spec, STOP_PRE),
         exit_post=_hook(values, spec, EXIT_POST),
+        reload_signal=reload_signal,
+        reload_command=_hook(values, spec, RELOAD_COMMAND),
     )
 
 
@@ -150,6 +161,8 @@ READERS: Mapping[str, _Reader] = {
     START_POST: read_command,
     STOP_PRE: read_command,
     EXIT_POST: read_command,
+    "AppReloadSignal": read_signal,
+    RELOAD_COMMAND: read_command,
 }
 """Every name with a meaning, besides `AppLimit\\<resource>`."""
 

@@ -159,7 +159,7 @@ class Watch:
             self.problem = problem
             heed(problem)
 
-        if plan.ready.way not in (Way.NOTIFY, Way.LOG):
+        if not plan.says_when_ready and plan.ready.way is not Way.LOG:
             limit = max(plan.ready_interval, plan.health_time)
             interval = plan.ready_interval
             prober = Prober(launch, plan.ready, interval, limit, note, self._asked)

@@ -25,7 +25,7 @@ START_WORDS = ("auto", "delayed", "demand", "disabled")
 
 USAGE = """\
 usage: {program} install [--start auto|delayed|demand|disabled] [--account X] [--depend A,B]
-       {program} remove | start [ARGUMENT...] | stop | restart | pause | continue | status
+       {program} remove | start [ARGUMENT...] | stop | restart | pause | continue | reload | status
        {program} debug    in the foreground, without an SCM; controls from the keyboard
        {program} run      under the SCM, which does this by itself
 """
@@ -169,6 +169,11 @@ def _continue(installed: Installed) -> None:
     print(f"{escaped(installed.name)} continued")
 
 
+def _reload(installed: Installed) -> None:
+    installed.reload()
+    print(f"{escaped(installed.name)} told to reload")
+
+
 def _status(installed: Installed) -> None:
     from scmd.sdk.debug import describe
 
@@ -183,6 +188,7 @@ _ACTIONS: dict[str, Callable[[Installed], None]] = {
     "restart": _restart,
     "pause": _pause,
     "continue": _continue,
+    "reload": _reload,
     "status": _status,
 }
 

@@ -49,6 +49,7 @@ from scmd.testing.crashes import key_of
 from scmd.testing.readiness_checker import ReadinessChecker
 from scmd.testing.recoveries import Recoveries
 from scmd.testing.shutdown_checker import ShutdownChecker
+from scmd.testing.simulated_processes import RELOAD_SIGNAL
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import PENDING_STATES, Control, ServiceState, StartType
@@ -296,7 +297,7 @@ class Checkers:
                 assert not self.runs[launch].exited, "killed a process that has exited"
                 self.runs[launch].disturbed = self.runs[launch].killed = True
             case SignalProcess(launch=launch):
-                self.runs[launch].disturbed = True
+                self.runs[launch].disturbed |= effect.signal != RELOAD_SIGNAL
             case ForgetLaunch(launch=launch):
                 assert self.runs.pop(launch).exited, "forgot a process that has not exited"
             case ServiceDeleted(service=service):

@@ -278,11 +278,20 @@ class Clients:
             ("AppEvents\\Exit\\Post", of("/bin/late-hook")),
             ("AppStopSignal", of("nonsense")),
             ("AppThrottle", of(choice((0, 500, 5_000)))),
-            ("AppReady", of(choice(("notify", "tcp:1", "command:/bin/hook-probe", "log:up")))),
+            (
+                "AppReady",
+                of(
+                    choice(
+                        ("notify", "notify-reload", "tcp:1", "command:/bin/hook-probe", "log:up")
+                    )
+                ),
+            ),
             ("AppReadyTime", of(choice((100, 5_000)))),
             ("AppHealth", of(choice(("", "tcp:1", "command:/bin/hook-probe")))),
             ("AppWatchdogTime", of(choice((0, 1_000)))),
             ("AppRestartDelay", of(choice((0, 2_000)))),
+            ("AppReloadSignal", of("HUP")),
+            ("AppReloadCommand", of("/bin/hook-reload")),
             ("Application", None),
         )
         values.update([choice(extra), choice(extra)])

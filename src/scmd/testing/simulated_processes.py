@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from scmd.testing.simulation import World
 
 ALL_CONTROLS = 0x1F
+RELOAD_SIGNAL = 1
 SICK = 4
 """Every so many services there is one whose program hardly ever lives long."""
 _STATES = tuple(ServiceState)
@@ -170,6 +171,8 @@ class SimulatedProcess:
     def signalled(self, signal: int) -> None:
         if signal == 9:
             self.killed()
+        elif signal == RELOAD_SIGNAL:
+            self._soon(self._reloads)
         elif not self._bad(0.5):
             self._soon(lambda: self._exits(None, signal))
 
@@ -190,6 +193,11 @@ class SimulatedProcess:
     def _notifies(self, *lines: str) -> None:
         if "NOTIFY_SOCKET" in dict(self.spec.extra_environment):
             self._say(parse(self.launch, "\n".join(lines).encode()))
+
+    def _reloads(self) -> None:
+        if self.ready and not self._bad(0.3):
+            self._notifies("RELOADING=1", f"MONOTONIC_USEC={self.world.now * 1000}")
+            self._soon(lambda: self._notifies("READY=1"))
 
     def _becomes_ready(self) -> None:
         self.ready = True

@@ -217,6 +217,12 @@ def _rpc_stdio() -> tuple[Callable[[list[str]], int], str]:
     return run, USAGE
 
 
+def _reload() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.reload import USAGE, run
+
+    return run, USAGE
+
+
 def _links() -> tuple[Callable[[list[str]], int], str]:
     from scmd.tools.links import USAGE, run
 
@@ -240,6 +246,7 @@ _LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
     "history": _history,
     "crash": _crash,
     "kill": _kill,
+    "reload": _reload,
     "links": _links,
     "rpc-stdio": _rpc_stdio,
 }

@@ -39,6 +39,7 @@ usage: scmd COMMAND [ARGUMENT...]
   history NAME [-n N] [--json]        its states: when, how long, why and who asked
   crash NAME [--older N] [--json]     its last failure: cause, traceback, output, history
   kill NAME                           kill a stuck service's processes
+  reload NAME                         have a service read its configuration again
   links DIR                           make the links `sc` and `net` in DIR
   rpc-stdio                           what ssh://HOST runs at the other end
   COMMAND --help                      more about one command

@@ -51,6 +51,8 @@ _TEXTS = (
     "AppParameters",
     "AppDirectory",
     "AppStopSignal",
+    "AppReloadSignal",
+    "AppReloadCommand",
     "AppUmask",
     "AppNice",
     "AppAffinity",

@@ -1,0 +1,194 @@
+"""Hosted programs that read their configuration again without being restarted."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scmd.core import notifications
+from scmd.core.memory import latest
+from scmd.core.messages import (
+    Adopted,
+    ControlService,
+    ExplainService,
+    HandleId,
+    HeldLaunch,
+    KillProcess,
+    LaunchFailed,
+    LaunchId,
+    LaunchProcess,
+    ProcessExited,
+    ProcessStarted,
+    Settings,
+    SignalProcess,
+    StoredService,
+)
+from scmd.core.why import Explanation
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import Control
+from tests.core.bench import PID, Bench
+
+SETTINGS = Settings(notify_socket="/notify.sock")
+PARAMCHANGE = 0x8
+HUP = 1
+
+
+def running(**values: Any) -> tuple[Bench, HandleId, LaunchId]:
+    bench = Bench(settings=SETTINGS)
+    service = bench.create_hosted(**values)
+    bench.start(service)
+    launch = bench.launched()
+    bench.tell(ProcessStarted(launch, PID))
+    if values.get("AppReady"):
+        say(bench, launch, "READY=1")
+    assert bench.status(service).state == 4
+    return bench, service, launch
+
+
+def say(bench: Bench, launch: LaunchId, *lines: str) -> None:
+    bench.tell(notifications.parse(launch, "\n".join(lines).encode()))
+
+
+def reload(bench: Bench, service: HandleId) -> ControlService:
+    return bench.control(service, Control.PARAMCHANGE)
+
+
+def codes_of_why(bench: Bench, service: HandleId) -> list[str]:
+    explanation: Explanation = bench.result(ExplainService(bench.call(), service))
+    return [str(finding.code) for finding in explanation.findings]
+
+
+def test_a_program_that_cannot_be_told_does_not_accept_it() -> None:
+    bench, service, _ = running()
+    assert not bench.status(service).controls_accepted & PARAMCHANGE
+    assert bench.replies[reload(bench, service).call.id].error == 1052
+
+
+@pytest.mark.parametrize("signal", ["HUP", "SIGUSR1", 10])
+def test_a_signal_is_sent_and_the_service_stays_as_it_is(signal: str | int) -> None:
+    bench, service, launch = running(AppReloadSignal=signal)
+    before = bench.status(service)
+    assert before.controls_accepted == 0xD
+    command = reload(bench, service)
+    assert bench.one(SignalProcess) == SignalProcess(launch, 1 if signal == "HUP" else 10)
+    assert bench.replies[command.call.id].error == 0
+    assert bench.status(service) == before
+
+
+@pytest.mark.parametrize(
+    ("code", "signal", "error"), [(0, None, 0), (3, None, 1066), (None, 9, 1067)]
+)
+def test_the_end_of_the_command_is_the_answer(
+    code: int | None, signal: int | None, error: int
+) -> None:
+    bench, service, _ = running(AppReloadCommand="/bin/reload now", AppReloadSignal="HUP")
+    command = reload(bench, service)
+    launch = bench.one(LaunchProcess)
+    assert (launch.spec.argv, launch.spec.hook) == (("/bin/reload", "now"), True)
+    assert not bench.found(SignalProcess)
+    assert "reloading" in codes_of_why(bench, service)
+    bench.tell(ProcessStarted(launch.launch, 5))
+    assert not bench.answered(command)
+    assert bench.replies[reload(bench, service).call.id].error == 1061
+    bench.tell(ProcessExited(launch.launch, code, signal))
+    assert bench.replies[command.call.id].error == error
+    assert bench.events() == [8013 if error else 8012]
+    assert bench.status(service).state == 4
+    assert "reloading" not in codes_of_why(bench, service)
+
+
+def test_a_command_that_cannot_be_run_or_is_late() -> None:
+    bench, service, _ = running(AppReloadCommand="/bin/reload")
+    command = reload(bench, service)
+    bench.tell(LaunchFailed(bench.launched(), Error.FILE_NOT_FOUND, ""))
+    assert bench.replies[command.call.id].error == 2
+    command = reload(bench, service)
+    launch = bench.launched()
+    bench.tell(ProcessStarted(launch, 5))
+    bench.pass_time(30_000)
+    assert bench.one(KillProcess).launch == launch
+    assert bench.replies[command.call.id].error == Error.SERVICE_REQUEST_TIMEOUT
+
+
+def test_notify_reload_waits_for_the_second_ready() -> None:
+    bench, service, launch = running(AppReady="notify-reload")
+    bench.now = 5_000
+    command = reload(bench, service)
+    assert bench.one(SignalProcess).signal == HUP
+    say(bench, launch, "READY=1")
+    assert not bench.answered(command), "it was not reloading yet"
+    say(bench, launch, "RELOADING=1", "MONOTONIC_USEC=4999000")
+    say(bench, launch, "READY=1")
+    assert not bench.answered(command), "that reload had begun before"
+    say(bench, launch, "RELOADING=1", "MONOTONIC_USEC=5000000", "STATUS=reading")
+    assert codes_of_why(bench, service)[:2] == ["reloading", "says"]
+    assert bench.status(service).state == 4
+    say(bench, launch, "READY=1")
+    assert bench.replies[command.call.id].error == 0
+    assert bench.events() == [8012]
+    assert bench.scm.next_deadline() is None
+
+
+def test_a_reload_that_is_not_over_in_time_is_answered_and_may_be_asked_for_again() -> None:
+    bench, service, launch = running(AppReady="notify-reload")
+    command = reload(bench, service)
+    assert bench.replies[reload(bench, service).call.id].error == 1061
+    bench.pass_time(10_000)
+    say(bench, launch, "RELOADING=1")
+    say(bench, launch, "EXTEND_TIMEOUT_USEC=40000000")
+    bench.pass_time(39_999)
+    assert not bench.answered(command)
+    bench.pass_time(1)
+    assert bench.replies[command.call.id].error == 1053
+    assert bench.status(service).state == 4
+    assert "reloading" in codes_of_why(bench, service)
+    again = reload(bench, service)
+    say(bench, launch, "RELOADING=1")
+    say(bench, launch, "READY=1")
+    assert bench.replies[again.call.id].error == 0
+
+
+def test_a_program_that_reloads_by_itself_is_bounded_and_logged() -> None:
+    bench, service, launch = running(AppReady="notify", AppReadyTime=2_000)
+    assert not bench.status(service).controls_accepted & PARAMCHANGE
+    say(bench, launch, "RELOADING=1", "MONOTONIC_USEC=1")
+    assert "reloading" in codes_of_why(bench, service)
+    bench.pass_time(2_000)
+    assert bench.events() == [8013]
+    assert bench.status(service).state == 4
+    say(bench, launch, "READY=1")
+    assert bench.events() == [8012]
+    assert "reloading" not in codes_of_why(bench, service)
+
+
+@pytest.mark.parametrize("end", ["stop", "exit"])
+def test_who_waits_for_a_reload_is_answered_when_the_service_ends(end: str) -> None:
+    bench, service, launch = running(AppReloadCommand="/bin/reload")
+    command = reload(bench, service)
+    hook = bench.launched()
+    bench.tell(ProcessStarted(hook, 5))
+    if end == "stop":
+        bench.control(service, Control.STOP)
+    else:
+        bench.tell(ProcessExited(launch, 1, None))
+    assert bench.replies[command.call.id].error == Error.REQUEST_ABORTED
+    assert KillProcess(hook) in bench.effects
+    bench.tell(ProcessExited(hook, None, 9))
+    if end == "stop":
+        bench.tell(ProcessExited(launch, 0, None))
+    assert bench.status(service).state == 1
+
+
+def test_a_new_manager_knows_of_a_reload_and_what_was_said() -> None:
+    bench, service, launch = running(AppReady="notify-reload")
+    say(bench, launch, "RELOADING=1", "STATUS=reading")
+    record = bench.scm.state.records[bench.id(service)]
+    stored = StoredService(record.id, record.config, record.parameters)
+    held = HeldLaunch(launch, record.id, PID, control_channel=False)
+    adopted = Adopted(latest(bench.journal), (held,))
+    after = Bench([stored], SETTINGS, first=adopted, now=bench.now)
+    service = after.open("A")
+    assert codes_of_why(after, service)[:2] == ["reloading", "says"]
+    say(after, launch, "READY=1")
+    assert after.events() == [8012]
