@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from scmd.ndr.structure import Structure
 from scmd.ndr.types import DWORD, Annotated, Bytes
-from scmd.rpc import client, server
+from scmd.rpc import client, events, server
 from scmd.rpc.interface import Interface
 
 ECHO = Interface("echo", "11111111-2222-3333-4455-66778899aabb", 1, 2)
@@ -34,15 +34,15 @@ def bound(
     """A client and a server that have agreed."""
     near, far = client.ClientConnection(form=form), new_server(max_fragment=max_fragment)
     [event] = far.receive_data(near.bind([ECHO, OTHER]))
-    assert isinstance(event, server.BindRequested)
+    assert isinstance(event, events.BindRequested)
     far.accept_bind(group)
     [accepted] = near.receive_data(far.data_to_send())
     assert isinstance(accepted, client.BindAccepted)
     return near, far
 
 
-def requests(events: Sequence[object]) -> list[server.Request]:
+def requests(heard: Sequence[object]) -> list[events.Request]:
     """The events, all of which must be requests."""
-    found = [event for event in events if isinstance(event, server.Request)]
-    assert len(found) == len(events)
+    found = [event for event in heard if isinstance(event, events.Request)]
+    assert len(found) == len(heard)
     return found

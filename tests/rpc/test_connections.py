@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scmd.ndr.structure import BIG_ENDIAN, NDR64
-from scmd.rpc import client, pdu, server
+from scmd.rpc import client, events, pdu
 from scmd.rpc.errors import (
     CONTEXT_MISMATCH,
     OPERATION_RANGE,
@@ -24,7 +24,7 @@ forms = st.sampled_from([0, BIG_ENDIAN, NDR64, NDR64 | BIG_ENDIAN])
 def test_a_bind_says_who_joins_what() -> None:
     near, far = client.ClientConnection(), new_server()
     [event] = far.receive_data(near.bind([ECHO, UNKNOWN, OTHER], group=5))
-    assert isinstance(event, server.BindRequested)
+    assert isinstance(event, events.BindRequested)
     assert event.group == 5
     far.accept_bind(5)
     assert far.group == 5
@@ -71,13 +71,13 @@ def test_calls_survive_fragments_and_any_splitting(
 
 
 def _deliver(data: bytes, cuts: list[int], receive: object) -> list[object]:
-    events: list[object] = []
+    heard: list[object] = []
     position = turn = 0
     while position < len(data):
         size = cuts[turn % len(cuts)]
-        events += receive(data[position : position + size])  # type: ignore[operator] # either end
+        heard += receive(data[position : position + size])  # type: ignore[operator] # either end
         position, turn = position + size, turn + 1
-    return events
+    return heard
 
 
 def test_calls_are_answered_in_any_order() -> None:
@@ -143,7 +143,7 @@ def test_an_orphan_is_not_answered_and_the_connection_lives() -> None:
     call_id, data = near.call(ECHO, 0, b"")
     far.receive_data(data)
     [event] = far.receive_data(near.abandon(call_id))
-    assert isinstance(event, server.CallCancelled)
+    assert isinstance(event, events.CallCancelled)
     assert event.is_orphaned
     far.respond(call_id, b"late")
     assert far.data_to_send() == b""
@@ -165,7 +165,7 @@ def test_a_cancel_is_told_and_the_call_is_still_answered() -> None:
     call_id, data = near.call(ECHO, 0, b"")
     far.receive_data(data)
     [event] = far.receive_data(pdu.encode(pdu.CO_CANCEL, pdu.WHOLE, "<", call_id, b""))
-    assert isinstance(event, server.CallCancelled)
+    assert isinstance(event, events.CallCancelled)
     assert not event.is_orphaned
     far.respond(call_id, b"answer")
     [response] = near.receive_data(far.data_to_send())

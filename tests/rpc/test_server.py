@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scmd.ndr.values import Guid
-from scmd.rpc import pdu, server
+from scmd.rpc import events, pdu, server
 from scmd.rpc.errors import ACCESS_DENIED, PROTOCOL_ERROR, TOO_BUSY
 from tests.rpc.ends import ECHO, OTHER, bound, new_server, requests
 
@@ -39,7 +39,7 @@ def bind_pdu(
 
 def answered(far: server.ServerConnection, data: bytes) -> pdu.BindAck:
     [event] = far.receive_data(data)
-    assert isinstance(event, server.BindRequested)
+    assert isinstance(event, events.BindRequested)
     far.accept_bind(3)
     [frame] = pdu.Framer().frames(far.data_to_send())
     assert frame[0] == pdu.BIND_ACK
@@ -126,7 +126,8 @@ def test_a_bind_that_asks_for_authentication_is_refused() -> None:
     data = bytearray(bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,))))
     data += bytes.fromhex("0a050000 00000000") + b"NTLMSSP\0"
     data[8:12] = len(data).to_bytes(2, "little") + (8).to_bytes(2, "little")
-    assert far.receive_data(bytes(data)) == []
+    [event] = far.receive_data(bytes(data))
+    assert isinstance(event, events.AuthenticationRefused)
     [frame] = pdu.Framer().frames(far.data_to_send())
     assert (frame[0], pdu.decode_bind_nak(frame)) == (pdu.BIND_NAK, 8)
     assert far.is_closing
@@ -227,8 +228,8 @@ def test_too_many_calls_at_once_are_told_so() -> None:
 )
 def test_a_peer_that_breaks_the_protocol_gets_a_fault_and_the_end(data: bytes) -> None:
     _, far = bound()
-    events = far.receive_data(data)
-    assert isinstance(events[-1], server.ProtocolViolated)
+    heard = far.receive_data(data)
+    assert isinstance(heard[-1], events.ProtocolViolated)
     assert far.is_closing
     last = pdu.Framer().frames(far.data_to_send())[-1]
     assert pdu.decode_fault(last) == PROTOCOL_ERROR
@@ -238,13 +239,13 @@ def test_a_peer_that_breaks_the_protocol_gets_a_fault_and_the_end(data: bytes) -
 def test_nothing_but_a_bind_may_come_first() -> None:
     far = new_server()
     [event] = far.receive_data(fragment(1, pdu.WHOLE, b""))
-    assert isinstance(event, server.ProtocolViolated)
+    assert isinstance(event, events.ProtocolViolated)
 
 
 def test_what_came_before_the_violation_is_heard() -> None:
     _, far = bound()
-    events = far.receive_data(fragment(9, pdu.WHOLE, b"good") + b"garbage that is none at all")
-    assert [type(event) for event in events] == [server.Request, server.ProtocolViolated]
+    heard = far.receive_data(fragment(9, pdu.WHOLE, b"good") + b"garbage that is none at all")
+    assert [type(event) for event in heard] == [events.Request, events.ProtocolViolated]
 
 
 chunks = st.one_of(
@@ -274,9 +275,9 @@ def test_no_bytes_make_the_server_raise(pieces: list[bytes], is_bound: bool) -> 
     far = bound()[1] if is_bound else new_server()
     for piece in pieces:
         for event in far.receive_data(piece):
-            if isinstance(event, server.BindRequested):
+            if isinstance(event, events.BindRequested):
                 far.accept_bind(1)
-            elif isinstance(event, server.Request):
+            elif isinstance(event, events.Request):
                 far.respond(event.call_id, b"")
         for frame in pdu.Framer().frames(far.data_to_send()):
             assert len(frame[5]) <= 65535

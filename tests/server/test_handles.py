@@ -42,8 +42,10 @@ def test_a_group_ends_with_its_last_connection() -> None:
     group = groups.join(0, "ann")
     assert group is not None
     assert groups.join(group, "ann") == group
+    ann = groups.association(group, "ann")
+    assert groups.association(group, "ann") == ann
     assert not groups.leave(group)
-    assert groups.leave(group)
+    assert groups.leave(group) == (ann,)
     assert groups.join(group, "ann") is None
     assert len(groups) == 0
 
@@ -54,7 +56,20 @@ def test_a_group_does_not_exist_for_anybody_else() -> None:
     assert group is not None
     assert groups.join(group, "bob") is None
     assert groups.join(group + 1, None) is None
-    assert groups.leave(group)
+    assert groups.leave(group) == ()
+
+
+def test_callers_of_a_group_have_associations_of_their_own() -> None:
+    groups = Associations()
+    first, second = groups.join(0, "10.0.0.7"), groups.join(0, "10.0.0.8")
+    assert first is not None
+    assert second is not None
+    found = [groups.association(first, "ann"), groups.association(first, "bob")]
+    other = groups.association(second, "ann")
+    third = groups.join(0, "10.0.0.9")
+    assert len({*found, other, third}) == 4
+    assert groups.leave(first) == tuple(found)
+    assert groups.leave(second) == (other,)
 
 
 def test_group_numbers_are_not_zero_and_not_taken_twice() -> None:

@@ -261,9 +261,9 @@ def test_connections_of_one_association_share_handles(sessions: Sessions) -> Non
     (asked,) = second.asked
     assert asked == CloseHandle(asked.call, HandleId(77))
     assert asked.call.association == AssociationId(1)
-    assert first.session.closed() is None
-    assert second.session.closed() == AssociationEnded(AssociationId(1))
-    assert second.session.closed() is None
+    assert first.session.closed() == ()
+    assert second.session.closed() == (AssociationEnded(AssociationId(1)),)
+    assert second.session.closed() == ()
 
 
 def test_an_association_of_somebody_else_does_not_exist(sessions: Sessions) -> None:
@@ -272,18 +272,18 @@ def test_an_association_of_somebody_else_does_not_exist(sessions: Sessions) -> N
         stranger = Client(sessions, name="bob", group=group)
         assert isinstance(stranger.last, BindRefused)
         assert stranger.is_closed
-        assert stranger.session.closed() is None
+        assert stranger.session.closed() == ()
 
 
 def test_a_connection_that_never_bound_ends_no_association(sessions: Sessions) -> None:
-    assert sessions.open(caller()).closed() is None
+    assert sessions.open(caller()).closed() == ()
 
 
 def test_a_reply_to_a_connection_that_is_gone_goes_nowhere(sessions: Sessions) -> None:
     client = Client(sessions)
     client.query_status()
     client.query_status()
-    assert client.session.closed() == AssociationEnded(AssociationId(1))
+    assert client.session.closed() == (AssociationEnded(AssociationId(1)),)
     assert sessions.calls == 0
     for asked in client.asked:
         assert sessions.answer(Reply(asked.call.id, 0, RUNNING)) is None

@@ -97,8 +97,7 @@ class MemorySocket:
         """Nothing takes time here."""
 
     def close(self) -> None:
-        ended = self._session.closed()
-        if ended is not None:
+        for ended in self._session.closed():
             self._world.handle(ended)
 
 

@@ -3,6 +3,9 @@
 `bind` and `call` give the bytes to send; `receive_data` gives events, `Response` and `Fault`
 carrying the number of the call they answer. Several calls may be under way. What breaks the
 protocol raises `RpcError`, after which the connection is of no use.
+
+With an `Initiation` the connection authenticates itself: `BindAccepted` then comes when both ends
+are proved, and in between, and with it, `data_to_send` has more for the server.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from scmd.rpc.interface import Interface
+    from scmd.rpc.security.initiation import Initiation
 
 MAX_STUB = 4 * 1024 * 1024
 MAX_FRAGMENT = 65528
@@ -34,12 +38,13 @@ class BindAccepted:
 
 
 class BindRefused:
-    """bind_nak."""
+    """bind_nak with its reason, or a fault while binding with its status."""
 
-    __slots__ = ("reason",)
+    __slots__ = ("reason", "status")
 
-    def __init__(self, reason: int) -> None:
+    def __init__(self, reason: int, status: int = 0) -> None:
         self.reason = reason
+        self.status = status
 
 
 class Response:
@@ -70,12 +75,21 @@ if TYPE_CHECKING:
 class ClientConnection:
     """Speaks to one server. `form` (NDR64, BIG_ENDIAN) is how this end encodes."""
 
-    def __init__(self, *, form: int = 0, max_fragment: int = MAX_FRAGMENT) -> None:
+    def __init__(
+        self,
+        *,
+        form: int = 0,
+        max_fragment: int = MAX_FRAGMENT,
+        security: Initiation | None = None,
+    ) -> None:
         self.form = form
         """Give it to `encode_request`."""
         self.is_bound = False
         self._order = ">" if form & BIG_ENDIAN else "<"
         self._max_fragment = max_fragment
+        self._security = security
+        self._accepted: BindAccepted | None = None
+        self._outgoing = b""
         self._framer = pdu.Framer()
         self._next_call = 1
         self._context_ids: dict[Interface, int] = {}
@@ -84,6 +98,10 @@ class ClientConnection:
         self._calls: dict[int, Interface] = {}
         self._partial: dict[int, bytearray] = {}
         self._partial_size = 0
+
+    @property
+    def _transfer(self) -> pdu.Syntax:
+        return pdu.NDR64_SYNTAX if self.form & NDR64 else pdu.NDR_SYNTAX
 
     def bind(self, interfaces: Sequence[Interface], group: int = 0) -> bytes:
         """The first PDU; `group` joins an association group of this server."""
@@ -101,10 +119,23 @@ class ClientConnection:
         call_id = self._next_call
         self._next_call = call_id % 0xFFFF_FFFF + 1
         self._calls[call_id] = interface
-        data = pdu.encode_call(
+        security = self._security
+        if security is None:
+            return call_id, pdu.encode_call(
+                pdu.REQUEST, self._order, call_id, context_id, opnum, stub, self._max_fragment
+            )
+        if security.protection is None:
+            raise RpcError("authentication is not complete")
+        syntaxes = pdu.encode_syntax(_syntax(interface)) + pdu.encode_syntax(self._transfer)
+        stub = security.verify(stub, self._order, call_id, context_id, opnum, syntaxes)
+        return call_id, security.protection.encode_call(
             pdu.REQUEST, self._order, call_id, context_id, opnum, stub, self._max_fragment
         )
-        return call_id, data
+
+    def data_to_send(self) -> bytes:
+        """What authentication has to send after `receive_data`; handed out once."""
+        data, self._outgoing = self._outgoing, b""
+        return data
 
     def abandon(self, call_id: int) -> bytes:
         """The PDU that says the answer is not wanted any more; it will be dropped."""
@@ -122,7 +153,7 @@ class ClientConnection:
             elif kind == pdu.FAULT:
                 self._fault(frame, events)
             elif kind in (pdu.BIND_ACK, pdu.ALTER_CONTEXT_RESPONSE):
-                events.append(self._bind_accepted(frame))
+                self._bind_answered(frame, events)
             elif kind == pdu.BIND_NAK:
                 events.append(BindRefused(pdu.decode_bind_nak(frame)))
             elif kind != pdu.SHUTDOWN:
@@ -132,12 +163,23 @@ class ClientConnection:
         return events
 
     def _propose(self, kind: int, interfaces: Sequence[Interface], group: int) -> bytes:
-        transfer = pdu.NDR64_SYNTAX if self.form & NDR64 else pdu.NDR_SYNTAX
         numbered = list(enumerate(interfaces, self._next_context))
         self._next_context += len(numbered)
+        trailer = None
+        if self._security is not None and kind == pdu.BIND:
+            trailer = self._security.begin()
+        return self._offer(kind, numbered, group, trailer)
+
+    def _offer(
+        self,
+        kind: int,
+        numbered: list[tuple[int, Interface]],
+        group: int,
+        trailer: pdu.AuthTrailer | None,
+    ) -> bytes:
         contexts = tuple(
             pdu.PresentationContext(
-                id=context_id, abstract=_syntax(interface), transfers=(transfer,)
+                id=context_id, abstract=_syntax(interface), transfers=(self._transfer,)
             )
             for context_id, interface in numbered
         )
@@ -147,7 +189,32 @@ class ClientConnection:
         limit = self._max_fragment
         bind = pdu.Bind(max_transmit=limit, max_receive=limit, group=group, contexts=contexts)
         body = pdu.encode_bind(bind, self._order)
-        return pdu.encode(kind, pdu.WHOLE | pdu.MULTIPLEX, self._order, call_id, body)
+        flags = pdu.WHOLE | pdu.MULTIPLEX
+        if trailer is None or self._security is None:
+            return pdu.encode(kind, flags, self._order, call_id, body)
+        flags |= self._security.bind_flags
+        return pdu.encode_secured(kind, flags, self._order, call_id, body, trailer)
+
+    def _bind_answered(self, frame: pdu.Frame, events: list[ClientEvent]) -> None:
+        """Carry authentication on, if there is any; the event comes when it is done."""
+        numbered = self._proposed.get(frame[3], [])
+        accepted = self._bind_accepted(frame)
+        security = self._security
+        if security is not None and security.protection is None:
+            accepted = self._accepted = self._accepted or accepted
+            further = security.carry_on(frame)
+            if further is not None:
+                kind, trailer = further
+                if kind == pdu.ALTER_CONTEXT:
+                    self._outgoing += self._offer(kind, numbered, 0, trailer)
+                else:
+                    flags = pdu.WHOLE | security.bind_flags
+                    self._outgoing += pdu.encode_secured(
+                        kind, flags, self._order, frame[3], bytes(4), trailer
+                    )
+            if security.protection is None:
+                return
+        events.append(accepted)
 
     def _bind_accepted(self, frame: pdu.Frame) -> BindAccepted:
         call_id = frame[3]
@@ -172,6 +239,8 @@ class ClientConnection:
             if 0 < call_id < self._next_call:
                 return
             raise RpcError(f"an answer to call {call_id}, which was not made", call_id)
+        if self._security is not None:
+            frame = self._security.check(frame)
         stub = pdu.decode_call(frame)[2]
         if flags & pdu.WHOLE != pdu.WHOLE:
             whole = self._assemble(flags, call_id, stub)
@@ -208,6 +277,8 @@ class ClientConnection:
         self._drop_partial(call_id)
         if self._calls.pop(call_id, None) is not None:
             events.append(Fault(call_id, status))
+        elif self._proposed.pop(call_id, None) is not None:
+            events.append(BindRefused(0, status))
         elif not 0 < call_id < self._next_call:
             raise RpcError(f"the server found fault with the connection: 0x{status:08X}", call_id)
 

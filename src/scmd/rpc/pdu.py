@@ -29,6 +29,8 @@ ORPHANED = 19
 FIRST_FRAGMENT = 0x01
 LAST_FRAGMENT = 0x02
 WHOLE = FIRST_FRAGMENT | LAST_FRAGMENT
+HEADER_SIGNING = 0x04
+"""On binds and their answers; on other PDUs the bit says that a cancel is pending."""
 MULTIPLEX = 0x10
 DID_NOT_EXECUTE = 0x20
 MAYBE = 0x40
@@ -37,12 +39,16 @@ OBJECT = 0x80
 ACCEPTANCE = 0
 PROVIDER_REJECTION = 2
 NEGOTIATE_ACK = 3
+REASON_NOT_SPECIFIED = 0
 ABSTRACT_SYNTAX_NOT_SUPPORTED = 1
 TRANSFER_SYNTAXES_NOT_SUPPORTED = 2
 LOCAL_LIMIT = 3
 
+NAK_NOT_SPECIFIED = 0
 NAK_PROTOCOL_VERSION = 4
 NAK_AUTHENTICATION_TYPE = 8
+NAK_INVALID_CHECKSUM = 9
+"""The security package has refused."""
 
 HEADER_SIZE = 16
 CALL_HEADER_SIZE = 24
@@ -128,6 +134,7 @@ NDR64_SYNTAX = Syntax(uuid=Guid.parse("71710533-beba-4937-8319-b5dbef9ccc36"), v
 NO_SYNTAX = Syntax()
 FEATURES_PREFIX = Guid.parse("6cb71c2c-9812-4540-0000-000000000000")[:8]
 """A transfer syntax that starts so negotiates features, not a syntax ([MS-RPCE] 3.3.1.5.3)."""
+SECURITY_CONTEXT_MULTIPLEXING = 0x01
 KEEP_CONNECTION_ON_ORPHAN = 0x02
 
 
@@ -172,9 +179,12 @@ class AuthTrailer(Value):
 
     type: int
     level: int
-    pad_length: int
+    pad_length: int = 0
     context_id: int
     token: bytes
+
+    def __repr__(self) -> str:
+        return f"<auth type {self.type} level {self.level}, {len(self.token)} bytes>"
 
 
 def encode(kind: int, flags: int, order: str, call_id: int, body: bytes) -> bytes:
@@ -183,6 +193,43 @@ def encode(kind: int, flags: int, order: str, call_id: int, body: bytes) -> byte
     return (
         _HEADERS[order].pack(5, _MINOR_VERSION, kind, flags, _DREP[order], length, 0, call_id)
         + body
+    )
+
+
+def encode_secured(
+    kind: int, flags: int, order: str, call_id: int, body: bytes, trailer: AuthTrailer
+) -> bytes:
+    """A PDU that carries a token: of a bind, of its answers, or rpc_auth_3."""
+    pad = -len(body) & 3
+    token = trailer.token
+    length = HEADER_SIZE + len(body) + pad + 8 + len(token)
+    return b"".join(
+        (
+            _HEADERS[order].pack(
+                5, _MINOR_VERSION, kind, flags, _DREP[order], length, len(token), call_id
+            ),
+            body,
+            bytes(pad),
+            Packer(order + "BBBBI").pack(trailer.type, trailer.level, pad, 0, trailer.context_id),
+            token,
+        )
+    )
+
+
+def call_header(
+    kind: int,
+    flags: int,
+    order: str,
+    length: int,
+    auth_length: int,
+    call_id: int,
+    hint: int,
+    context_id: int,
+    last: int,
+) -> bytes:
+    """The first 24 bytes of a request or response; `last` as for `encode_call`."""
+    return _CALLS[order].pack(
+        5, 0, kind, flags, _DREP[order], length, auth_length, call_id, hint, context_id, last
     )
 
 
@@ -290,7 +337,7 @@ def encode_bind(bind: Bind, order: str) -> bytes:
     for context in bind.contexts:
         body += Packer(order + "HBx").pack(context.id, len(context.transfers))
         body += b"".join(
-            [_encode_syntax(syntax, order) for syntax in (context.abstract, *context.transfers)]
+            [encode_syntax(syntax, order) for syntax in (context.abstract, *context.transfers)]
         )
     return body
 
@@ -328,7 +375,7 @@ def encode_bind_ack(ack: BindAck, order: str) -> bytes:
     body += bytes(-len(body) & 3) + bytes((len(ack.results), 0, 0, 0))
     for result in ack.results:
         body += Packer(order + "HH").pack(result.result, result.reason)
-        body += _encode_syntax(result.transfer, order)
+        body += encode_syntax(result.transfer, order)
     return body
 
 
@@ -368,7 +415,7 @@ def decode_bind_nak(frame: Frame) -> int:
     return int.from_bytes(raw[16:18], "little" if order == "<" else "big")
 
 
-def _encode_syntax(syntax: Syntax, order: str) -> bytes:
+def encode_syntax(syntax: Syntax, order: str = "<") -> bytes:
     uuid = bytes(syntax.uuid) if order == "<" else swap_guid(syntax.uuid)
     return uuid + Packer(order + "I").pack(syntax.version)
 

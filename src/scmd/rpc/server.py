@@ -5,26 +5,54 @@ with `accept_bind` or `refuse_bind`, and each `Request` with `respond` or `fault
 order and at any time; `data_to_send` has what is to be written. A peer that breaks the
 protocol gets a fault and `is_closing` becomes true: send what there is, then close.
 
-Association groups are numbered by the owner. Authentication is not spoken yet: a bind that
-asks for it is refused with "authentication type not recognised".
+Association groups are numbered by the owner. Who may call what, and who somebody is, comes of a
+`SecurityPolicy`: an `Authenticated` event tells of each security context that was established,
+and each request says in which one it came. `presentation` knows what the numbers of
+presentation contexts mean, `security.acceptance` the security contexts.
 """
 
 from __future__ import annotations
 
-from scmd.ndr.structure import BIG_ENDIAN, NDR64
+from scmd.ndr.structure import BIG_ENDIAN
 from scmd.rpc import pdu
-from scmd.rpc.errors import ACCESS_DENIED, PROTOCOL_ERROR, TOO_BUSY, UNKNOWN_INTERFACE, RpcError
+from scmd.rpc.assembly import Assemblies, Partial
+from scmd.rpc.errors import (
+    ACCESS_DENIED,
+    PROTOCOL_ERROR,
+    SECURITY_PACKAGE_ERROR,
+    TOO_BUSY,
+    UNKNOWN_INTERFACE,
+    RpcError,
+)
+from scmd.rpc.events import (
+    Authenticated,
+    AuthenticationRefused,
+    BindRequested,
+    CallCancelled,
+    ProtocolViolated,
+    Request,
+)
+from scmd.rpc.presentation import PresentationContexts
+from scmd.rpc.security.acceptance import Acceptance, Refusal
+from scmd.rpc.security.provider import (
+    AUTH_NONE,
+    CONNECT,
+    TRUSTED_TRANSPORT,
+    SecurityError,
+    SecurityPolicy,
+)
+from scmd.rpc.security.verification import Believed, agrees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from scmd.ndr.values import Guid
+    from scmd.rpc.events import ServerEvent
     from scmd.rpc.interface import Interface
+    from scmd.rpc.security.protection import Protection
 
 MAX_STUB = 4 * 1024 * 1024
 """Of one request, and of all unfinished requests of a connection together."""
-MAX_CONTEXTS = 256
 MAX_CALLS = 1024
 """Unanswered calls of one connection; more are answered "too busy"."""
 REMOTE_FRAGMENT = 5840
@@ -34,78 +62,21 @@ OLD_CALL_WINDOW = 150
 """How far behind a stray fragment of a call that was given up may be."""
 
 
-class BindRequested:
-    """A first bind: answer with `accept_bind(group)` or `refuse_bind(reason)`."""
+class _WaitingBind:
+    """A bind or alter_context and what it is to be answered with."""
 
-    __slots__ = ("call_id", "group")
-
-    def __init__(self, call_id: int, group: int) -> None:
-        self.call_id = call_id
-        self.group = group
-        """The association group to join; 0: make one."""
-
-
-class Request:
-    """A whole request. `form` is what the operation's codecs take, in both directions."""
-
-    __slots__ = ("call_id", "context_id", "form", "interface", "object", "opnum", "stub")
+    __slots__ = ("call_id", "flags", "order", "results", "trailer")
 
     def __init__(
-        self,
-        call_id: int,
-        context_id: int,
-        interface: Interface,
-        opnum: int,
-        stub: bytes,
-        form: int,
-        object: Guid | None,
+        self, frame: pdu.Frame, results: list[pdu.ContextResult], trailer: pdu.AuthTrailer | None
     ) -> None:
-        self.call_id = call_id
-        self.context_id = context_id
-        self.interface = interface
-        self.opnum = opnum
-        self.stub = stub
-        self.form = form
-        self.object = object
-
-
-class CallCancelled:
-    """The client asks to cancel a call; `is_orphaned`: it will not read the answer either."""
-
-    __slots__ = ("call_id", "is_orphaned")
-
-    def __init__(self, call_id: int, is_orphaned: bool) -> None:
-        self.call_id = call_id
-        self.is_orphaned = is_orphaned
-
-
-class ProtocolViolated:
-    """The peer broke the protocol; the last event of a connection."""
-
-    __slots__ = ("message",)
-
-    def __init__(self, message: str) -> None:
-        self.message = message
-
-
-if TYPE_CHECKING:
-    ServerEvent = BindRequested | Request | CallCancelled | ProtocolViolated
-
-
-class _Assembly:
-    """A request whose last fragment has not come yet."""
-
-    __slots__ = ("context_id", "object", "opnum", "stub")
-
-    def __init__(self, context_id: int, opnum: int, object: Guid | None) -> None:
-        self.context_id = context_id
-        self.opnum = opnum
-        self.object = object
-        self.stub = bytearray()
+        _, self.flags, self.order, self.call_id, _, _ = frame
+        self.results = results
+        self.trailer = trailer
 
 
 class ServerConnection:
-    """Speaks `interfaces` with one client.
+    """Speaks `interfaces` with one client, on the terms of `policy`.
 
     `max_fragment` bounds what is sent and announced; the client's own limits count too.
     `secondary_address` is the TCP port in decimal or the pipe's name; "" on a unix socket.
@@ -117,22 +88,29 @@ class ServerConnection:
         *,
         secondary_address: str = "",
         max_fragment: int = REMOTE_FRAGMENT,
+        policy: SecurityPolicy = TRUSTED_TRANSPORT,
     ) -> None:
         self.is_closing = False
         self.group = 0
         """The association group, once the bind was accepted."""
-        self._interfaces = {(i.uuid, i.major): i for i in interfaces}
+        features = pdu.KEEP_CONNECTION_ON_ORPHAN
+        # None: nobody is to be authenticated here, and no call pays for it.
+        self._acceptance: Acceptance | None = None
+        if policy is not TRUSTED_TRANSPORT:
+            features |= pdu.SECURITY_CONTEXT_MULTIPLEXING
+            self._acceptance = Acceptance(policy)
+        self._open_interfaces = policy.open_interfaces
+        self._presentation = PresentationContexts(interfaces, features)
+        self._contexts = self._presentation.by_id
         self._secondary_address = secondary_address
         self._max_fragment = max_fragment
         self._framer = pdu.Framer()
         self._outgoing: list[bytes] = []
-        self._bind: tuple[int, str, int, list[pdu.ContextResult]] | None = None
+        self._bind: _WaitingBind | None = None
         self._is_bound = False
-        self._contexts: dict[int, tuple[Interface, int]] = {}
-        self._calls: dict[int, tuple[int, str]] = {}
+        self._calls: dict[int, tuple[int, str, Protection | None]] = {}
         self._silent: set[int] = set()
-        self._assemblies: dict[int, _Assembly] = {}
-        self._assembled = 0
+        self._assemblies = Assemblies()
         self._last_call = 0
 
     # In ---------------------------------------------------------------------------------
@@ -167,34 +145,33 @@ class ServerConnection:
 
     def accept_bind(self, group: int) -> None:
         """Answer the bind; `group` is the association group's number, not 0."""
-        assert self._bind is not None, "no bind is waiting"
-        call_id, order, flags, results = self._bind
-        self._bind = None
+        bind, self._bind = self._bind, None
+        assert bind is not None, "no bind is waiting"
         self._is_bound = True
         self.group = group
-        self._send_ack(pdu.BIND_ACK, call_id, order, flags, results, self._secondary_address)
+        self._send_ack(pdu.BIND_ACK, bind, self._secondary_address)
 
     def refuse_bind(self, reason: int = 0) -> None:
         """Refuse the bind (an unknown group: reason 0) and close."""
-        assert self._bind is not None, "no bind is waiting"
-        call_id, order, _, _ = self._bind
-        self._bind = None
-        self._send_nak(call_id, order, reason)
+        bind, self._bind = self._bind, None
+        assert bind is not None, "no bind is waiting"
+        self._send_nak(bind.call_id, bind.order, reason)
 
     def respond(self, call_id: int, stub: bytes) -> None:
         """Answer a request; `stub` in the request's form. Nothing is sent for orphans."""
-        context_id, order = self._calls.pop(call_id)
+        context_id, order, security = self._calls.pop(call_id)
         if self._silent and call_id in self._silent:
             self._silent.discard(call_id)
             return
+        encode = pdu.encode_call if security is None else security.encode_call
         self._outgoing.append(
-            pdu.encode_call(pdu.RESPONSE, order, call_id, context_id, 0, stub, self._max_fragment)
+            encode(pdu.RESPONSE, order, call_id, context_id, 0, stub, self._max_fragment)
         )
 
     def fault(self, call_id: int, status: int, *, did_not_execute: bool = False) -> None:
         """Answer a request with a fault; `status` is never 0."""
         assert status, "a fault with status 0 is no fault"
-        context_id, order = self._calls.pop(call_id)
+        context_id, order, _ = self._calls.pop(call_id)
         if call_id in self._silent:
             self._silent.discard(call_id)
             return
@@ -211,146 +188,184 @@ class ServerConnection:
         _, flags, order, call_id, auth_length, _ = frame
         if not self._is_bound:
             raise RpcError("a request before a bind was accepted", call_id)
-        if auth_length:
+        security = None
+        if self._acceptance is not None:
+            opened = self._opened(self._acceptance, frame, events)
+            if opened is None:
+                return
+            frame, security = opened
+        elif auth_length:
             raise RpcError("authentication that was never negotiated", call_id)
         context_id, opnum, stub, object_uuid = pdu.decode_call(frame)
         if flags & pdu.WHOLE != pdu.WHOLE:
-            assembly = self._assemble(flags, order, call_id, context_id, opnum, stub, object_uuid)
-            if assembly is None:
+            part = Partial(context_id, opnum, object_uuid, security)
+            whole = self._assemble(flags, order, call_id, part, stub)
+            if whole is None:
                 return
-            stub, object_uuid = bytes(assembly.stub), assembly.object
+            stub, object_uuid = bytes(whole.stub), whole.object
         elif call_id in self._calls or call_id in self._assemblies:
             raise RpcError(f"call {call_id} is already being executed", call_id)
-        context = self._admitted(order, call_id, context_id)
+        context = self._admitted(order, call_id, context_id, security)
         if context is None:
             return
+        if security is not None and not self._agrees(frame, stub, security):
+            self._send_fault(order, call_id, context_id, ACCESS_DENIED, True)
+            return
         self._last_call = call_id
-        self._calls[call_id] = (context_id, order)
+        self._calls[call_id] = (context_id, order, security)
         if flags & pdu.MAYBE:
             self._silent.add(call_id)
         interface, form = context
         if order == ">":
             form |= BIG_ENDIAN
-        events.append(Request(call_id, context_id, interface, opnum, stub, form, object_uuid))
+        events.append(
+            Request(call_id, context_id, interface, opnum, stub, form, object_uuid, security)
+        )
 
-    def _admitted(self, order: str, call_id: int, context_id: int) -> tuple[Interface, int] | None:
+    def _opened(
+        self, acceptance: Acceptance, frame: pdu.Frame, events: list[ServerEvent]
+    ) -> tuple[pdu.Frame, Protection | None] | None:
+        """The request without its protection; None: it was forged, and the end has come."""
+        try:
+            return acceptance.admit(frame)
+        except SecurityError as error:
+            status = error.status if isinstance(error, Refusal) else SECURITY_PACKAGE_ERROR
+            self._send_fault(frame[2], frame[3], 0, status, True)
+            events.append(self._distrusted(error))
+            return None
+
+    def _admitted(
+        self, order: str, call_id: int, context_id: int, security: Protection | None
+    ) -> tuple[Interface, int] | None:
         """The presentation context, or None when the call was answered by a fault."""
         context = self._contexts.get(context_id)
         if context is None:
-            self._last_call = call_id
-            self._send_fault(order, call_id, context_id, UNKNOWN_INTERFACE, True)
+            status = UNKNOWN_INTERFACE
         elif len(self._calls) >= MAX_CALLS:
-            self._last_call = call_id
-            self._send_fault(order, call_id, context_id, TOO_BUSY, True)
-            return None
-        return context
+            status = TOO_BUSY
+        elif (
+            self._acceptance is None
+            or self._acceptance.permits(security)
+            or context[0] in self._open_interfaces
+        ):
+            return context
+        else:
+            status = ACCESS_DENIED
+        self._last_call = call_id
+        self._send_fault(order, call_id, context_id, status, True)
+        return None
+
+    def _agrees(self, frame: pdu.Frame, stub: bytes, security: Protection) -> bool:
+        """The verification trailer, if there is one, says what was agreed."""
+        _, _, order, call_id, _, _ = frame
+        context_id, opnum, _, _ = pdu.decode_call(frame)
+        believed = Believed(
+            order=order,
+            call_id=call_id,
+            context_id=context_id,
+            opnum=opnum,
+            syntaxes=self._presentation.syntaxes[context_id],
+            header_signing=security.header_signing,
+        )
+        return agrees(stub, believed)
 
     def _assemble(
-        self,
-        flags: int,
-        order: str,
-        call_id: int,
-        context_id: int,
-        opnum: int,
-        stub: bytes,
-        object_uuid: Guid | None,
-    ) -> _Assembly | None:
+        self, flags: int, order: str, call_id: int, part: Partial, stub: bytes
+    ) -> Partial | None:
         """Take a fragment; the whole call with its last one."""
+        assemblies = self._assemblies
         if flags & pdu.FIRST_FRAGMENT:
-            if call_id in self._calls or call_id in self._assemblies:
+            if call_id in self._calls or call_id in assemblies:
                 raise RpcError(f"call {call_id} is already being executed", call_id)
-            if self._admitted(order, call_id, context_id) is None:
+            if self._admitted(order, call_id, part.context_id, part.security) is None:
                 return None
-            self._assemblies[call_id] = _Assembly(context_id, opnum, object_uuid)
-        assembly = self._assemblies.get(call_id)
-        if assembly is None:
+            assemblies.begin(call_id, part)
+        elif call_id not in assemblies:
             if 0 <= self._last_call - call_id < OLD_CALL_WINDOW:
                 return None
             raise RpcError(f"a later fragment of call {call_id}, which never began", call_id)
-        if (context_id, opnum) != (assembly.context_id, assembly.opnum):
-            raise RpcError(f"the fragments of call {call_id} differ", call_id)
-        assembly.stub += stub
-        self._assembled += len(stub)
-        if self._assembled > MAX_STUB or len(self._assemblies) > MAX_CALLS:
-            self._give_up(call_id)
+        assemblies.add(call_id, part, stub)
+        if assemblies.size > MAX_STUB or len(assemblies) > MAX_CALLS:
+            assemblies.take(call_id)
             self._last_call = max(self._last_call, call_id)
-            self._send_fault(order, call_id, context_id, ACCESS_DENIED, True)
+            self._send_fault(order, call_id, part.context_id, ACCESS_DENIED, True)
             return None
-        if not flags & pdu.LAST_FRAGMENT:
-            return None
-        self._give_up(call_id)
-        return assembly
-
-    def _give_up(self, call_id: int) -> None:
-        assembly = self._assemblies.pop(call_id, None)
-        if assembly is not None:
-            self._assembled -= len(assembly.stub)
+        return assemblies.take(call_id) if flags & pdu.LAST_FRAGMENT else None
 
     # Everything else --------------------------------------------------------------------
 
     def _other(self, frame: pdu.Frame, events: list[ServerEvent]) -> None:
-        kind, flags, order, call_id, auth_length, _ = frame
+        kind, _, _, call_id, _, _ = frame
         if kind == pdu.BIND and not self._is_bound and self._bind is None:
             self._bind_requested(frame, events)
         elif kind == pdu.ALTER_CONTEXT and self._is_bound:
-            if auth_length:
-                raise RpcError("authentication that was never negotiated", call_id)
-            bind = pdu.decode_bind(frame)
-            results = self._negotiate(bind.contexts)
-            self._send_ack(pdu.ALTER_CONTEXT_RESPONSE, call_id, order, flags, results, "")
+            self._alter(frame, events)
+        elif kind == pdu.AUTH_3 and self._is_bound and self._acceptance is not None:
+            trailer = pdu.auth_trailer(frame)
+            if trailer is None:
+                raise RpcError("an rpc_auth_3 without a token", call_id)
+            try:
+                self._acceptance.finish(trailer)
+            except Refusal as error:
+                events.append(AuthenticationRefused(str(error)))
+            self._tell_established(events)
         elif kind in (pdu.CO_CANCEL, pdu.ORPHANED) and self._is_bound:
             self._cancel(call_id, kind == pdu.ORPHANED, events)
         else:
             raise RpcError(f"a PDU of type {kind} is out of place", call_id)
 
     def _bind_requested(self, frame: pdu.Frame, events: list[ServerEvent]) -> None:
-        _, flags, order, call_id, auth_length, _ = frame
-        if auth_length:
-            self._send_nak(call_id, order, pdu.NAK_AUTHENTICATION_TYPE)
-            return
+        _, flags, order, call_id, _, _ = frame
         bind = pdu.decode_bind(frame)
         if not bind.contexts or not flags & pdu.FIRST_FRAGMENT or not flags & pdu.LAST_FRAGMENT:
             self._send_nak(call_id, order, pdu.NAK_PROTOCOL_VERSION)
             return
         proposed = min(bind.max_transmit or 0xFFFF, bind.max_receive or 0xFFFF)
         self._max_fragment = max(MIN_FRAGMENT, min(self._max_fragment, proposed)) & -8
-        self._bind = (call_id, order, flags, self._negotiate(bind.contexts))
+        results = self._presentation.negotiate(bind.contexts)
+        try:
+            trailer = self._token(frame)
+        except Refusal as error:
+            self._send_nak(call_id, order, error.nak)
+            events.append(self._distrusted(error))
+            return
+        self._bind = _WaitingBind(frame, results, trailer)
         events.append(BindRequested(call_id, bind.group))
+        self._tell_established(events)
 
-    def _negotiate(self, contexts: Sequence[pdu.PresentationContext]) -> list[pdu.ContextResult]:
-        """One result a context, in order; an interface is accepted in one syntax only."""
-        taken: set[Interface] = set()
-        results = []
-        for context in contexts:
-            first = context.transfers[0].uuid if context.transfers else b""
-            if first.startswith(pdu.FEATURES_PREFIX):
-                asked = int.from_bytes(first[8:16], "little")
-                granted = asked & pdu.KEEP_CONNECTION_ON_ORPHAN
-                results.append(pdu.ContextResult(result=pdu.NEGOTIATE_ACK, reason=granted))
-            else:
-                results.append(self._negotiate_one(context, taken))
-        return results
+    def _alter(self, frame: pdu.Frame, events: list[ServerEvent]) -> None:
+        _, _, order, call_id, _, _ = frame
+        results = self._presentation.negotiate(pdu.decode_bind(frame).contexts)
+        try:
+            trailer = self._token(frame)
+        except Refusal as error:
+            self._send_fault(order, call_id, 0, error.status, True)
+            events.append(self._distrusted(error))
+            return
+        self._tell_established(events)
+        self._send_ack(pdu.ALTER_CONTEXT_RESPONSE, _WaitingBind(frame, results, trailer), "")
 
-    def _negotiate_one(
-        self, context: pdu.PresentationContext, taken: set[Interface]
-    ) -> pdu.ContextResult:
-        abstract = context.abstract
-        interface = self._interfaces.get((abstract.uuid, abstract.version & 0xFFFF))
-        if interface is None or abstract.version >> 16 > interface.minor:
-            return _rejected(pdu.ABSTRACT_SYNTAX_NOT_SUPPORTED)
-        for transfer in context.transfers:
-            if transfer in (pdu.NDR_SYNTAX, pdu.NDR64_SYNTAX) and interface not in taken:
-                if len(self._contexts) >= MAX_CONTEXTS and context.id not in self._contexts:
-                    return _rejected(pdu.LOCAL_LIMIT)
-                taken.add(interface)
-                form = NDR64 if transfer == pdu.NDR64_SYNTAX else 0
-                self._contexts[context.id] = (interface, form)
-                return pdu.ContextResult(transfer=transfer)
-        return _rejected(pdu.TRANSFER_SYNTAXES_NOT_SUPPORTED)
+    def _token(self, frame: pdu.Frame) -> pdu.AuthTrailer | None:
+        """What answers the token of a bind or alter_context; Refusal: nothing does."""
+        trailer = pdu.auth_trailer(frame)
+        if trailer is None or trailer.type == AUTH_NONE:
+            return None
+        if self._acceptance is None:
+            raise Refusal("nobody is authenticated here", pdu.NAK_AUTHENTICATION_TYPE)
+        return self._acceptance.step(
+            trailer,
+            header_signing=bool(frame[1] & pdu.HEADER_SIGNING),
+            may_multiplex=bool(self._presentation.granted & pdu.SECURITY_CONTEXT_MULTIPLEXING),
+        )
+
+    def _tell_established(self, events: list[ServerEvent]) -> None:
+        if self._acceptance is not None:
+            for context, identity in self._acceptance.established():
+                events.append(Authenticated(context, identity))
 
     def _cancel(self, call_id: int, is_orphaned: bool, events: list[ServerEvent]) -> None:
         if is_orphaned:
-            self._give_up(call_id)
+            self._assemblies.take(call_id)
         if call_id in self._calls:
             if is_orphaned:
                 self._silent.add(call_id)
@@ -358,25 +373,23 @@ class ServerConnection:
 
     # Out --------------------------------------------------------------------------------
 
-    def _send_ack(
-        self,
-        kind: int,
-        call_id: int,
-        order: str,
-        flags: int,
-        results: list[pdu.ContextResult],
-        secondary_address: str,
-    ) -> None:
+    def _send_ack(self, kind: int, bind: _WaitingBind, secondary_address: str) -> None:
         ack = pdu.BindAck(
             max_transmit=self._max_fragment,
             max_receive=self._max_fragment,
             group=self.group,
             secondary_address=secondary_address,
-            results=tuple(results),
+            results=tuple(bind.results),
         )
-        answer = pdu.WHOLE | (flags & pdu.MULTIPLEX)
-        body = pdu.encode_bind_ack(ack, order)
-        self._outgoing.append(pdu.encode(kind, answer, order, call_id, body))
+        flags = pdu.WHOLE | (bind.flags & pdu.MULTIPLEX)
+        body = pdu.encode_bind_ack(ack, bind.order)
+        if bind.trailer is None:
+            data = pdu.encode(kind, flags, bind.order, bind.call_id, body)
+        else:
+            if bind.trailer.level > CONNECT:
+                flags |= bind.flags & pdu.HEADER_SIGNING
+            data = pdu.encode_secured(kind, flags, bind.order, bind.call_id, body, bind.trailer)
+        self._outgoing.append(data)
 
     def _send_nak(self, call_id: int, order: str, reason: int) -> None:
         body = pdu.encode_bind_nak(reason, order)
@@ -395,6 +408,7 @@ class ServerConnection:
         self._assemblies.clear()
         return ProtocolViolated(str(error))
 
-
-def _rejected(reason: int) -> pdu.ContextResult:
-    return pdu.ContextResult(result=pdu.PROVIDER_REJECTION, reason=reason)
+    def _distrusted(self, error: SecurityError) -> AuthenticationRefused:
+        self.is_closing = True
+        self._assemblies.clear()
+        return AuthenticationRefused(str(error))

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from scmd.core.messages import AssociationEnded, Caller, Reply
-from scmd.server.session import Close, Session, Sessions
+from scmd.server.session import LOCAL, Close, Session, Sessions, Terms
 from scmd.server.steps import Asked
 
 TURN = 16
@@ -58,9 +58,9 @@ class Conversations:
         self.later = later
         self._open: dict[Session, Conversation] = {}
 
-    def open(self, caller: Caller, channel: Channel) -> Conversation:
+    def open(self, caller: Caller, channel: Channel, terms: Terms = LOCAL) -> Conversation:
         """The handler of a new connection."""
-        session = self.sessions.open(caller)
+        session = self.sessions.open(caller, terms)
         conversation = self._open[session] = Conversation(self, session, channel)
         return conversation
 
@@ -108,8 +108,8 @@ class Conversation:
     def lost(self) -> None:
         ended = self._session.closed()
         self._conversations.forget(self._session)
-        if ended is not None:
-            self._conversations.performer.association_ended(ended)
+        for event in ended:
+            self._conversations.performer.association_ended(event)
 
     def pump(self) -> None:
         """Pass outputs on, for one turn at most.

@@ -6,6 +6,9 @@ hands each `Reply` to `Sessions.answer`, at once or much later, and asks the ses
 for its next output. Whoever does not ask for more, because the client does not take what it
 was sent, makes the session wait; `is_backed_up` then says not to read from that client.
 
+Whose calls they are is settled here too: a connection begins as its `Caller`, and for each security
+context that `rpc` says was established the end point's `Terms` say who that is.
+
 At most `MAX_PENDING` calls of one connection are in work at a time. Calls whose connection
 ends stay with the core, which answers them, to nobody.
 """
@@ -13,7 +16,8 @@ ends stay with the core, which answers them, to nobody.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, field
 
 from scmd.core.messages import (
     CONTEXT_MISMATCH,
@@ -27,9 +31,12 @@ from scmd.core.messages import (
 )
 from scmd.ndr.errors import NdrError
 from scmd.ndr.structure import Structure
-from scmd.rpc.errors import OPERATION_RANGE
+from scmd.rpc.errors import ACCESS_DENIED, OPERATION_RANGE
+from scmd.rpc.events import Authenticated, AuthenticationRefused, BindRequested, Request
 from scmd.rpc.interface import Interface
-from scmd.rpc.server import LOCAL_FRAGMENT, BindRequested, Request, ServerConnection
+from scmd.rpc.security.protection import Protection
+from scmd.rpc.security.provider import TRUSTED_TRANSPORT, Identity, SecurityPolicy
+from scmd.rpc.server import LOCAL_FRAGMENT, ServerConnection
 from scmd.scmd_interface.operations import SCMD
 from scmd.server.associations import Associations
 from scmd.server.handles import ContextHandles, ForeignHandle
@@ -43,10 +50,40 @@ from scmd.svcctl.interface import SVCCTL
 MAX_PENDING = 64
 """Calls of one connection that are in work at the same time; the next ones wait."""
 
-INTERFACES: dict[Interface, dict[int, ServedOperation]] = {
+INTERFACES: Mapping[Interface, Mapping[int, ServedOperation]] = {
     SVCCTL: SVCCTL_OPERATIONS,
     SCMD: SCMD_OPERATIONS,
 }
+
+
+def _nobody(identity: Identity) -> Caller | None:
+    return None
+
+
+def _unheard(message: str) -> None:
+    pass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """How one connection is taken. Made by the end point that accepted it."""
+
+    policy: SecurityPolicy = TRUSTED_TRANSPORT
+    caller_of: Callable[[Identity], Caller | None] = _nobody
+    """Who an authenticated identity is here; None: nobody, its calls are denied."""
+    refused: Callable[[str], None] = _unheard
+    """Told of each refused authentication, for the audit."""
+    machine: Hashable = None
+    """Whose association groups it may join: the client's address. None: its caller's own."""
+    secondary_address: str = ""
+    max_fragment: int = LOCAL_FRAGMENT
+    interfaces: Mapping[Interface, Mapping[int, ServedOperation]] = field(
+        default_factory=lambda: INTERFACES
+    )
+
+
+LOCAL = Terms()
+"""The unix socket: the caller is who the kernel says, and nobody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +125,9 @@ class Sessions:
         self._pending: dict[CallId, _Pending] = {}
         self._last_call = 0
 
-    def open(self, caller: Caller) -> Session:
-        """A session for a connection of this caller."""
-        return Session(self, caller)
+    def open(self, caller: Caller, terms: Terms = LOCAL) -> Session:
+        """A session for a connection of this caller; who else may speak on it say the terms."""
+        return Session(self, caller, terms)
 
     def answer(self, reply: Reply) -> Session | None:
         """Carry a call on with the reply it was owed.
@@ -128,11 +165,18 @@ class Sessions:
 class Session:
     """One connection's conversation. Made by `Sessions.open`."""
 
-    def __init__(self, sessions: Sessions, caller: Caller) -> None:
+    def __init__(self, sessions: Sessions, caller: Caller, terms: Terms) -> None:
         self.caller = caller
+        self._terms = terms
         self._sessions = sessions
-        self._connection = ServerConnection(INTERFACES, max_fragment=LOCAL_FRAGMENT)
-        self._association: AssociationId | None = None
+        self._connection = ServerConnection(
+            terms.interfaces,
+            secondary_address=terms.secondary_address,
+            max_fragment=terms.max_fragment,
+            policy=terms.policy,
+        )
+        self._group: int | None = None
+        self._identities: dict[Protection | None, tuple[AssociationId, Caller] | None] = {}
         self._waiting: deque[Request] = deque()
         self._outputs: deque[Output] = deque()
         self._in_work: set[CallId] = set()
@@ -148,6 +192,10 @@ class Session:
                 self._waiting.append(event)
             elif type(event) is BindRequested:
                 self._bind(event)
+            elif type(event) is Authenticated:
+                self._authenticated(event)
+            elif type(event) is AuthenticationRefused:
+                self._terms.refused(event.message)
             # A cancelled call is carried out all the same: nothing can be taken back. A
             # violation of the protocol shows in `is_closing`.
         if self._connection.is_closing:
@@ -168,26 +216,29 @@ class Session:
         """Requests have been read that cannot be begun yet: read no more for now."""
         return bool(self._waiting)
 
-    def closed(self) -> AssociationEnded | None:
-        """The connection is over. An event for the core when its association ended with it."""
+    def closed(self) -> tuple[AssociationEnded, ...]:
+        """The connection is over. Events for the core: the associations that ended with it."""
         if self._is_over:
-            return None
+            return ()
         self._is_over = True
         self._waiting.clear()
         self._outputs.clear()
         self._sessions.drop(self._in_work)
         self._in_work.clear()
-        association = self._association
-        if association is None or not self._sessions.associations.leave(association):
-            return None
-        return AssociationEnded(association)
+        if self._group is None:
+            return ()
+        ended = self._sessions.associations.leave(self._group)
+        return tuple(AssociationEnded(association) for association in ended)
 
     # A call's life ---------------------------------------------------------------------------
 
     def _begin(self, request: Request) -> None:
-        assert self._association is not None, "a request before the bind"
         sessions = self._sessions
-        served = INTERFACES[request.interface].get(request.opnum)
+        identity = self._identities[request.security]
+        if identity is None:
+            self._fault(request, ACCESS_DENIED)
+            return
+        served = self._terms.interfaces[request.interface].get(request.opnum)
         if served is None:
             self._fault(request, OPERATION_RANGE)
             return
@@ -196,7 +247,7 @@ class Session:
         except NdrError as error:
             self._fault(request, error.status)
             return
-        call = Call(sessions.next_call(), self._association, self.caller)
+        call = Call(sessions.next_call(), *identity)
         work = Work(call, sessions.handles, sessions.resume, served.charset)
         steps = served.perform(work, arguments)
         self._step(_Pending(self, request, served, call, steps), None)
@@ -243,12 +294,31 @@ class Session:
     # The connection --------------------------------------------------------------------------
 
     def _bind(self, event: BindRequested) -> None:
-        association = self._sessions.associations.join(event.group, self.caller.token)
-        if association is None:
+        machine = self._terms.machine
+        owner = self.caller.token if machine is None else machine
+        group = self._sessions.associations.join(event.group, owner)
+        if group is None:
             self._connection.refuse_bind()
             return
-        self._association = association
-        self._connection.accept_bind(association)
+        self._group = group
+        self._identify(None, self.caller)
+        self._connection.accept_bind(group)
+
+    def _authenticated(self, event: Authenticated) -> None:
+        caller = self._terms.caller_of(event.identity)
+        if caller is None:
+            self._terms.refused(f"{event.identity} has no account here")
+        if self._group is not None:
+            self._identify(event.context, caller)
+
+    def _identify(self, context: Protection | None, caller: Caller | None) -> None:
+        """Remember whose calls come in this context, and in which of the core's associations."""
+        if caller is None:
+            self._identities[context] = None
+            return
+        assert self._group is not None, "a caller before the bind"
+        association = self._sessions.associations.association(self._group, caller.token)
+        self._identities[context] = (association, caller)
 
     def _collect(self) -> None:
         """Queue what the connection has to send, and its end; nothing comes after that."""

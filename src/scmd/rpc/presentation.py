@@ -1,0 +1,75 @@
+"""Presentation contexts of a server's connection: which number means which interface, spoken how.
+
+Negotiated by bind and alter_context ([C706] 12.6.4.3, [MS-RPCE] 3.3.1.5.3 and 3.3.1.5.4). What a
+number means is settled once: an alter_context slipped in on the way cannot turn calls over to
+another interface.
+"""
+
+from __future__ import annotations
+
+from scmd.ndr.structure import NDR64
+from scmd.rpc import pdu
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from scmd.rpc.interface import Interface
+
+MAX_CONTEXTS = 256
+
+
+class PresentationContexts:
+    """What has been agreed so far. `features` are the bind-time features this end grants."""
+
+    def __init__(self, interfaces: Iterable[Interface], features: int) -> None:
+        self.interfaces = tuple(interfaces)
+        self.granted = 0
+        """The features that were asked for and granted."""
+        self._by_syntax = {(i.uuid, i.major): i for i in self.interfaces}
+        self._features = features
+        self.by_id: dict[int, tuple[Interface, int]] = {}
+        """Interface and form (NDR64 or 0)."""
+        self.syntaxes: dict[int, bytes] = {}
+        """Abstract and transfer syntax of each number as they are on the wire, little endian."""
+
+    def negotiate(self, contexts: Sequence[pdu.PresentationContext]) -> list[pdu.ContextResult]:
+        """One result a context, in order; an interface is accepted in one syntax only."""
+        taken: set[Interface] = set()
+        results = []
+        for context in contexts:
+            first = context.transfers[0].uuid if context.transfers else b""
+            if first.startswith(pdu.FEATURES_PREFIX):
+                granted = int.from_bytes(first[8:16], "little") & self._features
+                self.granted |= granted
+                results.append(pdu.ContextResult(result=pdu.NEGOTIATE_ACK, reason=granted))
+            else:
+                results.append(self._negotiate_one(context, taken))
+        return results
+
+    def _negotiate_one(
+        self, context: pdu.PresentationContext, taken: set[Interface]
+    ) -> pdu.ContextResult:
+        abstract = context.abstract
+        interface = self._by_syntax.get((abstract.uuid, abstract.version & 0xFFFF))
+        if interface is None or abstract.version >> 16 > interface.minor:
+            return _rejected(pdu.ABSTRACT_SYNTAX_NOT_SUPPORTED)
+        for transfer in context.transfers:
+            if transfer in (pdu.NDR_SYNTAX, pdu.NDR64_SYNTAX) and interface not in taken:
+                meaning = (interface, NDR64 if transfer == pdu.NDR64_SYNTAX else 0)
+                settled = self.by_id.get(context.id)
+                if settled is None and len(self.by_id) >= MAX_CONTEXTS:
+                    return _rejected(pdu.LOCAL_LIMIT)
+                if settled not in (None, meaning):
+                    return _rejected(pdu.REASON_NOT_SPECIFIED)
+                taken.add(interface)
+                self.by_id[context.id] = meaning
+                self.syntaxes[context.id] = pdu.encode_syntax(abstract) + pdu.encode_syntax(
+                    transfer
+                )
+                return pdu.ContextResult(transfer=transfer)
+        return _rejected(pdu.TRANSFER_SYNTAXES_NOT_SUPPORTED)
+
+
+def _rejected(reason: int) -> pdu.ContextResult:
+    return pdu.ContextResult(result=pdu.PROVIDER_REJECTION, reason=reason)

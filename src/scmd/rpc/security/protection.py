@@ -1,0 +1,133 @@
+"""Protection: what an established security context does to each request and response.
+
+A fragment is header, stub and padding to 16, sec_trailer (8 bytes), signature. At packet and
+integrity level the signature covers all of it or, when the ends have not agreed on header signing
+and the mechanism does not insist, the body alone; at privacy level the body is encrypted too.
+[MS-RPCE] 2.2.2.11 and 3.3.1.5.2. At connect level nothing is covered.
+"""
+
+from __future__ import annotations
+
+from struct import Struct as Packer
+
+from scmd.rpc import pdu
+from scmd.rpc.security.provider import CONNECT, PRIVACY, SecurityError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.rpc.security.provider import Mechanism
+
+ALIGNMENT = 16
+TRAILER_SIZE = 8
+_TRAILERS = {"<": Packer("<BBBBI"), ">": Packer(">BBBBI")}
+_ZEROS = tuple(bytes(size) for size in range(ALIGNMENT))
+CONNECT_TOKEN = b"\1\0\0\0" + bytes(12)
+"""What stands for a signature at connect level, where a trailer is sent: it proves nothing."""
+
+
+class Protection:
+    """One established context. `header_signing`: both ends have agreed on it."""
+
+    __slots__ = (
+        "_covers_headers",
+        "auth_type",
+        "context_id",
+        "header_signing",
+        "level",
+        "mechanism",
+        "speaks_up",
+    )
+
+    def __init__(
+        self,
+        mechanism: Mechanism,
+        auth_type: int,
+        level: int,
+        context_id: int,
+        *,
+        header_signing: bool,
+    ) -> None:
+        self.mechanism = mechanism
+        self.auth_type = auth_type
+        self.level = level
+        self.context_id = context_id
+        self.header_signing = header_signing
+        self._covers_headers = header_signing or mechanism.covers_headers
+        self.speaks_up = level > CONNECT
+        """Outgoing calls carry a trailer. At connect level only to a peer that sends one."""
+
+    def encode_call(
+        self,
+        kind: int,
+        order: str,
+        call_id: int,
+        context_id: int,
+        last: int,
+        stub: bytes,
+        max_fragment: int,
+    ) -> bytes:
+        """As `pdu.encode_call`, each fragment protected."""
+        if not self.speaks_up:
+            return pdu.encode_call(kind, order, call_id, context_id, last, stub, max_fragment)
+        size = self._signature_size()
+        room = (max_fragment - pdu.CALL_HEADER_SIZE - TRAILER_SIZE - size) & -ALIGNMENT
+        whole = len(stub)
+        pieces: list[bytes] = []
+        for start in range(0, whole or 1, room):
+            body = stub if whole <= room else stub[start : start + room]
+            pad = -len(body) & (ALIGNMENT - 1)
+            body += _ZEROS[pad]
+            flags = pdu.FIRST_FRAGMENT if start == 0 else 0
+            if start + room >= whole:
+                flags |= pdu.LAST_FRAGMENT
+            length = pdu.CALL_HEADER_SIZE + len(body) + TRAILER_SIZE + size
+            head = pdu.call_header(
+                kind, flags, order, length, size, call_id, whole - start, context_id, last
+            )
+            tail = _TRAILERS[order].pack(self.auth_type, self.level, pad, 0, self.context_id)
+            pieces += (head, *self._cover(head, body, tail))
+        return b"".join(pieces)
+
+    def open(self, frame: pdu.Frame, trailer: pdu.AuthTrailer) -> pdu.Frame:
+        """The PDU without its protection; SecurityError: it is not what the peer sent next."""
+        kind, flags, order, call_id, auth_length, raw = frame
+        if (trailer.type, trailer.level) != (self.auth_type, self.level):
+            raise SecurityError("a PDU of another authentication type or level than was agreed")
+        start = pdu.CALL_HEADER_SIZE
+        if kind == pdu.REQUEST and flags & pdu.OBJECT:
+            start += 16
+        at = len(raw) - auth_length - TRAILER_SIZE
+        end = at - trailer.pad_length
+        if end < start:
+            raise SecurityError("a PDU with more padding than body")
+        if self.level <= CONNECT:
+            self.speaks_up = True
+            return kind, flags, order, call_id, 0, raw[:end]
+        head, body, tail, token = raw[:start], raw[start:at], raw[at : at + 8], raw[at + 8 :]
+        body = self._uncover(head, body, tail, token)
+        return kind, flags, order, call_id, 0, head + body[: end - start]
+
+    def _signature_size(self) -> int:
+        if self.level <= CONNECT:
+            return len(CONNECT_TOKEN)
+        return self.mechanism.signature_size(self.level == PRIVACY)
+
+    def _cover(self, head: bytes, body: bytes, tail: bytes) -> tuple[bytes, bytes, bytes]:
+        """Body, trailer and signature as they are sent."""
+        if self.level <= CONNECT:
+            return body, tail, CONNECT_TOKEN
+        signed_head, signed_tail = (head, tail) if self._covers_headers else (b"", b"")
+        if self.level == PRIVACY:
+            body, token = self.mechanism.seal(signed_head, body, signed_tail)
+        else:
+            token = self.mechanism.sign(signed_head, body, signed_tail)
+        return body, tail, token
+
+    def _uncover(self, head: bytes, body: bytes, tail: bytes, token: bytes) -> bytes:
+        """The plain body."""
+        if not self._covers_headers:
+            head = tail = b""
+        if self.level == PRIVACY:
+            return self.mechanism.unseal(head, body, tail, token)
+        self.mechanism.verify(head, body, tail, token)
+        return body

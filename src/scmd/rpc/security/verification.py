@@ -1,0 +1,122 @@
+"""The verification trailer: what a client believes was agreed, inside what it signs.
+
+[MS-RPCE] 2.2.2.13. It stands behind a request's arguments and lets the server notice that somebody
+on the way has changed the bind, whose PDUs nothing protects.
+"""
+
+from __future__ import annotations
+
+from struct import Struct as Packer
+from struct import error as StructError
+
+from scmd.rpc import pdu
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SIGNATURE = bytes.fromhex("8ae3137102f43671")
+BITMASK_1 = 1
+PRESENTATION_CONTEXT = 2
+HEADER_2 = 3
+END = 0x4000
+MUST_PROCESS = 0x8000
+CLIENT_SIGNS_HEADERS = 0x01
+LOOK_BACK = 1024
+"""A trailer lies in a stub's last bytes; nothing further in front is looked at."""
+
+_COMMAND = Packer("<HH")
+_HEADER_2 = Packer("<BBH4sIHH")
+_DREP = {"<": b"\x10\0\0\0", ">": b"\0\0\0\0"}
+
+
+class Believed:
+    """What the trailer of a call has to agree with."""
+
+    __slots__ = ("call_id", "context_id", "header_signing", "opnum", "order", "syntaxes")
+
+    def __init__(
+        self,
+        *,
+        order: str,
+        call_id: int,
+        context_id: int,
+        opnum: int,
+        syntaxes: bytes,
+        header_signing: bool,
+    ) -> None:
+        self.order = order
+        self.call_id = call_id
+        self.context_id = context_id
+        self.opnum = opnum
+        self.syntaxes = syntaxes
+        """Abstract and transfer syntax of the presentation context, 40 bytes."""
+        self.header_signing = header_signing
+
+
+def append(stub: bytes, believed: Believed) -> bytes:
+    """The stub with a trailer that says all of it."""
+    bits = CLIENT_SIGNS_HEADERS.to_bytes(4, "little")
+    return b"".join(
+        (
+            stub,
+            bytes(-len(stub) & 3),
+            SIGNATURE,
+            _COMMAND.pack(BITMASK_1, len(bits)),
+            bits,
+            _COMMAND.pack(PRESENTATION_CONTEXT, len(believed.syntaxes)),
+            believed.syntaxes,
+            _COMMAND.pack(HEADER_2 | END, _HEADER_2.size),
+            _header_2(believed),
+        )
+    )
+
+
+def agrees(stub: bytes, believed: Believed) -> bool:
+    """False: the stub has a trailer, and it says something else or more than we understand."""
+    at = stub.rfind(SIGNATURE, max(0, len(stub) - LOOK_BACK))
+    if at < 0 or at & 3:
+        return True
+    try:
+        commands = list(_commands(stub, at + len(SIGNATURE)))
+    except StructError:
+        # The arguments happen to contain the signature.
+        return True
+    return all(_is_so(command, value, believed) for command, value in commands)
+
+
+def _commands(stub: bytes, position: int) -> Iterator[tuple[int, bytes]]:
+    while True:
+        command, length = _COMMAND.unpack_from(stub, position)
+        position += 4
+        if position + length > len(stub):
+            raise StructError("a command past the end")
+        yield command & ~END, stub[position : position + length]
+        position += length
+        if command & END:
+            return
+
+
+def _is_so(command: int, value: bytes, believed: Believed) -> bool:
+    match command & ~MUST_PROCESS:
+        case 1:
+            claims = int.from_bytes(value, "little") & CLIENT_SIGNS_HEADERS
+            return len(value) == 4 and (not claims or believed.header_signing)
+        case 2:
+            return value == believed.syntaxes
+        case 3:
+            return value == _header_2(believed)
+        case _:
+            return not command & MUST_PROCESS
+
+
+def _header_2(believed: Believed) -> bytes:
+    return _HEADER_2.pack(
+        pdu.REQUEST,
+        0,
+        0,
+        _DREP[believed.order],
+        believed.call_id,
+        believed.context_id,
+        believed.opnum,
+    )

@@ -1,0 +1,274 @@
+"""Security contexts: every level and way of agreeing, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scmd.ndr.structure import BIG_ENDIAN, NDR64
+from scmd.rpc import client, events, pdu
+from scmd.rpc.errors import ACCESS_DENIED, SECURITY_PACKAGE_ERROR, UNSUPPORTED_LEVEL, RpcError
+from scmd.rpc.security.initiation import Initiation
+from scmd.rpc.security.provider import (
+    CALL,
+    CONNECT,
+    INTEGRITY,
+    KERBEROS,
+    NTLM,
+    PACKET,
+    PRIVACY,
+    SPNEGO,
+    SecurityPolicy,
+)
+from tests.rpc.ends import ECHO, OTHER
+from tests.rpc.security.toy import LEGS, Ends, Toy, policy
+
+types = st.sampled_from(sorted(LEGS))
+levels = st.sampled_from([CONNECT, CALL, PACKET, INTEGRITY, PRIVACY])
+unhurried = settings(deadline=None, max_examples=60)
+
+
+def fault(answer: object) -> int:
+    assert isinstance(answer, client.Fault)
+    return answer.status
+
+
+@unhurried
+@given(
+    auth_type=types,
+    level=levels,
+    form=st.sampled_from([0, BIG_ENDIAN, NDR64, NDR64 | BIG_ENDIAN]),
+    stubs=st.lists(st.integers(0, 9000), min_size=1, max_size=4),
+    max_fragment=st.sampled_from([2048, 4280, 5840]),
+    covers_headers=st.booleans(),
+)
+def test_calls_are_answered_at_every_level(
+    auth_type: int,
+    level: int,
+    form: int,
+    stubs: list[int],
+    max_fragment: int,
+    covers_headers: bool,
+) -> None:
+    terms = policy(CONNECT, covers_headers=covers_headers)
+    ends = Ends(
+        auth_type,
+        level,
+        terms=terms,
+        form=form,
+        max_fragment=max_fragment,
+        covers_headers=covers_headers,
+    )
+    ends.bind()
+    for size in stubs:
+        stub = bytes(range(256)) * (size // 256) + bytes(size % 256)
+        answer = ends.echo(stub)
+        assert isinstance(answer, client.Response)
+        assert answer.stub[:size] == stub
+        request = ends.heard[-1]
+        assert isinstance(request, events.Request)
+        assert request.security is ends.contexts[0]
+
+
+@unhurried
+@given(auth_type=types, level=st.sampled_from([CONNECT, PACKET, INTEGRITY, PRIVACY]))
+def test_calls_below_the_minimum_level_are_denied(auth_type: int, level: int) -> None:
+    ends = Ends(auth_type, level, terms=policy(INTEGRITY))
+    ends.bind()
+    answer = ends.echo(b"what")
+    if level >= INTEGRITY:
+        assert isinstance(answer, client.Response)
+    else:
+        assert fault(answer) == ACCESS_DENIED
+        assert not any(isinstance(event, events.Request) for event in ends.heard)
+    assert not ends.far.is_closing
+
+
+def test_who_does_not_say_who_he_is_may_call_what_is_open_to_all() -> None:
+    ends = Ends(None)
+    ends.bind()
+    assert fault(ends.echo(b"")) == ACCESS_DENIED
+    _, data = ends.near.call(OTHER, 0, b"open")
+    ends.send(data)
+    request = ends.heard[-1]
+    assert isinstance(request, events.Request)
+    assert request.security is None
+
+
+@pytest.mark.parametrize("auth_type", [SPNEGO, KERBEROS])
+def test_a_wrong_password_is_told_at_once(auth_type: int) -> None:
+    ends = Ends(auth_type, password="bob")
+    ends.bind()
+    refused = ends.answers[-1]
+    assert isinstance(refused, client.BindRefused)
+    assert (refused.reason, refused.status) == (9, 0)
+    assert isinstance(ends.heard[-1], events.AuthenticationRefused)
+    assert ends.far.is_closing
+
+
+def test_a_token_refused_in_alter_context_is_a_fault() -> None:
+    def spoil(data: bytes) -> bytes:
+        return data.replace(b"2:ann", b"2:bob")
+
+    ends = Ends(SPNEGO, wire=spoil)
+    ends.bind()
+    refused = ends.answers[-1]
+    assert isinstance(refused, client.BindRefused)
+    assert refused.status == ACCESS_DENIED
+    assert ends.far.is_closing
+
+
+def test_a_token_refused_in_rpc_auth_3_shows_at_the_first_call() -> None:
+    ends = Ends(NTLM, wire=lambda data: data.replace(b"2:ann", b"2:bob"))
+    ends.bind()
+    assert isinstance(ends.heard[-1], events.AuthenticationRefused)
+    assert not ends.far.is_closing
+    assert fault(ends.echo(b"")) == ACCESS_DENIED
+    assert ends.far.is_closing
+
+
+def test_a_type_that_is_not_offered_is_refused() -> None:
+    ends = Ends(SPNEGO, terms=SecurityPolicy(acceptors={}, minimum_level=PRIVACY))
+    ends.bind()
+    refused = ends.answers[-1]
+    assert isinstance(refused, client.BindRefused)
+    assert refused.reason == pdu.NAK_AUTHENTICATION_TYPE
+
+
+def token(
+    leg: int, *, context: int = 1, level: int = PRIVACY, auth_type: int = SPNEGO
+) -> pdu.AuthTrailer:
+    return pdu.AuthTrailer(type=auth_type, level=level, context_id=context, token=b"%d:ann" % leg)
+
+
+def leg(kind: int, trailer: pdu.AuthTrailer, *, features: int | None = None) -> bytes:
+    transfers = [pdu.NDR_SYNTAX]
+    contexts = [
+        pdu.PresentationContext(
+            id=0, abstract=pdu.Syntax(uuid=ECHO.uuid, version=1), transfers=tuple(transfers)
+        )
+    ]
+    if features is not None:
+        uuid = type(ECHO.uuid)(pdu.FEATURES_PREFIX + features.to_bytes(8, "little"))
+        contexts.append(
+            pdu.PresentationContext(
+                id=9,
+                abstract=pdu.Syntax(uuid=ECHO.uuid, version=1),
+                transfers=(pdu.Syntax(uuid=uuid, version=1),),
+            )
+        )
+    bind = pdu.Bind(max_transmit=5840, max_receive=5840, contexts=tuple(contexts))
+    return pdu.encode_secured(kind, pdu.WHOLE, "<", 1, pdu.encode_bind(bind, "<"), trailer)
+
+
+@pytest.mark.parametrize("level", [0, 1, 7, 255])
+def test_there_are_five_levels_that_authenticate(level: int) -> None:
+    ends = Ends()
+    [event] = ends.far.receive_data(leg(pdu.BIND, token(0, level=level)))
+    assert isinstance(event, events.AuthenticationRefused)
+    assert pdu.Framer().frames(ends.far.data_to_send())[0][0] == pdu.BIND_NAK
+    ends = Ends(None)
+    ends.bind()
+    ends.far.receive_data(leg(pdu.ALTER_CONTEXT, token(0, level=level)))
+    [frame] = pdu.Framer().frames(ends.far.data_to_send())
+    assert pdu.decode_fault(frame) == UNSUPPORTED_LEVEL
+
+
+def test_a_second_security_context_needs_multiplexing() -> None:
+    for features in (None, pdu.KEEP_CONNECTION_ON_ORPHAN):
+        ends = Ends()
+        ends.far.receive_data(leg(pdu.BIND, token(0), features=features))
+        ends.far.accept_bind(7)
+        ends.far.data_to_send()
+        ends.far.receive_data(leg(pdu.ALTER_CONTEXT, token(0, context=2)))
+        [frame] = pdu.Framer().frames(ends.far.data_to_send())
+        assert pdu.decode_fault(frame) == ACCESS_DENIED
+
+
+def test_each_call_belongs_to_the_security_context_it_names() -> None:
+    ends = Ends()
+    far = ends.far
+    far.receive_data(leg(pdu.BIND, token(0, auth_type=KERBEROS), features=3))
+    far.accept_bind(7)
+    second = leg(pdu.ALTER_CONTEXT, token(0, context=2, auth_type=KERBEROS))
+    [event] = far.receive_data(second)
+    assert isinstance(event, events.Authenticated)
+    toys = {1: Toy(2, "ann"), 2: Toy(2, "ann")}
+    far.data_to_send()
+    for number in (1, 2, 1):
+        near = Initiation(toys[number], KERBEROS, PRIVACY, context_id=number)
+        near._establish()
+        assert near.protection is not None
+        data = near.protection.encode_call(pdu.REQUEST, "<", number + 10, 0, 0, b"stub", 5840)
+        [request] = far.receive_data(data)
+        assert isinstance(request, events.Request)
+        assert request.security is not None
+        assert request.security.context_id == number
+        far.respond(request.call_id, b"")
+
+
+@pytest.mark.parametrize("change", ["context", "type", "level", "unfinished", "none"])
+def test_a_call_must_keep_to_what_was_agreed(change: str) -> None:
+    ends = Ends(SPNEGO)
+    if change == "unfinished":
+        ends.far.receive_data(leg(pdu.BIND, token(0)))
+        ends.far.accept_bind(7)
+    else:
+        ends.bind()
+    ends.far.data_to_send()
+    near = Initiation(
+        Toy(4, "ann"),
+        NTLM if change == "type" else SPNEGO,
+        INTEGRITY if change == "level" else PRIVACY,
+        context_id=2 if change == "context" else 1,
+    )
+    near._establish()
+    assert near.protection is not None
+    encode = pdu.encode_call if change == "none" else near.protection.encode_call
+    heard = ends.far.receive_data(encode(pdu.REQUEST, "<", 9, 0, 0, b"stub", 5840))
+    assert not any(isinstance(event, events.Request) for event in heard)
+    [frame] = pdu.Framer().frames(ends.far.data_to_send())
+    expected = SECURITY_PACKAGE_ERROR if change in ("type", "level") else ACCESS_DENIED
+    assert pdu.decode_fault(frame) == expected
+    assert ends.far.is_closing is (change != "none")
+
+
+def test_a_presentation_context_keeps_its_meaning() -> None:
+    ends = Ends(NTLM)
+    ends.bind()
+    moved = pdu.PresentationContext(
+        id=0, abstract=pdu.Syntax(uuid=OTHER.uuid, version=3), transfers=(pdu.NDR_SYNTAX,)
+    )
+    bind = pdu.Bind(max_transmit=5840, max_receive=5840, contexts=(moved,))
+    body = pdu.encode_bind(bind, "<")
+    ends.far.receive_data(pdu.encode(pdu.ALTER_CONTEXT, pdu.WHOLE, "<", 40, body))
+    [frame] = pdu.Framer().frames(ends.far.data_to_send())
+    assert pdu.decode_bind_ack(frame).results[0].result == pdu.PROVIDER_REJECTION
+    ends.echo(b"")
+    request = ends.heard[-1]
+    assert isinstance(request, events.Request)
+    assert request.interface is ECHO
+
+
+def test_fragments_of_one_call_come_in_one_security_context() -> None:
+    ends = Ends(NTLM, INTEGRITY, terms=policy(1))
+    ends.bind()
+    assert ends.security is not None
+    protection = ends.security.protection
+    assert protection is not None
+    data = protection.encode_call(pdu.REQUEST, "<", 9, 0, 0, bytes(6000), 5840)
+    first = pdu.Framer().frames(data)[0][5]
+    assert ends.far.receive_data(first) == []
+    slipped_in = bytearray(pdu.encode_call(pdu.REQUEST, "<", 9, 0, 0, b"evil", 5840))
+    slipped_in[3] = pdu.LAST_FRAGMENT
+    [event] = ends.far.receive_data(bytes(slipped_in))
+    assert isinstance(event, events.ProtocolViolated)
+
+
+def test_an_answer_without_its_protection_is_refused_by_the_client() -> None:
+    ends = Ends(NTLM)
+    ends.bind()
+    call_id, _ = ends.near.call(ECHO, 0, b"")
+    with pytest.raises(RpcError, match="not protected"):
+        ends.near.receive_data(pdu.encode_call(pdu.RESPONSE, "<", call_id, 0, 0, b"", 5840))
