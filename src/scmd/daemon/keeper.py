@@ -24,6 +24,7 @@ from scmd.daemon import keeper_messages as wire
 from scmd.daemon import keeper_setup as setup
 from scmd.daemon.keeper_child import Child
 from scmd.daemon.keeper_launches import Launches, Record
+from scmd.daemon.keeper_listeners import CannotListen, Listeners
 from scmd.daemon.keeper_socket import Disconnected, FrameSocket
 from scmd.linux import cgroups
 from scmd.linux.spawn import Spawner
@@ -130,6 +131,7 @@ class Keeper:
         setup.make_directory(logs, 0o700)
         self._listener = setup.listen(runtime)
         self._notify = setup.hear_notifications(runtime)
+        self._listeners = Listeners()
         self._socket_paths = (
             socket_path(runtime),
             socket_path(runtime, setup.NOTIFY_NAME),
@@ -387,6 +389,10 @@ class Keeper:
             launches.forget(message.number, message.keep_tree)
         elif isinstance(message, wire.Hello):
             self._welcome(manager)
+        elif isinstance(message, wire.Listen):
+            self._listen(message, manager)
+        elif isinstance(message, wire.Unlisten):
+            self._listeners.close(message.name)
         elif isinstance(message, wire.Ready):
             self._manager.ready(time.monotonic())
             self._announce_ready()
@@ -417,6 +423,14 @@ class Keeper:
         started = wire.Launched(number=record.number, process_id=record.pid, without=record.without)
         manager.send(started, *_channels(record))
 
+    def _listen(self, asked: wire.Listen, manager: FrameSocket) -> None:
+        try:
+            listener = self._listeners.open(asked.name)
+        except CannotListen as reason:
+            manager.send(wire.ListenFailed(name=asked.name, detail=str(reason)))
+            return
+        manager.send(wire.Listening(name=asked.name), listener)
+
     def _welcome(self, manager: FrameSocket) -> None:
         held = list(self._launches)
         welcome = wire.Welcome(
@@ -427,6 +441,7 @@ class Keeper:
             boot_id=setup.boot_id(),
             launches=len(held),
             is_init=self._is_init,
+            listeners=len(self._listeners),
         )
         manager.send(welcome, self._listener, self._notify)
         for record in held:
@@ -439,6 +454,8 @@ class Keeper:
                 ended=record.status is not None,
             )
             manager.send(adopted, *_channels(record))
+        for name, listener in self._listeners:
+            manager.send(wire.Listening(name=name), listener)
         for record in held:
             if record.line_seen:
                 manager.send(wire.LineSeen(number=record.number))
@@ -484,6 +501,7 @@ class Keeper:
             except OSError:
                 pass
         os.close(self._listener)
+        self._listeners.close_all()
         os.close(self._notify)
         limit = time.monotonic() + CLEANING_LIMIT
         self._launches.kill_everything()

@@ -67,6 +67,10 @@ class KeeperState:
     launches: tuple[AdoptedLaunch, ...]
     is_init: bool = False
     """The SCM ends when an essential service does."""
+    version: int = wire.VERSION
+    """The keeper's, which may be older than this manager."""
+    listeners: tuple[tuple[str, socket.socket], ...] = ()
+    """What it listens at for the manager, by name."""
 
 
 class KeeperLink:
@@ -83,6 +87,7 @@ class KeeperLink:
         self._on_channel: Callable[[LaunchId, socket.socket], None] | None = None
         self._on_lost: Callable[[KeeperLost], None] | None = None
         self._on_output_ended: Callable[[LaunchId], None] = lambda _: None
+        self._listening: dict[str, list[asyncio.Future[socket.socket]]] = {}
 
     @classmethod
     async def connect(cls, descriptor: int) -> tuple[KeeperLink, KeeperState]:
@@ -152,6 +157,16 @@ class KeeperLink:
         """New programs for manager and logger: the keeper starts them when this one exits."""
         self._send(wire.Replace())
 
+    def listen(self, name: str) -> asyncio.Future[socket.socket]:
+        """The listening socket of this name (`keeper_listeners`); OSError: there is none."""
+        future = asyncio.get_running_loop().create_future()
+        self._listening.setdefault(name, []).append(future)
+        self._send(wire.Listen(name=name))
+        return future
+
+    def unlisten(self, name: str) -> None:
+        self._send(wire.Unlisten(name=name))
+
     def ready(self) -> None:
         """The manager serves: the keeper prints its ready line and tells systemd."""
         self._send(wire.Ready())
@@ -189,12 +204,19 @@ class KeeperLink:
         welcome: wire.Welcome | None = None
         sockets: list[socket.socket] = []
         launches: list[AdoptedLaunch] = []
-        while welcome is None or len(launches) < welcome.launches:
+        listeners: list[tuple[str, socket.socket]] = []
+        while (
+            welcome is None
+            or len(launches) < welcome.launches
+            or len(listeners) < welcome.listeners
+        ):
             message, descriptors = await self._next()
             if isinstance(message, wire.Welcome) and len(descriptors) == 2:
                 welcome, sockets = message, [_socket(number) for number in descriptors]
             elif isinstance(message, wire.Adopted):
                 launches.append(_adopted(message, descriptors))
+            elif isinstance(message, wire.Listening) and len(descriptors) == 1:
+                listeners.append((message.name, _socket(descriptors[0])))
             else:
                 raise KeeperLost(f"{type(message).__name__} instead of a welcome")
         listener, notify = sockets
@@ -207,6 +229,8 @@ class KeeperLink:
             notify,
             tuple(launches),
             welcome.is_init,
+            welcome.version,
+            tuple(listeners),
         )
 
     async def _next(self) -> tuple[wire.Message, list[int]]:
@@ -273,10 +297,25 @@ class KeeperLink:
                 self._on_event(LineSeen(LaunchId(message.number)))
             case wire.OutputEnded():
                 self._on_output_ended(LaunchId(message.number))
+            case wire.Listening():
+                self._listened(message.name, _socket(descriptors[0]))
+            case wire.ListenFailed():
+                self._listened(message.name, OSError(message.detail))
             case wire.Shutdown():
                 self._on_event(ShutdownRequested())
             case _:
                 self._lose(KeeperLost(f"unexpected {type(message).__name__}"))
+
+    def _listened(self, name: str, outcome: socket.socket | OSError) -> None:
+        waiting = self._listening.get(name)
+        future = waiting.pop(0) if waiting else None
+        if future is None or future.done():
+            if isinstance(outcome, socket.socket):
+                outcome.close()
+        elif isinstance(outcome, socket.socket):
+            future.set_result(outcome)
+        else:
+            future.set_exception(outcome)
 
     def _lose(self, lost: KeeperLost) -> None:
         if self._closed:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from typing import Any
 
-VERSION = 1
+VERSION = 2
+"""2: `Listen`, `Unlisten`, `Listening`, `ListenFailed`."""
 MAX_BODY = 16 << 20
 """Bytes; twice what the kernel lets a command line and an environment have."""
 
@@ -115,6 +116,21 @@ class Replace(Message):
     """Replace manager and logger by what is installed now; the manager exits by itself."""
 
 
+class Listen(Message):
+    """Listen at this end point (`keeper_listeners`): `Listening` or `ListenFailed` follows.
+
+    Only for a keeper of version 2 or later.
+    """
+
+    name: str
+
+
+class Unlisten(Message):
+    """Listen there no more."""
+
+    name: str
+
+
 # Keeper to manager --------------------------------------------------------------------------
 
 
@@ -132,6 +148,8 @@ class Welcome(Message):
     launches: int
     is_init: bool = False
     """The SCM ends when an essential service does."""
+    listeners: int = 0
+    """So many `Listening` follow after the launches."""
 
 
 class Adopted(Message):
@@ -176,6 +194,19 @@ class Shutdown(Message):
     """Somebody asked the keeper to end: stop everything, then `ShutdownDone`."""
 
 
+class Listening(Message):
+    """The end point is listened at; with the listening socket."""
+
+    name: str
+
+
+class ListenFailed(Message):
+    """Nobody can listen there."""
+
+    name: str
+    detail: str
+
+
 # Keeper and logger --------------------------------------------------------------------------
 
 
@@ -218,12 +249,16 @@ KINDS: Mapping[int, type[Message]] = {
     6: Ready,
     7: ShutdownDone,
     8: Replace,
+    9: Listen,
+    10: Unlisten,
     32: Welcome,
     33: Adopted,
     34: Launched,
     35: LaunchFailed,
     36: Exited,
     37: Shutdown,
+    38: Listening,
+    39: ListenFailed,
     64: Capture,
     65: OutputEnded,
     66: LineSeen,

@@ -21,11 +21,12 @@ from scmd.ndr.elements import (
     Reader,
     TextElement,
     UniqueElement,
+    VaryingElement,
     Writer,
 )
 from scmd.ndr.errors import NdrError
 from scmd.ndr.leaves import Leaf, leaf_of
-from scmd.ndr.steps import CapacityText, CountField, PlainField, Run, Step, UnionField
+from scmd.ndr.steps import CapacityField, CountField, PlainField, Run, Step, UnionField
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -217,9 +218,9 @@ def _step(field: str, wire: WireType, form: Form, fields: dict[str, WireType]) -
         tag_is_sent = not isinstance(fields[wire.switch], types.NotSent)
         return UnionField(form, field, wire.switch, arms, tag_is_sent)
     element = _element(wire, form)
-    if isinstance(wire, types.Text) and wire.capacity:
-        assert isinstance(element, TextElement)
-        return CapacityText(field, wire.capacity, element)
+    if isinstance(wire, types.Text | types.Varying) and wire.capacity:
+        assert isinstance(element, TextElement | VaryingElement)
+        return CapacityField(field, wire.capacity, element)
     return PlainField(field, element)
 
 
@@ -232,6 +233,8 @@ def _element(wire: WireType, form: Form) -> Element:
             return TextElement(form, wire.maximum, wire.multiple)
         case types.Bytes():
             return BytesElement(form, wire.maximum)
+        case types.Varying():
+            return VaryingElement(form, _element(wire.element, form), wire.maximum)
         case types.Array():
             return ArrayElement(form, _element(wire.element, form), wire.maximum)
         case types.Unique():

@@ -144,7 +144,10 @@ class TextElement(Element):
         self.multiple = multiple
         self.minimum = self.header.size + self.unit
 
-    def put(self, writer: Writer, value: Any, capacity: int = 0) -> None:
+    def put(self, writer: Writer, value: Any) -> None:
+        self.put_with_capacity(writer, value, 0)
+
+    def put_with_capacity(self, writer: Writer, value: Any, capacity: int) -> None:
         if value is None:
             raise NdrError("a string is required, not None")
         if "\0" in value and not self.multiple:
@@ -242,6 +245,29 @@ class ArrayElement(Element):
             return value
         get_buffers = self.element.get_buffers
         return tuple([get_buffers(reader, item) for item in value])
+
+
+class VaryingElement(ArrayElement):
+    """A conformant varying array of elements; a tuple in Python."""
+
+    def __init__(self, form: Form, element: Element, maximum: int) -> None:
+        super().__init__(form, element, maximum)
+        self.header = form.text
+        self.minimum = self.header.size
+
+    def put_with_capacity(self, writer: Writer, value: Any, capacity: int) -> None:
+        if value is None or len(value) > self.maximum:
+            raise NdrError(f"at most {self.maximum} elements are allowed and required")
+        writer.align(self.count_size)
+        writer.data += self.header.pack(max(len(value), min(capacity, self.maximum)), 0, len(value))
+        self.put_elements(writer, value)
+
+    def get_with_capacity(self, reader: Reader) -> tuple[tuple[Any, ...], int]:
+        capacity, offset, count = reader.unpack(self.header, self.count_size)
+        if offset or not count <= capacity <= self.maximum:
+            raise NdrError(f"array counts {capacity}, {offset}, {count}; limit {self.maximum}")
+        reader.check_count(count, self.maximum, self.element.minimum)
+        return self.get_elements(reader, count), capacity
 
 
 class UniqueElement(Element):

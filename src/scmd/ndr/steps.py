@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from scmd.ndr.elements import Element, Form, Reader, TextElement, Writer
+    from scmd.ndr.elements import Element, Form, Reader, TextElement, VaryingElement, Writer
     from scmd.ndr.leaves import Leaf
     from scmd.ndr.types import SizeOf
 
@@ -146,22 +146,31 @@ class PlainField(Step):
         _set(owner, self.field, value)
 
 
-class CapacityText(Step):
-    """A string whose maximum count is a field of ours."""
+class CapacityField(Step):
+    """A string or varying array whose maximum count is a field of ours."""
 
-    def __init__(self, field: str, capacity: str, element: TextElement) -> None:
+    def __init__(self, field: str, capacity: str, element: TextElement | VaryingElement) -> None:
         self.field = field
         self.capacity = capacity
         self.element = element
         self.alignment = element.alignment
         self.minimum = element.minimum
+        self.has_buffers = element.has_buffers
 
     def put(self, writer: Writer, owner: Any) -> None:
-        self.element.put(writer, getattr(owner, self.field), getattr(owner, self.capacity))
+        capacity = getattr(owner, self.capacity)
+        self.element.put_with_capacity(writer, getattr(owner, self.field), capacity)
+
+    def put_buffers(self, writer: Writer, owner: Any) -> None:
+        self.element.put_buffers(writer, getattr(owner, self.field))
+
+    def get_buffers(self, reader: Reader, owner: Any) -> None:
+        value = self.element.get_buffers(reader, getattr(owner, self.field))
+        _set(owner, self.field, value)
 
     def get(self, reader: Reader, owner: Any) -> None:
-        text, capacity = self.element.get_with_capacity(reader)
-        _set(owner, self.field, text)
+        value, capacity = self.element.get_with_capacity(reader)
+        _set(owner, self.field, value)
         _set(owner, self.capacity, capacity)
 
 

@@ -125,6 +125,19 @@ class Array(WireType):
         self.maximum = maximum
 
 
+class Varying(Array):
+    """A conformant varying array that begins at 0; `capacity` names a `NotSent` field.
+
+    The field holds the maximum count, which may be more than the elements there are.
+    """
+
+    __slots__ = ("capacity",)
+
+    def __init__(self, element: WireType, maximum: int, capacity: str) -> None:
+        super().__init__(element, maximum)
+        self.capacity = capacity
+
+
 class Unique(WireType):
     """A pointer that may be NULL (None): a referent id, then, where it belongs, the target."""
 

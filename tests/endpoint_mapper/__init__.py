@@ -1,0 +1,1 @@
+"""The endpoint mapper: its bytes and its answers."""
