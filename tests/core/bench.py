@@ -29,6 +29,7 @@ from scmd.core.messages import (
     RecordSaved,
     RemoveRecord,
     Reply,
+    SaveControl,
     SaveRecord,
     SendControl,
     SendStart,
@@ -76,7 +77,7 @@ class Bench:
         """What the last message caused, saves that were carried out at once included."""
         self.journal: list[Memory] = []
         self.replies: dict[int, Reply] = {}
-        self.pending_saves: list[SaveRecord | RemoveRecord] = []
+        self.pending_saves: list[SaveRecord | RemoveRecord | SaveControl] = []
         caused = [] if first is None else self.tell(first)
         self.handle = self.open_scm()
         self.effects = caused or self.effects
@@ -98,7 +99,7 @@ class Bench:
             if isinstance(effect, Reply):
                 assert effect.call not in self.replies, "answered twice"
                 self.replies[effect.call] = effect
-            if isinstance(effect, SaveRecord | RemoveRecord):
+            if isinstance(effect, SaveRecord | RemoveRecord | SaveControl):
                 if self.saving:
                     self._take(self.scm.handle(RecordSaved(effect.save), self.now))
                 else:

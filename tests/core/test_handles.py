@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from typing import Any
 
 import pytest
 
-from scmd.core import messages
+from scmd.core.locks import LockDatabase
 from scmd.core.messages import (
     CONTEXT_MISMATCH,
     AssociationEnded,
@@ -27,16 +28,23 @@ from scmd.core.messages import (
     RecordSaved,
     StartService,
 )
+from scmd.security.defaults import SERVICE_DESCRIPTOR
 from scmd.security.sddl import descriptor_from_sddl
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.service import ConfigLevel
+from scmd.vocabulary.status import ServiceStatus
 from tests.core.bench import ALL, GUEST, Bench
 
-COMMANDS: list[type[Command]] = [
-    kind
-    for kind in vars(messages).values()
-    if isinstance(kind, type) and issubclass(kind, Command) and kind is not Command
-]
+COMMANDS: list[type[Command]] = list(
+    dict.fromkeys(
+        kind
+        for name, module in sorted(sys.modules.items())
+        if name.startswith("scmd.core.")
+        for kind in vars(module).values()
+        if isinstance(kind, type) and issubclass(kind, Command) and kind is not Command
+    )
+)
+"""All of them: `scm` imports whatever declares one."""
 
 
 def commands_with(field: str) -> list[type[Command]]:
@@ -57,6 +65,10 @@ FILLERS: dict[str, Any] = {
     "control": 4,
     "values": {},
     "database": None,
+    "status": ServiceStatus(state=4),
+    "information": 4,
+    "descriptor": SERVICE_DESCRIPTOR.to_bytes(),
+    "acceptable": True,
 }
 
 
@@ -103,6 +115,8 @@ def test_every_command_is_carried_out() -> None:
             given["service"] = bench.create("A")
         if "handle" in fields:
             given["handle"] = bench.create("A")
+        if "lock" in fields:
+            given["lock"] = bench.result(LockDatabase(bench.call(), bench.handle))
         bench.tell(filled(bench, kind, **given))
 
 
@@ -198,4 +212,4 @@ def test_identify_gives_the_record_number_to_those_with_the_right() -> None:
 
 
 def test_context_mismatch_is_no_win32_error() -> None:
-    assert messages.CONTEXT_MISMATCH == 0x1C00001A
+    assert CONTEXT_MISMATCH == 0x1C00001A

@@ -103,6 +103,7 @@ def adopt(state: State, event: Adopted) -> None:
         _settle(state, record, memory)
     for starts in entries:
         if isinstance(starts, AutoStartMemory):
+            state.boot_accepted = starts.accepted
             auto_start.resume(state, starts.batches, starts.delayed, starts.deadline)
 
 

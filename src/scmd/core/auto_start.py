@@ -26,7 +26,7 @@ ACTOR = Actor("SCM", "automatic start")
 class AutoStartRun:
     """What is still to be started, and what of the present batch is on its way."""
 
-    __slots__ = ("batches", "deadline", "delayed", "outstanding")
+    __slots__ = ("batches", "deadline", "delayed", "is_late", "outstanding")
 
     def __init__(self, batches: list[list[ServiceRecord]], delayed: list[ServiceRecord]) -> None:
         self.batches = batches
@@ -34,6 +34,8 @@ class AutoStartRun:
         self.delayed = delayed
         self.outstanding: dict[ServiceId, ServiceRecord] = {}
         self.deadline: Deadline | None = None
+        self.is_late = False
+        """The delayed ones have been begun."""
 
 
 def begin(state: State) -> None:
@@ -116,6 +118,7 @@ def _end_if_over(state: State, run: AutoStartRun) -> None:
 
 def _start_delayed(state: State, run: AutoStartRun) -> None:
     run.deadline = None
+    run.is_late = True
     delayed, run.delayed = run.delayed, []
     _start_all(state, run, delayed)
     _end_if_over(state, run)
@@ -150,6 +153,14 @@ def look(state: State, record: ServiceRecord) -> None:
     del run.outstanding[record.id]
     if not run.outstanding:
         _next_batch(state, run)
+
+
+def under_way_since(state: State) -> int | None:
+    """When the automatic starts began, the delayed ones left out; None: they are over."""
+    run, log = state.auto_start, state.boot
+    if run is None or log is None or not (run.batches or run.outstanding):
+        return None
+    return log.began_at if run.deadline is None and not run.is_late else None
 
 
 def cancel(state: State) -> None:

@@ -7,15 +7,21 @@ close and start. A command that needs what a pending save has reserved waits for
 from __future__ import annotations
 
 from scmd.core import (
+    boot_verdict,
     controls,
     database,
     handles,
+    locks,
+    object_security,
     queries,
     recovery,
     saves,
     starting,
     why,
 )
+from scmd.core.boot_verdict import NotifyBoot
+from scmd.core.handles import HandleKind
+from scmd.core.locks import LockDatabase, QueryLock, UnlockDatabase
 from scmd.core.messages import (
     CONTEXT_MISMATCH,
     ChangeConfig,
@@ -41,8 +47,10 @@ from scmd.core.messages import (
     QueryRecovery,
     QueryStatus,
     SetParameters,
+    SetStatus,
     StartService,
 )
+from scmd.core.object_security import QuerySecurity, SetSecurity
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_service_name, check_text, name_key
@@ -130,6 +138,26 @@ def _dispatch_rest(state: State, command: Command) -> None:
             handles.scm(state, command.call, command.scm, command.access)
             state.reply(command.call.id, Error.SUCCESS)
         case _:
+            _dispatch_administration(state, command)
+
+
+def _dispatch_administration(state: State, command: Command) -> None:
+    match command:
+        case LockDatabase():
+            locks.lock_database(state, command)
+        case UnlockDatabase():
+            locks.unlock_database(state, command)
+        case QueryLock():
+            locks.query_lock(state, command)
+        case QuerySecurity():
+            object_security.query_security(state, command)
+        case SetSecurity():
+            object_security.set_security(state, command)
+        case SetStatus():
+            controls.set_status(state, command)
+        case NotifyBoot():
+            boot_verdict.notify_boot(state, command)
+        case _:
             raise AssertionError(f"no such command: {type(command).__name__}")
 
 
@@ -138,7 +166,7 @@ def _open_scm(state: State, command: OpenScm) -> None:
     error = DATABASES.get((command.database or "ServicesActive").upper(), Error.INVALID_NAME)
     if error:
         raise Refused(error)
-    granted = handles.grant_scm(command.call.caller.token, command.desired_access)
+    granted = handles.grant_scm(state, command.call.caller.token, command.desired_access)
     handle = handles.open_handle(state, command.call, None, granted)
     state.reply(command.call.id, Error.SUCCESS, handle)
 
@@ -160,6 +188,8 @@ def _open_service(state: State, command: OpenService) -> None:
 def _close_handle(state: State, command: CloseHandle) -> None:
     """[MS-SCMR] 3.1.4.1: the last one of a marked service waits for the removal to be durable."""
     handle = handles.lookup(state, command.call, command.handle)
+    if handle.kind not in (HandleKind.SCM, HandleKind.SERVICE):
+        raise Refused(Error.INVALID_HANDLE)
     handles.close_handle(state, handle)
     record = handle.record
     if record is None or not database.remove_if_over(state, record, command.call.id):
@@ -172,5 +202,6 @@ def _start_service(state: State, command: StartService) -> None:
         raise Refused(Error.INVALID_PARAMETER)
     for argument in command.arguments:
         check_text(argument, MAX_ARGUMENT_UNITS, Error.INVALID_PARAMETER)
+    locks.refuse_start(state)
     actor = controls.actor_of(command.call)
     starting.begin(state, record, command.call.id, command.arguments, actor=actor)

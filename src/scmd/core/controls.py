@@ -5,12 +5,20 @@ from __future__ import annotations
 from scmd.core import attempts, handles, hosting, launches, processes, recovery, reloads, status
 from scmd.core.control_table import CONTROLS, refusal
 from scmd.core.event_ids import EventId
-from scmd.core.messages import Actor, Call, ControlService, KillService
-from scmd.core.records import ServiceRecord
+from scmd.core.messages import (
+    Actor,
+    Call,
+    ControlService,
+    KillService,
+    SetStatus,
+    StatusReported,
+)
+from scmd.core.records import LaunchKind, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_text
 from scmd.vocabulary.service import MAX_COMMENT_UNITS, Control, ServiceAccess
+from scmd.vocabulary.status import is_reportable
 from scmd.vocabulary.stop_reasons import is_stop_reason, stop_reason_text
 
 
@@ -79,6 +87,23 @@ def kill_service(state: State, command: KillService) -> None:
         launches.kill(state, launch, cause)
     elif attempt is not None:
         attempts.fail(state, attempt, Error.REQUEST_ABORTED, cause)
+    state.reply(command.call.id, Error.SUCCESS)
+
+
+def set_status(state: State, command: SetStatus) -> None:
+    """A report by a client that was given SERVICE_SET_STATUS ([MS-SCMR] 3.1.4.8)."""
+    record = handles.service(state, command.call, command.service)
+    granted = handles.lookup(state, command.call, command.service).granted
+    if not granted & ServiceAccess.SET_STATUS:
+        raise Refused(Error.INVALID_HANDLE)
+    if not is_reportable(command.status):
+        raise Refused(Error.INVALID_DATA)
+    launch = record.launch
+    if launch is None or launch.kind is not LaunchKind.PROTOCOL:
+        raise Refused(Error.INVALID_HANDLE, "no process speaks for the service")
+    if launch.services.get(record.id) is not record:
+        raise Refused(Error.INVALID_HANDLE, "its process has not begun it")
+    processes.reported(state, launch, StatusReported(launch.id, record.id, command.status))
     state.reply(command.call.id, Error.SUCCESS)
 
 

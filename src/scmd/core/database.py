@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from scmd.core import handles, limits, saves, srvany, validation
+from scmd.core import handles, limits, locks, saves, srvany, validation
 from scmd.core.config_levels import changed_by_level
 from scmd.core.dependencies import closes_cycle, on_cycles
 from scmd.core.event_ids import EventId
@@ -86,6 +86,7 @@ def create_service(state: State, command: CreateService) -> None:
     """[MS-SCMR] 3.1.4.12; the order of the checks is the one seen on Windows."""
     handles.scm(state, command.call, command.scm, int(ScmAccess.CREATE_SERVICE))
     _refuse_in_shutdown(state)
+    locks.refuse_change(state, command.call)
     config = _completed(command.config)
     check_service_name(config.name)
     validation.check_config(config, state.settings)
@@ -203,6 +204,7 @@ def _changeable(
     """The record of the command's handle, if its configuration may be changed now."""
     right = int(ServiceAccess.CHANGE_CONFIG)
     record = handles.service(state, command.call, command.service, right)
+    locks.refuse_change(state, command.call)
     saves.require_idle(record)
     if record.deleted:
         raise Refused(Error.SERVICE_MARKED_FOR_DELETE)
@@ -393,6 +395,7 @@ def delete_service(state: State, command: DeleteService) -> None:
     right = int(ServiceAccess.DELETE)
     record = handles.service(state, command.call, command.service, right)
     _refuse_in_shutdown(state)
+    locks.refuse_change(state, command.call)
     saves.require_idle(record)
     if record.deleted:
         raise Refused(Error.SERVICE_MARKED_FOR_DELETE)

@@ -37,6 +37,8 @@ class EventId(IntEnum):
     """scmd's own, as 7022 for the other pending states."""
     KILLED = 8011
     """scmd's own: by `KillService`."""
+    BOOT_REJECTED = 8030
+    """scmd's own: NotifyBootConfigStatus said that the boot was no good."""
     OUT_OF_MEMORY = 8020
     """scmd's own: the kernel has killed processes of a service at its memory limit."""
     LIMITS_MISSING = 8021
@@ -69,6 +71,7 @@ INSERTS: Mapping[EventId, tuple[str, ...]] = {
     EventId.HANDLER_LATE: ("name", "milliseconds"),
     EventId.NO_PROGRESS: ("name", "state"),
     EventId.KILLED: ("name", "who had it killed"),
+    EventId.BOOT_REJECTED: ("caller", "where the call came from"),
     EventId.OUT_OF_MEMORY: ("name", "the limit"),
     EventId.LIMITS_MISSING: ("name", "which limits, and why"),
     EventId.RELOADED: ("name",),

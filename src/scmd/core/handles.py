@@ -7,12 +7,13 @@ closes is `database`'s.
 
 from __future__ import annotations
 
+from enum import Enum, auto
+
 from scmd.core.messages import AssociationId, Call, HandleId
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.security.access import access_check
 from scmd.security.defaults import (
-    SCM_DESCRIPTOR,
     SCM_MAPPING,
     SERVICE_DESCRIPTOR,
     SERVICE_MAPPING,
@@ -29,15 +30,28 @@ class ContextMismatch(Exception):
     """The handle is unknown, or was given to another association."""
 
 
-class Handle:
-    """An open reference; `record` None: to the SCM."""
+class HandleKind(Enum):
+    SCM = auto()
+    SERVICE = auto()
+    LOCK = auto()
+    """Of the database; closed by unlocking it."""
 
-    __slots__ = ("association", "caller", "granted", "id", "record")
+
+class Handle:
+    """An open reference; `record` is a service handle's."""
+
+    __slots__ = ("association", "caller", "granted", "id", "kind", "record")
 
     def __init__(
-        self, id: HandleId, call: Call, record: ServiceRecord | None, granted: int
+        self,
+        id: HandleId,
+        kind: HandleKind,
+        call: Call,
+        record: ServiceRecord | None,
+        granted: int,
     ) -> None:
         self.id = id
+        self.kind = kind
         self.association = call.association
         self.caller = call.caller
         """Who opened it."""
@@ -46,7 +60,7 @@ class Handle:
 
 
 def lookup(state: State, call: Call, id: HandleId) -> Handle:
-    """The association's handle, of either kind; ContextMismatch when it has none such."""
+    """The association's handle, of any kind; ContextMismatch when it has none such."""
     handle = state.handles.get(id)
     if handle is None or handle.association != call.association:
         raise ContextMismatch
@@ -56,7 +70,7 @@ def lookup(state: State, call: Call, id: HandleId) -> Handle:
 def scm(state: State, call: Call, id: HandleId, access: int = 0) -> None:
     """Require an SCM handle that was granted all of `access`."""
     handle = lookup(state, call, id)
-    if handle.record is not None:
+    if handle.kind is not HandleKind.SCM:
         raise Refused(Error.INVALID_HANDLE)
     if access & ~handle.granted:
         raise Refused(Error.ACCESS_DENIED)
@@ -72,9 +86,10 @@ def service(state: State, call: Call, id: HandleId, access: int = 0) -> ServiceR
     return handle.record
 
 
-def grant_scm(token: Token, desired: int) -> int:
+def grant_scm(state: State, token: Token, desired: int) -> int:
     """The mask for an SCM handle; CONNECT is asked for implicitly ([MS-SCMR] 3.1.4.15)."""
-    return access_check(SCM_DESCRIPTOR, token, int(desired) | int(ScmAccess.CONNECT), SCM_MAPPING)
+    wanted = int(desired) | int(ScmAccess.CONNECT)
+    return access_check(state.scm_descriptor, token, wanted, SCM_MAPPING)
 
 
 def grant_service(record: ServiceRecord, token: Token, desired: int) -> int:
@@ -108,11 +123,19 @@ def may_query(record: ServiceRecord, token: Token) -> bool:
     return True
 
 
-def open_handle(state: State, call: Call, record: ServiceRecord | None, granted: int) -> HandleId:
-    """A new handle of the call's association."""
+def open_handle(
+    state: State,
+    call: Call,
+    record: ServiceRecord | None,
+    granted: int,
+    kind: HandleKind | None = None,
+) -> HandleId:
+    """A new handle of the call's association; without a kind, to the record or to the SCM."""
+    if kind is None:
+        kind = HandleKind.SCM if record is None else HandleKind.SERVICE
     id = HandleId(state.next_handle)
     state.next_handle += 1
-    handle = Handle(id, call, record, granted)
+    handle = Handle(id, kind, call, record, granted)
     state.handles[id] = handle
     state.associations.setdefault(call.association, {})[id] = handle
     if record is not None:
@@ -129,6 +152,8 @@ def close_handle(state: State, handle: Handle) -> None:
         del state.associations[handle.association]
     if handle.record is not None:
         handle.record.handles -= 1
+    if state.lock is not None and state.lock.handle is handle:
+        state.lock = None
 
 
 def close_all(state: State, association: AssociationId) -> list[ServiceRecord]:

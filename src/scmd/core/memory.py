@@ -118,6 +118,8 @@ class AutoStartMemory:
     delayed: tuple[int, ...] = ()
     deadline: int | None = None
     """When the delayed ones are due, once that is known."""
+    accepted: bool = False
+    """The boot was accepted by NotifyBootConfigStatus."""
 
 
 Memory = ServiceMemory | LaunchMemory | LaunchOver | AutoStartMemory
@@ -129,7 +131,7 @@ class Journal:
     def __init__(self) -> None:
         self._services: dict[ServiceId, ServiceMemory] = {}
         self._launches: dict[LaunchId, LaunchMemory] = {}
-        self._auto_start: tuple[int, int, int | None] | None = None
+        self._auto_start: tuple[int, int, int | None, bool] | None = None
 
     def is_due(self, state: State) -> bool:
         """Whether `changes` may have something to say."""
@@ -296,13 +298,13 @@ def launch_memory(launch: Launch) -> LaunchMemory:
     )
 
 
-def _auto_start_key(state: State) -> tuple[int, int, int | None] | None:
+def _auto_start_key(state: State) -> tuple[int, int, int | None, bool] | None:
     """Another one whenever the entry is another one."""
     run = state.auto_start
     if run is None:
         return None
     at = None if run.deadline is None else run.deadline.at
-    return len(run.batches), len(run.delayed), at
+    return len(run.batches), len(run.delayed), at, state.boot_accepted
 
 
 def _auto_start_memory(state: State) -> tuple[Memory, ...]:
@@ -314,5 +316,6 @@ def _auto_start_memory(state: State) -> tuple[Memory, ...]:
             tuple(tuple(record.id for record in batch) for batch in run.batches),
             tuple(record.id for record in run.delayed),
             None if run.deadline is None else run.deadline.at,
+            state.boot_accepted,
         ),
     )

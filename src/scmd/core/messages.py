@@ -235,6 +235,17 @@ class ControlService(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class SetStatus(Command):
+    """A status report by whoever holds a handle with SERVICE_SET_STATUS. Result: None. 3.1.4.8.
+
+    6: no such right, or the service runs in no process that speaks for it; 13: illegal values.
+    """
+
+    service: HandleId
+    status: ServiceStatus
+
+
+@dataclass(frozen=True, slots=True)
 class GetDisplayName(Command):
     """Result: str."""
 
@@ -528,6 +539,14 @@ class RemoveRecord(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class SaveControl(Effect):
+    """Make SCM-wide values durable, by their paths below Control; None deletes one."""
+
+    save: SaveId
+    values: Mapping[str, RegistryValue | None]
+
+
+@dataclass(frozen=True, slots=True)
 class WriteJournal(Effect):
     """Append to the runtime journal; the first of the effects, and written before the others.
 
@@ -716,6 +735,7 @@ AnyEffect = (
     Reply
     | SaveRecord
     | RemoveRecord
+    | SaveControl
     | WriteJournal
     | LaunchProcess
     | SignalProcess
@@ -780,6 +800,10 @@ class Settings:
     """Without root: every service runs as the SCM's own user, other accounts are 1057."""
     ends_with_essential: bool = False
     """`scmd init`: the SCM ends when an essential service does."""
+    security: bytes | None = None
+    """The SCM's own descriptor, self-relative; None: the documented default."""
+    lock_has_effect: bool = False
+    """LockHasEffect: the database lock is NT 4's; see `locks`."""
     notify_socket: str = ""
     """Where hosted programs send what they say by sd_notify; "": nobody hears it."""
     environment: Mapping[str, str] = field(default_factory=dict)

@@ -8,13 +8,14 @@ known. Saves of different records are independent; many may be out at once.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from scmd.core.messages import (
     AssociationId,
     Command,
     Parameters,
     RemoveRecord,
+    SaveControl,
     SaveFailed,
     SaveId,
     SaveRecord,
@@ -24,6 +25,7 @@ from scmd.core.records import Save, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error
+from scmd.vocabulary.registry import RegistryValue
 
 
 class MustWait(Exception):
@@ -80,6 +82,18 @@ def remove_record(
     """Send a removal out."""
     save = _begin(state, record, None, (), saved, failed)
     state.emit(RemoveRecord(save.id, record.id))
+
+
+def save_control(
+    state: State,
+    values: Mapping[str, RegistryValue | None],
+    saved: Callable[[], None],
+    failed: Callable[[Error], None],
+) -> Save:
+    """Send SCM-wide values out."""
+    save = _begin(state, None, None, (), saved, failed)
+    state.emit(SaveControl(save.id, values))
+    return save
 
 
 def _begin(

@@ -28,12 +28,15 @@ from scmd.core.messages import (
     Settings,
 )
 from scmd.core.records import Failure, Launch, Save, ServiceRecord, StartAttempt
+from scmd.security.defaults import SCM_DESCRIPTOR
+from scmd.security.descriptor import DescriptorError, SecurityDescriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.core.auto_start import AutoStartRun
     from scmd.core.boot import BootLog
     from scmd.core.handles import Handle
+    from scmd.core.locks import DatabaseLock
     from scmd.core.shutdown import ShutdownRun
 
 
@@ -74,6 +77,11 @@ class State:
         self.auto_start: AutoStartRun | None = None
         self.boot: BootLog | None = None
         self.shutdown: ShutdownRun | None = None
+        self.lock: DatabaseLock | None = None
+        self.scm_descriptor = _scm_descriptor(settings)
+        self.scm_save: Save | None = None
+        """A new descriptor of the SCM on its way to the disk."""
+        self.boot_accepted = False
         self.next_handle = 1
         self.next_save = 1
         self.next_service = settings.first_service
@@ -105,3 +113,13 @@ class State:
     def new_control_id(self) -> ControlId:
         self.next_control += 1
         return ControlId(self.next_control - 1)
+
+
+def _scm_descriptor(settings: Settings) -> SecurityDescriptor:
+    """What was stored, unless it makes no sense: then the documented default."""
+    if settings.security is not None:
+        try:
+            return SecurityDescriptor.from_bytes(settings.security)
+        except DescriptorError:
+            pass
+    return SCM_DESCRIPTOR

@@ -119,7 +119,7 @@ class Shell:
         match effect:
             case core.Reply():
                 self._on_reply(effect)
-            case core.SaveRecord() | core.RemoveRecord():
+            case core.SaveRecord() | core.RemoveRecord() | core.SaveControl():
                 self._database.submit(effect, self._written)
             case core.WriteJournal():
                 self._journal.append(effect.entries)

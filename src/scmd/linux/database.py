@@ -16,12 +16,12 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 
 from scmd.core.messages import (
     RemoveRecord,
+    SaveControl,
     SaveId,
     SaveRecord,
     ServiceId,
@@ -51,14 +51,6 @@ Done = Callable[[SaveId, Error], None]
 
 MAX_GROUP = 512
 """Most changes in one transaction."""
-
-
-@dataclass(frozen=True, slots=True)
-class SaveControl:
-    """Change SCM-wide values; names are paths below Control, None deletes."""
-
-    save: SaveId
-    values: Mapping[str, RegistryValue | None]
 
 
 Change = SaveRecord | RemoveRecord | SaveControl
@@ -179,6 +171,8 @@ class Database:
                 values, control_values.RESTART_LIMIT_PERIOD, default.crash_loop_period
             ),
             reboot_command=control_values.text(values, control_values.REBOOT_COMMAND),
+            security=control_values.data(values, control_values.SECURITY),
+            lock_has_effect=control_values.number(values, control_values.LOCK_HAS_EFFECT, 0) != 0,
             single_user=single_user,
             environment=dict(environment or {}),
         )

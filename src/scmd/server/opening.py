@@ -37,17 +37,18 @@ def open_scm(
     work: Work, request: OpenScManagerRequest | OpenScManager2Request
 ) -> Steps[HandleResponse]:
     reply = yield OpenScm(work.call, request.database, request.desired_access)
-    return _handle_response(work, reply)
+    return handle_response(work, reply)
 
 
 def open_service(work: Work, request: OpenServiceRequest) -> Steps[HandleResponse]:
     reply = yield OpenService(
         work.call, work.handle(request.scm), request.name, request.desired_access
     )
-    return _handle_response(work, reply)
+    return handle_response(work, reply)
 
 
-def _handle_response(work: Work, reply: Reply) -> HandleResponse:
+def handle_response(work: Work, reply: Reply) -> HandleResponse:
+    """A new handle, or zeros and the error."""
     if reply.error:
         return HandleResponse(handle=NULL_HANDLE, error=reply.error)
     assert isinstance(reply.result, int)

@@ -7,6 +7,7 @@ from scmd.core.messages import (
     IdentifyService,
     QueryStatus,
     Reply,
+    SetStatus,
     StartService,
 )
 from scmd.server.steps import Steps, Work
@@ -18,6 +19,7 @@ from scmd.svcctl.control import (
     ControlServiceRequest,
     Query8KResponse,
     QueryServiceStatusExRequest,
+    SetServiceStatusRequest,
     StartServiceRequest,
     StatusResponse,
 )
@@ -45,6 +47,11 @@ def _status_response(reply: Reply) -> StatusResponse:
     if not isinstance(status, ServiceStatus):
         status = NO_STATUS
     return StatusResponse(status=status, error=reply.error)
+
+
+def set_status(work: Work, request: SetServiceStatusRequest) -> Steps[ErrorResponse]:
+    reply = yield SetStatus(work.call, work.handle(request.service), request.status)
+    return ErrorResponse(error=reply.error)
 
 
 def control_ex(work: Work, request: ControlServiceExRequest) -> Steps[ControlServiceExResponse]:

@@ -6,6 +6,14 @@ answered by the fault for an operation out of range, as by a server of an older 
 
 from __future__ import annotations
 
+from scmd.server.administration import (
+    lock,
+    notify_boot,
+    query_lock,
+    query_security,
+    set_security,
+    unlock,
+)
 from scmd.server.enumerations import enum_dependents, enum_group, enum_services, enum_services_ex
 from scmd.server.opening import (
     close_handle,
@@ -16,8 +24,24 @@ from scmd.server.opening import (
 )
 from scmd.server.queries import query_config, query_config2, query_config_ex
 from scmd.server.records import change, change2, create, create_wow, delete
-from scmd.server.running import control, control_ex, query_status, query_status_ex, start
+from scmd.server.running import (
+    control,
+    control_ex,
+    query_status,
+    query_status_ex,
+    set_status,
+    start,
+)
 from scmd.server.steps import served, table
+from scmd.svcctl.administration import (
+    LOCK_SERVICE_DATABASE,
+    NOTIFY_BOOT_CONFIG_STATUS,
+    QUERY_SERVICE_LOCK_STATUS_A,
+    QUERY_SERVICE_LOCK_STATUS_W,
+    QUERY_SERVICE_OBJECT_SECURITY,
+    SET_SERVICE_OBJECT_SECURITY,
+    UNLOCK_SERVICE_DATABASE,
+)
 from scmd.svcctl.configuration import (
     CHANGE_SERVICE_CONFIG_2_A,
     CHANGE_SERVICE_CONFIG_2_W,
@@ -52,6 +76,7 @@ from scmd.svcctl.control import (
     GET_SERVICE_KEY_NAME_W,
     QUERY_SERVICE_STATUS,
     QUERY_SERVICE_STATUS_EX,
+    SET_SERVICE_STATUS,
     START_SERVICE_A,
     START_SERVICE_W,
 )
@@ -68,7 +93,13 @@ SVCCTL_OPERATIONS = table(
     served(CLOSE_SERVICE_HANDLE, close_handle),
     served(CONTROL_SERVICE, control),
     served(DELETE_SERVICE, delete),
+    served(LOCK_SERVICE_DATABASE, lock),
+    served(QUERY_SERVICE_OBJECT_SECURITY, query_security),
+    served(SET_SERVICE_OBJECT_SECURITY, set_security),
     served(QUERY_SERVICE_STATUS, query_status),
+    served(SET_SERVICE_STATUS, set_status),
+    served(UNLOCK_SERVICE_DATABASE, unlock),
+    served(NOTIFY_BOOT_CONFIG_STATUS, notify_boot),
     served(CHANGE_SERVICE_CONFIG_W, change),
     served(CREATE_SERVICE_W, create),
     served(ENUM_DEPENDENT_SERVICES_W, enum_dependents),
@@ -76,6 +107,7 @@ SVCCTL_OPERATIONS = table(
     served(OPEN_SC_MANAGER_W, open_scm),
     served(OPEN_SERVICE_W, open_service),
     served(QUERY_SERVICE_CONFIG_W, query_config),
+    served(QUERY_SERVICE_LOCK_STATUS_W, query_lock),
     served(START_SERVICE_W, start),
     served(GET_SERVICE_DISPLAY_NAME_W, get_display_name),
     served(GET_SERVICE_KEY_NAME_W, get_key_name),
@@ -86,6 +118,7 @@ SVCCTL_OPERATIONS = table(
     served(OPEN_SC_MANAGER_A, open_scm),
     served(OPEN_SERVICE_A, open_service),
     served(QUERY_SERVICE_CONFIG_A, query_config),
+    served(QUERY_SERVICE_LOCK_STATUS_A, query_lock),
     served(START_SERVICE_A, start),
     served(GET_SERVICE_DISPLAY_NAME_A, get_display_name),
     served(GET_SERVICE_KEY_NAME_A, get_key_name),

@@ -22,6 +22,8 @@ AUTO_START_DELAY = "AutoStartDelay"
 RESTART_LIMIT = "RestartLimit"
 RESTART_LIMIT_PERIOD = "RestartLimitPeriod"
 REBOOT_COMMAND = "RebootCommand"
+SECURITY = "ServiceGroupOrder\\Security"
+LOCK_HAS_EFFECT = "LockHasEffect"
 
 Values = Mapping[str, RegistryValue]
 
@@ -45,6 +47,13 @@ def text(values: Values, name: str) -> str:
     value = values.get(name)
     data = value.data if value is not None else ""
     return data if isinstance(data, str) else ""
+
+
+def data(values: Values, name: str) -> bytes | None:
+    """A REG_BINARY; None when it is absent or something else."""
+    value = values.get(name)
+    found = value.data if value is not None else None
+    return found if isinstance(found, bytes) else None
 
 
 def tag_order(values: Values) -> dict[str, tuple[int, ...]]:

@@ -75,6 +75,7 @@ MESSAGES: Mapping[str, Mapping[int, tuple[int, str]]] = {
         ),
         8010: (ERROR, "The %1 service makes no progress: it hangs in the state %2."),
         8011: (WARNING, "The processes of the %1 service were killed by %2."),
+        8030: (WARNING, "%1 (%2) has said that this boot is not acceptable. Nothing was changed."),
         8020: (ERROR, "The %1 service had processes killed out of memory, at its limit %2."),
         8021: (WARNING, "The %1 service runs without these limits: %2"),
         8012: (INFORMATION, "The %1 service has reloaded its configuration."),

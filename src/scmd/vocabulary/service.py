@@ -173,6 +173,16 @@ class ServiceAccess(IntFlag):
     ALL_ACCESS = 0xF01FF
 
 
+class SecurityInformation(IntFlag):
+    """SECURITY_INFORMATION: which components of a security descriptor, [MS-SCMR] 3.1.4.5."""
+
+    OWNER = 0x01
+    GROUP = 0x02
+    DACL = 0x04
+    SACL = 0x08
+    LABEL = 0x10
+
+
 class ConfigLevel(IntEnum):
     """dwInfoLevel of ChangeServiceConfig2 and QueryServiceConfig2, [MS-SCMR] 3.1.4.37."""
 
