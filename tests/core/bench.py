@@ -167,7 +167,8 @@ class Bench:
     def create_hosted(self, name: str = "A", **values: Any) -> HandleId:
         """A service hosted by srvany; `/` in a keyword stands for `\\`."""
         depend = values.pop("dependencies", ())
-        handle = self.create(name, image_path="srvany", dependencies=depend)
+        account = values.pop("account", "LocalSystem")
+        handle = self.create(name, image_path="srvany", dependencies=depend, account=account)
         values.setdefault("Application", "/bin/program")
         given = {key.replace("/", "\\"): RegistryValue.of(value) for key, value in values.items()}
         self.result(SetParameters(self.call(), handle, given))

@@ -8,9 +8,9 @@ closed; its name stays taken until the removal is durable. [MS-SCMR] 3.1.4.3, 11
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from scmd.core import handles, limits, locks, saves, srvany, validation
+from scmd.core import handles, identities, locks, parameters, saves, validation
 from scmd.core.config_levels import changed_by_level
 from scmd.core.dependencies import closes_cycle, on_cycles
 from scmd.core.event_ids import EventId
@@ -35,12 +35,8 @@ from scmd.core.records import Save, ServiceRecord, never_started
 from scmd.core.state import State
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig
 from scmd.vocabulary.errors import Error, Refused
-from scmd.vocabulary.names import check_service_name, check_text, name_key, utf16_units
-from scmd.vocabulary.registry import RegistryValue
+from scmd.vocabulary.names import check_service_name, check_text, name_key
 from scmd.vocabulary.service import ScmAccess, ServiceAccess, ServiceState, StartType
-
-MAX_VALUE_NAME_UNITS = 16_383
-"""What the registry allows."""
 
 START_TYPE_WORDS = {
     StartType.BOOT_START: "boot start",
@@ -73,6 +69,8 @@ def _insert(state: State, record: ServiceRecord) -> None:
     state.records[record.id] = record
     state.by_key[record.key] = record
     state.by_display[name_key(config.display_name)] = record
+    if config.own_id:
+        state.by_own_id[config.own_id] = record
     state.index.add(record)
     if config.load_order_group and config.tag:
         group = name_key(config.load_order_group)
@@ -100,6 +98,7 @@ def create_service(state: State, command: CreateService) -> None:
     _refuse_cycle(state, config)
     config = _with_tag(state, config, command.assign_tag)
     id = ServiceId(state.next_service)
+    config = identities.with_number(config, id, state.settings)
     state.next_service += 1
     granted = handles.grant_creator(command.desired_access)
     save = saves.save_record(
@@ -283,6 +282,7 @@ def _save_change(
     result: object,
     names: tuple[str, ...],
 ) -> None:
+    config = identities.with_number(config, record.id, state.settings)
     if config == record.config:
         state.reply(call, Error.SUCCESS, result)
         return
@@ -332,11 +332,11 @@ def set_parameters(state: State, command: SetParameters) -> None:
     """All of the values or none; a hosted program's are checked for their meaning."""
     record = _changeable(state, command)
     try:
-        _check_parameters(record, command.values)
+        parameters.check(record, command.values)
     except Refused as refused:
         state.reply(command.call.id, refused.error, refused.detail)
         return
-    merged = _merged(record.parameters, command)
+    merged = parameters.merged(record.parameters, command)
     if merged == record.parameters:
         state.reply(command.call.id, Error.SUCCESS)
         return
@@ -349,32 +349,6 @@ def set_parameters(state: State, command: SetParameters) -> None:
         saved=lambda: _parameters_saved(state, record, merged, command.call.id),
         failed=lambda error: state.reply(command.call.id, error),
     )
-
-
-def _check_parameters(record: ServiceRecord, values: Mapping[str, RegistryValue | None]) -> None:
-    for name in values:
-        if not 0 < utf16_units(name) <= MAX_VALUE_NAME_UNITS:
-            expected = f"1 to {MAX_VALUE_NAME_UNITS} characters"
-            raise Refused(Error.INVALID_PARAMETER, f"a value's name has {expected}")
-        check_text(name, 0, Error.INVALID_PARAMETER)
-    given = {name: value for name, value in values.items() if value is not None}
-    limits.check(given)
-    if srvany.is_hosted(record.config.image_path):
-        srvany.check_parameters(given)
-
-
-def _merged(present: Parameters, command: SetParameters) -> dict[str, RegistryValue]:
-    """The values after the change; names compare without case and keep their first spelling."""
-    merged = dict(present)
-    spelling = {name_key(name): name for name in merged}
-    for name, value in command.values.items():
-        known = spelling.get(name_key(name), name)
-        if value is None:
-            merged.pop(known, None)
-        else:
-            merged[known] = value
-            spelling[name_key(name)] = known
-    return merged
 
 
 def _parameters_saved(
@@ -443,6 +417,7 @@ def _removed(state: State, record: ServiceRecord, call: CallId | None) -> None:
     del state.records[record.id]
     del state.by_key[record.key]
     del state.by_display[name_key(record.config.display_name)]
+    state.by_own_id.pop(record.config.own_id, None)
     state.index.remove(record)
     if state.cyclic:
         _find_cycles(state)

@@ -578,6 +578,12 @@ class LaunchSpec:
     """`resource` names without RLIMIT_ and both limits: ("NOFILE", 4096)."""
     shares: tuple[tuple[str, int], ...] = ()
     """What it may use together with all that it starts; see `limits`."""
+    uid: int = 0
+    """Of a virtual account; 0: the account is looked up."""
+    groups: tuple[int, ...] = ()
+    """Besides the account's."""
+    capabilities: int | None = None
+    """Those it has and can get, as bits; None: what the account has."""
     hook: bool = False
     """A command before or after the service's program, not the program itself."""
     essential: bool = False
@@ -794,6 +800,8 @@ class Settings:
     """RestartLimit: more failures than this within the period end the restarts; 0: never."""
     crash_loop_period: int = 10_000
     """RestartLimitPeriod."""
+    own_ids: range = range(0x7000_0000, 0x8000_0000)
+    """VirtualAccountBase, VirtualAccountCount: uids and gids for services, by record number."""
     reboot_command: str = ""
     """RebootCommand: what restarts the machine; "": nothing does."""
     single_user: bool = False

@@ -13,7 +13,7 @@ controlled and goes the same way.
 
 from __future__ import annotations
 
-from scmd.core import attempts, crashes, launches, limits, status
+from scmd.core import attempts, crashes, identities, launches, limits, status
 from scmd.core.control_table import STATUS_GIVEN_WITH, refusal
 from scmd.core.essential import is_essential
 from scmd.core.event_ids import EventId
@@ -85,12 +85,16 @@ def _running_share(state: State, record: ServiceRecord) -> Launch | None:
 def _new(state: State, record: ServiceRecord, words: list[str]) -> Launch:
     config = record.config
     bounds = limits.of(record.parameters)
+    identity = identities.of_process(state, record)
     spec = LaunchSpec(
         service=record.id,
         name=config.name,
         argv=tuple(words),
         account=config.account,
         control_channel=True,
+        uid=identity.uid,
+        groups=identity.groups,
+        capabilities=identity.capabilities,
         limits=bounds.limits,
         shares=bounds.shares,
         essential=is_essential(record.parameters),

@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scmd.core import launches, starting
+from scmd.core import identities, launches, starting
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
 from scmd.core.messages import Actor, LaunchSpec, ProcessExited
@@ -236,10 +236,10 @@ def _restart(state: State, record: ServiceRecord) -> None:
 
 def _run_command(state: State, record: ServiceRecord, action: ActionType) -> None:
     """Launch the service's or the machine's command; Refused: 1082 none, 2 no absolute path."""
-    config, account = record.config, LOCAL_SYSTEM
+    config, identity = record.config, identities.Identity(LOCAL_SYSTEM)
     command = state.settings.reboot_command
     if action == ActionType.RUN_COMMAND:
-        command, account = config.failure_actions.command, config.account
+        command, identity = config.failure_actions.command, identities.of(config)
     count = str(record.failures)
     words = [word.replace(COUNT_TOKEN, count) for word in split_command_line(command)]
     if not words:
@@ -250,8 +250,11 @@ def _run_command(state: State, record: ServiceRecord, action: ActionType) -> Non
         service=record.id,
         name=config.name,
         argv=tuple(words),
-        account=account,
+        account=identity.account,
         control_channel=False,
+        uid=identity.uid,
+        groups=identity.groups,
+        capabilities=identity.capabilities,
         hook=True,
     )
     resume_command(state, launches.begin(state, LaunchKind.COMMAND, spec, record))

@@ -98,6 +98,11 @@ class Scm:
         """All that the runtime journal has to say, to write it anew."""
         return snapshot(self._state)
 
+    def service_with(self, own_id: int) -> str | None:
+        """The name of the service whose uid and gid this number is."""
+        record = self._state.by_own_id.get(own_id)
+        return None if record is None else record.config.name
+
     def hosts(self, launch: LaunchId, service: ServiceId) -> bool:
         """Whether this run of a process is running this service now."""
         record = self._state.records.get(service)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from scmd.core import essential, health, limits
+from scmd.core import essential, health, identities, limits
 from scmd.core.messages import LaunchSpec, Parameters, ServiceId
 from scmd.core.parameter_readers import (
     SIGNALS,
@@ -90,12 +90,16 @@ def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> P
     if not application.startswith("/"):
         raise Refused(Error.FILE_NOT_FOUND, "Application is not an absolute path")
     bounds = limits.of(parameters)
+    identity = identities.of(config)
     spec = LaunchSpec(
         service=service,
         name=config.name,
         argv=(application, *split_command_line(_text(values, "APPPARAMETERS"))),
         account=config.account,
         control_channel=False,
+        uid=identity.uid,
+        groups=identity.groups,
+        capabilities=identity.capabilities,
         directory=_text(values, "APPDIRECTORY") or None,
         environment=_pairs(values, "APPENVIRONMENT"),
         extra_environment=_pairs(values, "APPENVIRONMENTEXTRA") or (),
@@ -209,6 +213,9 @@ def _hook(values: _Values, spec: LaunchSpec, name: str) -> LaunchSpec | None:
         argv=words,
         account=spec.account,
         control_channel=False,
+        uid=spec.uid,
+        groups=spec.groups,
+        capabilities=spec.capabilities,
         directory=spec.directory,
         environment=spec.environment,
         extra_environment=spec.extra_environment,

@@ -52,6 +52,8 @@ class State:
         """In ascending order of record numbers."""
         self.by_key: dict[str, ServiceRecord] = {}
         self.by_display: dict[str, ServiceRecord] = {}
+        self.by_own_id: dict[int, ServiceRecord] = {}
+        """Those that have a uid and gid of their own; see `identities`."""
         self.index = DependencyIndex()
         self.cyclic: frozenset[str] = frozenset()
         """Key names on dependency cycles: only what was stored so, since no change makes one."""

@@ -6,6 +6,7 @@ other records (names taken, cycles) is `database`'s.
 
 from __future__ import annotations
 
+from scmd.core import identities
 from scmd.core.dependencies import group_of, is_group
 from scmd.core.messages import FailureActionsChange, Settings
 from scmd.security.descriptor import DescriptorError, SecurityDescriptor
@@ -69,6 +70,7 @@ def check_config(config: ServiceConfig, settings: Settings) -> None:
         raise Refused(Error.INVALID_PARAMETER, "a member of a group cannot start delayed")
     check_dependencies(config.dependencies)
     check_account(config.account, settings)
+    identities.check_virtual(config)
 
 
 def check_types(config: ServiceConfig) -> None:

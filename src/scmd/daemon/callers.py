@@ -23,6 +23,7 @@ from scmd.core.messages import (
 )
 from scmd.core.validation import is_local_system
 from scmd.linux import accounts
+from scmd.security.sid import service_sid
 from scmd.security.token import unix_token
 from scmd.server.host_requests import HostRequest
 from scmd.transport.peer import Peer
@@ -70,11 +71,19 @@ def _is_to_be_found(account: str | None) -> bool:
     return os.geteuid() == 0
 
 
-def caller_of(peer: Peer) -> Caller:
-    """The local caller: root, and the owner of a per-user SCM, administer it."""
+def caller_of(peer: Peer, service_with: Callable[[int], str | None]) -> Caller:
+    """The local caller: root, and the owner of a per-user SCM, administer it.
+
+    `service_with` tells whose own uid or gid a number is: its process has that service's SID.
+    """
     administrator = peer.uid in (0, os.geteuid())
     token = unix_token(peer.uid, peer.gids, administrator=administrator)
-    return Caller(token, _user_name(peer.uid), f"local pid {peer.pid}")
+    services = set(filter(None, map(service_with, {peer.uid, *peer.gids})))
+    if services:
+        token = token.replace(groups=token.groups | set(map(service_sid, services)))
+    own = service_with(peer.uid)
+    name = _user_name(peer.uid) if own is None else f"NT SERVICE\\{own}"
+    return Caller(token, name, f"local pid {peer.pid}")
 
 
 @lru_cache(maxsize=1024)

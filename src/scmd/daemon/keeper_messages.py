@@ -78,6 +78,9 @@ class Launch(Message):
     awaited_line: str = ""
     """`LineSeen` follows when a line of its output has this text in it."""
     shares: tuple[tuple[str, int], ...] = ()
+    uid: int = 0
+    groups: tuple[int, ...] = ()
+    capabilities: int | None = None
 
 
 class Signal(Message):

@@ -103,7 +103,9 @@ class Manager:
             asyncio.get_running_loop().call_soon,
         )
         self._server = LocalServer(
-            lambda connection: self._conversations.open(caller_of(connection.peer), connection)
+            lambda connection: self._conversations.open(
+                caller_of(connection.peer, self._scm.service_with), connection
+            )
         )
 
     async def run(self, listener: socket.socket) -> int:

@@ -2,7 +2,8 @@
 
 LocalSystem is root, or the SCM's own user when that is not root. LocalService and
 NetworkService are the users `scmd-localservice` and `scmd-networkservice` where the
-administrator has made them, else `nobody`. Every other name is looked up with NSS: as it
+administrator has made them, else `nobody`. A virtual account, `NT SERVICE\\name`, has a uid of
+the service's own that no directory knows. Every other name is looked up with NSS: as it
 stands (winbind and sssd know `DOMAIN\\user`), and without the domain when that is `.` or
 this machine.
 """
@@ -22,6 +23,8 @@ LOW_USERS = {
     "localservice": ("scmd-localservice", "nobody"),
     "networkservice": ("scmd-networkservice", "nobody"),
 }
+VIRTUAL_DOMAIN = "nt service\\"
+NO_SHELL = "/usr/sbin/nologin"
 _OWN_DOMAINS = frozenset({".", "nt authority", "builtin"})
 
 
@@ -34,9 +37,12 @@ class Account(Value):
     home: str
     shell: str
     switch: bool
+    virtual: bool = False
 
     def groups(self) -> list[int]:
         """The supplementary groups, the primary one included."""
+        if self.virtual:
+            return [self.gid]
         return os.getgrouplist(self.name, self.gid)
 
     def environment(self) -> dict[str, str]:
@@ -51,8 +57,13 @@ class Account(Value):
         }
 
 
-def resolve(account: str) -> Account:
-    """The account of this name; raises `Refused`: 1069 if it is unknown or not ours to take."""
+def resolve(account: str, uid: int = 0) -> Account:
+    """The account of this name; raises `Refused`: 1069 if it is unknown or not ours to take.
+
+    With a `uid` it is a virtual account.
+    """
+    if uid:
+        return _virtual(account, uid)
     entry = _entry(account)
     own = os.geteuid()
     if own not in (0, entry.pw_uid):
@@ -70,8 +81,23 @@ def resolve(account: str) -> Account:
     )
 
 
+def _virtual(account: str, uid: int) -> Account:
+    """It owns nothing yet, so home is the root; programs would not expect a domain's name."""
+    if os.geteuid() != 0:
+        raise Refused(
+            Error.SERVICE_LOGON_FAILED, f"account {account!r}: only root has virtual accounts"
+        )
+    name = account.rpartition("\\")[2]
+    return Account(name=name, uid=uid, gid=uid, home="/", shell=NO_SHELL, switch=True, virtual=True)
+
+
 def is_known(account: str) -> bool:
-    """Whether somebody has this name, so that a service could run as it."""
+    """Whether somebody has this name, so that a service could run as it.
+
+    Virtual accounts are there as soon as a service has them.
+    """
+    if account.lower().startswith(VIRTUAL_DOMAIN):
+        return True
     try:
         _entry(account)
     except Refused:

@@ -50,6 +50,7 @@ Done = Callable[[SaveId, Error], None]
 """Told once, on the writer thread, what became of a change: SUCCESS means it is durable."""
 
 MAX_GROUP = 512
+LAST_ID = 2**32 - 2
 """Most changes in one transaction."""
 
 
@@ -170,6 +171,7 @@ class Database:
             crash_loop_period=control_values.number(
                 values, control_values.RESTART_LIMIT_PERIOD, default.crash_loop_period
             ),
+            own_ids=_own_ids(values, default.own_ids),
             reboot_command=control_values.text(values, control_values.REBOOT_COMMAND),
             security=control_values.data(values, control_values.SECURITY),
             lock_has_effect=control_values.number(values, control_values.LOCK_HAS_EFFECT, 0) != 0,
@@ -262,6 +264,14 @@ class Database:
             if connection.in_transaction:
                 connection.execute("RELEASE one")
         return Error.SUCCESS
+
+
+def _own_ids(values: control_values.Values, default: range) -> range:
+    first = control_values.number(values, control_values.VIRTUAL_BASE, default.start)
+    count = control_values.number(values, control_values.VIRTUAL_COUNT, len(default))
+    # Numbers that are also somebody else's, or none, are worse than a mistyped value.
+    is_sound = first >= 1000 and first + count <= LAST_ID
+    return range(first, first + count) if is_sound else default
 
 
 def win32_error(error: Exception) -> Error:

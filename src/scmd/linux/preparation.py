@@ -1,8 +1,8 @@
 """What a child does between fork and exec that CPython's fork_exec cannot do for it.
 
 It joins the cgroups of its limits, takes its resource limits, priority and processors, and
-then its account. This is Python code in a forked child, which is safe as the caller has one
-thread; it allocates little and imports nothing.
+then its account, with a service's groups and capabilities. This is Python code in a forked
+child, which is safe as the caller has one thread; it allocates little and imports nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import resource
 
 from scmd.vocabulary.errors import Error, Refused
+from scmd.vocabulary.privileges import ALL_CAPABILITIES
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,15 +30,17 @@ def preparation(
 ) -> Callable[[int], None] | None:
     """A function for the child, which takes the descriptor for its report; None: not needed.
 
-    Refused: 87 for a resource limit that Linux has not.
+    Refused: 87 for a resource limit that Linux has not, 1297 for capabilities that the SCM
+    has not itself.
     """
     join = bounds.join if bounds is not None else []
     substitutes = _substitutes(request, account, bounds) if bounds is not None else []
     wanted = [*substitutes, *request.limits]
-    if not wanted and not join and request.nice is None and not request.affinity:
+    change = _identity_change(request, account)
+    if not wanted and not join and request.nice is None and not request.affinity and not change:
         return None
+    change = change or _account_change(request, account)
     limits = [(_limit(name), name, _limit_value(value)) for name, value in wanted]
-    groups = account.groups() if account.switch else []
 
     def prepare(error_write: int) -> None:
         step = ""
@@ -54,11 +57,8 @@ def preparation(
             if request.affinity:
                 step = "affinity"
                 os.sched_setaffinity(0, request.affinity)
-            if account.switch:
-                step = "account"
-                os.setgroups(groups)
-                os.setgid(account.gid)
-                os.setuid(account.uid)
+            step = "account"
+            change()
         except (OSError, ValueError, OverflowError) as failed:
             # setrlimit has a ValueError for what the kernel does not permit.
             unnumbered = errno.EPERM if step.startswith("limit") else errno.EINVAL
@@ -67,6 +67,47 @@ def preparation(
             os._exit(255)
 
     return prepare
+
+
+def _account_change(request: Request, account: Account) -> Callable[[], None]:
+    groups = [*account.groups(), *request.groups] if account.switch else None
+    if groups is None and request.groups:
+        groups = [*os.getgroups(), *request.groups]
+
+    def change() -> None:
+        if groups is not None:
+            os.setgroups(groups)
+        if account.switch:
+            os.setgid(account.gid)
+            os.setuid(account.uid)
+
+    return change
+
+
+def _identity_change(request: Request, account: Account) -> Callable[[], None] | None:
+    """How the child becomes who it is to be; None: fork_exec can do that, or nothing is to do."""
+    change_account = _account_change(request, account)
+    wanted = request.capabilities
+    if wanted is None:
+        return change_account if request.groups else None
+    from scmd.linux import capabilities
+
+    available = capabilities.available()
+    if wanted & ~available and wanted != ALL_CAPABILITIES:
+        detail = f"scmd itself has not: {capabilities.names(wanted & ~available)}"
+        raise Refused(Error.INCOMPATIBLE_SERVICE_PRIVILEGE, detail)
+    if not available:  # A user's SCM: there is nothing to be taken away.
+        return change_account
+
+    def change() -> None:
+        capabilities.bound(wanted)
+        if account.uid:
+            capabilities.keep()
+        change_account()
+        if account.uid:
+            capabilities.give(wanted & available)
+
+    return change
 
 
 def _enter(path: str) -> None:

@@ -57,6 +57,12 @@ if TYPE_CHECKING:
         def limits(self) -> Sequence[tuple[str, int]]: ...
         @property
         def shares(self) -> Sequence[tuple[str, int]]: ...
+        @property
+        def uid(self) -> int: ...
+        @property
+        def groups(self) -> Sequence[int]: ...
+        @property
+        def capabilities(self) -> int | None: ...
 
 
 CONTROL_VARIABLE = "SCMD_CONTROL_FD"
@@ -126,7 +132,7 @@ class Spawner:
             raise Refused(Error.INVALID_PARAMETER, str(failed)) from failed
 
     def _spawn(self, request: Request, bounds: Bounds | None) -> Spawned:
-        account = resolve(request.account)
+        account = resolve(request.account, request.uid)
         arguments = _encoded(request.argv)
         if not arguments[0].startswith(b"/"):
             raise Refused(Error.FILE_NOT_FOUND, f"not an absolute path: {request.argv[0]!r}")

@@ -24,6 +24,8 @@ RESTART_LIMIT_PERIOD = "RestartLimitPeriod"
 REBOOT_COMMAND = "RebootCommand"
 SECURITY = "ServiceGroupOrder\\Security"
 LOCK_HAS_EFFECT = "LockHasEffect"
+VIRTUAL_BASE = "VirtualAccountBase"
+VIRTUAL_COUNT = "VirtualAccountCount"
 
 Values = Mapping[str, RegistryValue]
 

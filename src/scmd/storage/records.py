@@ -64,6 +64,7 @@ _PLAIN: tuple[tuple[str, int, str, bool], ...] = (
     ("DelayedAutostart", _DWORD, "delayed_auto_start", False),
     ("ServiceSidType", _DWORD, "sid_type", False),
     ("RequiredPrivileges", _MULTI_SZ, "required_privileges", False),
+    ("ServiceUid", _DWORD, "own_id", False),
     ("PreshutdownTimeout", _DWORD, "preshutdown_timeout", False),
     ("PreferredNode", _DWORD, "preferred_node", False),
 )

@@ -66,6 +66,8 @@ class ServiceConfig(Value):
     delayed_auto_start: bool = False
     sid_type: int = SidType.NONE
     required_privileges: tuple[str, ...] = ()
+    own_id: int = 0
+    """On Linux: its uid and gid, if it has a virtual account or a SID; 0: none so far."""
     preshutdown_timeout: int = 10_000
     """Milliseconds."""
     preferred_node: int | None = None

@@ -78,6 +78,10 @@ TEXTS: dict[int, str] = {
         "The service notification client is lagging too far behind the current state of "
         "services in the machine."
     ),
+    1297: (
+        "A privilege that the service requires to function properly does not exist in the "
+        "service account configuration."
+    ),
     1338: "The security descriptor structure is invalid.",
     1639: "Invalid command line argument.",
     1722: "The RPC server is unavailable.",
