@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import stat
 import subprocess
 from pathlib import Path
@@ -42,6 +43,18 @@ def test_another_user_may_look_and_nothing_else(machine: Machine) -> None:
         assert machine.refused(*refused, user=NOBODY) == Error.ACCESS_DENIED, refused
     assert (machine.json("sc", "qc", "Sleeper"), machine.status("Sleeper")) == before
     assert machine.refused("query", "Mine") == Error.SERVICE_DOES_NOT_EXIST
+    nobody = pwd.getpwuid(NOBODY).pw_name
+    trail = machine.json("events", "--source", "scmd audit")
+    told = {(entry["user"], entry["strings"][2], entry["strings"][3]) for entry in trail}
+    assert {
+        ("root", "start", "Sleeper"),
+        (nobody, "control INTERROGATE", "Sleeper"),
+        (nobody, "open", "Sleeper"),
+        (nobody, "open", "the SCM"),
+    } <= told
+    refusals = [entry for entry in trail if entry["type"] == "audit failure"]
+    assert {entry["strings"][4] for entry in refusals} == {"error 5"}
+    assert all(entry["strings"][1].startswith("local pid ") for entry in trail)
 
 
 def test_another_user_reads_no_log_and_sets_no_parameter(machine: Machine) -> None:

@@ -7,6 +7,7 @@ close and start. A command that needs what a pending save has reserved waits for
 from __future__ import annotations
 
 from scmd.core import (
+    audit,
     boot_verdict,
     controls,
     database,
@@ -65,6 +66,7 @@ DATABASES = {"SERVICESACTIVE": Error.SUCCESS, "SERVICESFAILED": Error.DATABASE_D
 
 def perform(state: State, command: Command) -> None:
     """Carry a command out, or refuse it and change nothing."""
+    audit.expect(state, command)
     try:
         _dispatch(state, command)
     except Refused as refused:

@@ -679,6 +679,17 @@ class LogEvent(Effect):
 
 
 @dataclass(frozen=True, slots=True)
+class Audited(Effect):
+    """For the audit trail: what a caller asked of a service or the SCM, and what came of it."""
+
+    caller: Caller
+    action: str
+    target: str
+    """The service's key name, or words for what else it was."""
+    error: int
+
+
+@dataclass(frozen=True, slots=True)
 class StatusChanged(Effect):
     """A service's status is now this one; `cause` says why, for people."""
 
@@ -752,6 +763,7 @@ AnyEffect = (
     | SendControl
     | SendResync
     | LogEvent
+    | Audited
     | StatusChanged
     | ServiceFailed
     | ServiceCreated

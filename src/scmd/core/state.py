@@ -71,6 +71,8 @@ class State:
         self.work: deque[StartAttempt] = deque()
         self.failures: deque[tuple[ServiceRecord, Failure]] = deque()
         self.commands: deque[Command] = deque()
+        self.audits: dict[CallId, Callable[[int], None]] = {}
+        """What to do with the error of calls that the audit trail has to tell of."""
         self.touched: dict[ServiceId, ServiceRecord] = {}
         """What the journal may have to be told of, besides launches named by effects."""
         self.touched_launches: dict[LaunchId, None] = {}
@@ -97,6 +99,8 @@ class State:
     def reply(self, call: CallId | None, error: int, result: object = None) -> None:
         """Answer a call; nothing when there is none to answer."""
         if call is not None:
+            if call in self.audits:
+                self.audits.pop(call)(int(error))
             self.effects.append(Reply(call, int(error), result))
 
     def log(self, event: EventId, record: ServiceRecord, *strings: str) -> None:

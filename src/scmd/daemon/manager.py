@@ -172,6 +172,8 @@ class Manager:
         match notice:
             case core.LogEvent():
                 self._events.append_scm(notice.event_id, notice.strings)
+            case core.Audited():
+                self._audit(notice)
             case core.ServiceCreated():
                 self._names[notice.service] = notice.name
             case core.ServiceDeleted():
@@ -185,6 +187,12 @@ class Manager:
                 self._chronicle.noted(notice)
             case core.ServiceFailed():
                 self._chronicle.failed(notice)
+
+    def _audit(self, entry: core.Audited) -> None:
+        caller = entry.caller
+        self._events.append_audit(
+            caller.name, caller.origin, entry.action, entry.target, entry.error
+        )
 
     def _on_replace(self) -> None:
         """Make room for a manager of the version that is installed now."""

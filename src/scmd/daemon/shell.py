@@ -28,6 +28,7 @@ Message = core.Command | core.Event
 """What goes in."""
 Notice = (
     core.LogEvent
+    | core.Audited
     | core.StatusChanged
     | core.ServiceFailed
     | core.ServiceCreated
@@ -147,6 +148,7 @@ class Shell:
                 self._channels.send(effect.launch, changed)
             case (
                 core.LogEvent()
+                | core.Audited()
                 | core.StatusChanged()
                 | core.ServiceFailed()
                 | core.ServiceCreated()

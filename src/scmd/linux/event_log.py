@@ -111,6 +111,13 @@ class EventLog:
         type = event_messages.scm_event_type(event_id)
         self.append(event_messages.SCM_SOURCE, event_id, type, strings, user=user)
 
+    def append_audit(self, user: str, origin: str, action: str, target: str, error: int) -> None:
+        """Queue an entry of the audit trail: `user`, calling from `origin`, asked for `action`."""
+        event_id, type = event_messages.audit_event(error)
+        result = f"error {error}" if error else "done"
+        strings = (user, origin, action, target, result)
+        self.append(event_messages.AUDIT_SOURCE, event_id, type, strings, user=user)
+
     def read(
         self,
         after: int = 0,

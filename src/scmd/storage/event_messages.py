@@ -8,12 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from scmd.storage.event_record import ERROR, INFORMATION, TYPE_WORDS, WARNING, EventRecord
+from scmd.storage.event_record import (
+    AUDIT_FAILURE,
+    AUDIT_SUCCESS,
+    ERROR,
+    INFORMATION,
+    TYPE_WORDS,
+    WARNING,
+    EventRecord,
+)
 
 SCM_SOURCE = "Service Control Manager"
 LOG_SOURCE = "scmd"
 """The event log's own entries."""
 EVENTS_LOST = 1
+AUDIT_SOURCE = "scmd audit"
+AUDIT_DONE, AUDIT_REFUSED = 1, 2
+_AUDIT_TEXT = "%1 (%2): %3 %4: %5"
 
 MESSAGES: Mapping[str, Mapping[int, tuple[int, str]]] = {
     SCM_SOURCE: {
@@ -82,6 +93,10 @@ MESSAGES: Mapping[str, Mapping[int, tuple[int, str]]] = {
         8013: (ERROR, "The %1 service did not reload its configuration: %2."),
     },
     LOG_SOURCE: {EVENTS_LOST: (WARNING, "%1 events were lost here.")},
+    AUDIT_SOURCE: {
+        AUDIT_DONE: (AUDIT_SUCCESS, _AUDIT_TEXT),
+        AUDIT_REFUSED: (AUDIT_FAILURE, _AUDIT_TEXT),
+    },
 }
 
 
@@ -89,6 +104,12 @@ def scm_event_type(event_id: int) -> int:
     """EVENTLOG_*_TYPE of an event of the SCM; unknown numbers are information."""
     known = MESSAGES[SCM_SOURCE].get(event_id)
     return INFORMATION if known is None else known[0]
+
+
+def audit_event(error: int) -> tuple[int, int]:
+    """Number and EVENTLOG_*_TYPE of an entry of the audit trail with this result."""
+    number = AUDIT_REFUSED if error else AUDIT_DONE
+    return number, MESSAGES[AUDIT_SOURCE][number][0]
 
 
 def message(record: EventRecord) -> str:

@@ -22,13 +22,15 @@ MAX_STRINGS = 256
 ERROR = 0x0001
 WARNING = 0x0002
 INFORMATION = 0x0004
+AUDIT_SUCCESS = 0x0008
+AUDIT_FAILURE = 0x0010
 TYPE_WORDS: Mapping[int, str] = {
     0: "information",
     ERROR: "error",
     WARNING: "warning",
     INFORMATION: "information",
-    0x0008: "audit success",
-    0x0010: "audit failure",
+    AUDIT_SUCCESS: "audit success",
+    AUDIT_FAILURE: "audit failure",
 }
 """EVENTLOG_*_TYPE; 0 is EVENTLOG_SUCCESS."""
 
