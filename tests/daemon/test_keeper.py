@@ -14,7 +14,7 @@ import pytest
 from scmd.core import messages as core
 from scmd.core.messages import LaunchId
 from scmd.daemon import keeper_messages as wire
-from scmd.daemon.keeper import run
+from scmd.daemon.keeper import SHUTDOWN_DEATHS, run
 from scmd.vocabulary.errors import Error
 from tests.daemon.world import RUN, SHELL, World, gone
 
@@ -131,6 +131,37 @@ async def test_sigterm_asks_the_manager_and_waits_for_it(world: World) -> None:
     world.process.terminate()
     await manager.wait(lambda event: isinstance(event, core.Shutdown))
     assert await world.finish() == 0
+    await gone(started.process_id)
+
+
+async def test_a_shutdown_outlives_its_manager(world: World) -> None:
+    manager = await world.start()
+    assert world.process is not None
+    started = await manager.launch(1, "/bin/sleep", "1000")
+    world.process.terminate()
+    for _ in range(SHUTDOWN_DEATHS):
+        await manager.wait(lambda event: isinstance(event, core.Shutdown))
+        os.kill(manager.pid, signal.SIGKILL)
+        assert "signal 9; a new one goes on with the shutdown" in await world.line()
+        manager = await world.next_manager()
+        assert [launch.launch for launch in manager.state.launches] == [1]
+    assert await world.finish(5) == 5
+    await gone(started.process_id)
+
+
+async def test_managers_that_die_and_die_in_a_shutdown_are_given_up(world: World) -> None:
+    manager = await world.start()
+    assert world.process is not None
+    started = await manager.launch(1, "/bin/sleep", "1000")
+    world.process.terminate()
+    await manager.wait(lambda event: isinstance(event, core.Shutdown))
+    for _ in range(SHUTDOWN_DEATHS):
+        manager.exit(1)
+        assert "goes on with the shutdown" in await world.line()
+        manager = await world.next_manager()
+    manager.exit(1)
+    assert "the manager ended before its services did" in await world.line()
+    assert await world.process.wait() == 1
     await gone(started.process_id)
 
 

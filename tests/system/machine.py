@@ -137,9 +137,13 @@ class Machine:
 
     def stop(self) -> int:
         """Shut down in order; the keeper's exit status."""
+        self.ask_to_stop()
+        return self.await_end()
+
+    def ask_to_stop(self) -> None:
+        """Begin to shut down; `await_end` must follow."""
         assert self.process is not None
         self.process.terminate()
-        return self.await_end()
 
     def await_end(self) -> int:
         assert self.process is not None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 from tests.system import programs
-from tests.system.machine import Machine, is_gone
+from tests.system.machine import Machine, eventually, is_gone
 from tests.system.programs import PYTHON
 
 WITNESS = """\
@@ -55,3 +58,60 @@ def test_who_does_not_hear_is_killed_and_named(bare: Machine) -> None:
     bare.start()
     (event,) = bare.events(7043)
     assert event["strings"] == ["Deaf", "shutdown"]
+
+
+FOR_EVER = "while :; do sleep 0.02; done"
+PATIENT = """\
+import os, time, scmd
+
+folder = {folder!r}
+
+def write(text):
+    with open(folder + "/witnesses", "a") as file:
+        print(text, file=file)
+
+@scmd.service("Patient", accepts=("stop", "preshutdown"))
+def patient(svc):
+    svc.ready()
+    svc.wait()
+    write("Patient was told")
+    while not os.path.exists(folder + "/go"):
+        svc.progress("writing")
+        time.sleep(0.02)
+    write("Patient has written")
+
+@scmd.service("Last", accepts=("stop", "shutdown"))
+def last(svc):
+    svc.ready()
+    svc.wait()
+    write("Last was told")
+
+scmd.run(patient, last)
+"""
+
+
+def test_a_shutdown_goes_on_when_its_manager_is_killed(bare: Machine) -> None:
+    bare.start()
+    witnesses = bare.folder / "witnesses"
+    text = PATIENT.format(folder=str(bare.folder))
+    program = programs.write(bare.folder, "patient.py", text)
+    for name in ("Patient", "Last"):
+        bare.create(name, PYTHON, program, kind="share")
+        bare.sc("start", name)
+        bare.await_state(name, "RUNNING")
+    script = f"trap 'echo Program was told >>{witnesses}; exit' TERM; echo up; {FOR_EVER}"
+    bare.install("Program", "/bin/sh", "-c", script)
+    bare.sc("start", "Program")
+    bare.await_log("Program", "up")
+    manager = int(str(bare.scm.status()["manager_pid"]))
+    bare.ask_to_stop()
+    eventually(witnesses.exists, "the first service to be told")
+    os.kill(manager, signal.SIGKILL)
+    bare.await_line("a new one goes on with the shutdown")
+    bare.await_line("ready again")
+    assert "Last" not in witnesses.read_text()
+    (bare.folder / "go").touch()
+    assert bare.await_end() == 0
+    told = witnesses.read_text().splitlines()
+    assert told[:2] == ["Patient was told", "Patient has written"]
+    assert sorted(told[2:]) == ["Last was told", "Program was told"]

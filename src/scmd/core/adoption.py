@@ -13,6 +13,7 @@ What was in flight goes on:
     a hook             is waited for; one that was not begun is begun
     a failure action   comes at its instant; a command that was not begun is begun
     a kill             is repeated
+    a shutdown         goes on with the limits and the budget that are left; see `shutdown`
     automatic starts   go on where they were; those of this boot never begin twice
     a removal          of a record that is marked and stopped: is made up for
 
@@ -35,6 +36,7 @@ from scmd.core import (
     processes,
     recovery,
     reloads,
+    shutdown,
     srvany,
     status,
 )
@@ -60,6 +62,7 @@ from scmd.core.records import (
     ServiceRecord,
     StartAttempt,
 )
+from scmd.core.shutdown import ShutdownMemory
 from scmd.core.state import State
 from scmd.core.watches import Watch
 from scmd.vocabulary.errors import Refused
@@ -84,6 +87,9 @@ def adopt(state: State, event: Adopted) -> None:
         for entry in entries
         if isinstance(entry, ServiceMemory) and entry.service in state.records
     ]
+    for entry in entries:
+        if isinstance(entry, ShutdownMemory):
+            shutdown.restore(state, entry)
     for record, memory in services:
         _restore_record(state, record, memory)
     known = [
@@ -105,6 +111,7 @@ def adopt(state: State, event: Adopted) -> None:
         if isinstance(starts, AutoStartMemory):
             state.boot_accepted = starts.accepted
             auto_start.resume(state, starts.batches, starts.delayed, starts.deadline)
+    shutdown.resume(state)
 
 
 # What the journal says ------------------------------------------------------------------------
@@ -120,6 +127,8 @@ def _restore_record(state: State, record: ServiceRecord, memory: ServiceMemory) 
         recovery.restore(state, record, memory.recovery)
     if memory.account is not None:
         _restore_account(record, memory.account)
+    if memory.notice is not None and state.shutdown is not None:
+        shutdown.restore_notice(state, state.shutdown, record, memory.notice)
     status.restore(state, record, restored, hung=memory.hung)
     state.touched[record.id] = record
     if memory.attempt is not None:

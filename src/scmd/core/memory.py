@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scmd.core import recovery, reloads
+from scmd.core import recovery, reloads, shutdown
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.records import (
     AttemptPhase,
@@ -25,6 +25,7 @@ from scmd.core.records import (
     never_started,
 )
 from scmd.core.recovery import RecoveryMemory
+from scmd.core.shutdown import NoticeMemory, ShutdownMemory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ class ServiceMemory:
     """Since when a hosted program reads its configuration again, by its own word."""
     said: str = ""
     """The last STATUS it gave."""
+    notice: NoticeMemory | None = None
+    """What it was told about the shutdown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +125,7 @@ class AutoStartMemory:
     """The boot was accepted by NotifyBootConfigStatus."""
 
 
-Memory = ServiceMemory | LaunchMemory | LaunchOver | AutoStartMemory
+Memory = ServiceMemory | LaunchMemory | LaunchOver | AutoStartMemory | ShutdownMemory
 
 
 class Journal:
@@ -132,12 +135,14 @@ class Journal:
         self._services: dict[ServiceId, ServiceMemory] = {}
         self._launches: dict[LaunchId, LaunchMemory] = {}
         self._auto_start: tuple[int, int, int | None, bool] | None = None
+        self._shutdown: ShutdownMemory | None = None
 
     def is_due(self, state: State) -> bool:
         """Whether `changes` may have something to say."""
         if state.touched or state.touched_launches:
             return True
-        return _auto_start_key(state) != self._auto_start
+        # A step of a shutdown may be about nobody.
+        return state.shutdown is not None or _auto_start_key(state) != self._auto_start
 
     def changes(self, state: State) -> tuple[Memory, ...]:
         """Entries for what was touched and is not as it was written; they count as written."""
@@ -157,6 +162,7 @@ class Journal:
         for record in records.values():
             self._look_at_record(state, record, changed)
         self._look_at_auto_start(state, changed)
+        self._look_at_shutdown(state, changed)
         return tuple(changed)
 
     def _look_at_launch(self, launch: Launch, changed: list[Memory]) -> None:
@@ -181,6 +187,12 @@ class Journal:
             self._auto_start = key
             changed.extend(_auto_start_memory(state))
 
+    def _look_at_shutdown(self, state: State, changed: list[Memory]) -> None:
+        memory = shutdown.memory(state)
+        if memory is not None and memory != self._shutdown:
+            self._shutdown = memory
+            changed.append(memory)
+
 
 def snapshot(state: State) -> tuple[Memory, ...]:
     """Everything there is to remember, for a journal that is written anew."""
@@ -188,14 +200,15 @@ def snapshot(state: State) -> tuple[Memory, ...]:
         service_memory(record) for record in state.records.values() if not _is_untouched(record)
     ]
     launches = [launch_memory(launch) for launch in state.launches.values()]
-    return (*services, *launches, *_auto_start_memory(state))
+    down = shutdown.memory(state)
+    return (*services, *launches, *_auto_start_memory(state), *(() if down is None else (down,)))
 
 
 def latest(entries: Iterable[Memory]) -> tuple[Memory, ...]:
     """The entries that count, of a journal in the order it was written."""
     services: dict[int, Memory] = {}
     launches: dict[int, Memory] = {}
-    auto_start: list[Memory] = []
+    others: dict[type, Memory] = {}
     for entry in entries:
         if isinstance(entry, ServiceMemory):
             services[entry.service] = entry
@@ -204,8 +217,8 @@ def latest(entries: Iterable[Memory]) -> tuple[Memory, ...]:
         elif isinstance(entry, LaunchOver):
             launches.pop(entry.launch, None)
         else:
-            auto_start = [entry]
-    return (*services.values(), *launches.values(), *auto_start)
+            others[type(entry)] = entry
+    return (*services.values(), *launches.values(), *others.values())
 
 
 def _is_untouched(record: ServiceRecord) -> bool:
@@ -252,6 +265,7 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         _account_memory(record),
         reloads.since(run),
         run.watch.text if run is not None else "",
+        shutdown.notice_memory(record),
     )
 
 

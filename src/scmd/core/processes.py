@@ -360,6 +360,10 @@ def control_answered(state: State, launch: Launch, event: ControlAnswered) -> No
     if not isinstance(request, ControlRequest) or request.id != event.control:
         return
     _done(launch, request)
+    notice = request.record.notice
+    if notice is not None and notice.control == request.code:
+        notice.answered = True
+        state.touched[request.record.id] = request.record
     if event.error:
         _refused(state, launch, request)
     _settle_control(state, request, event.error)

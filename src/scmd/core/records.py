@@ -38,6 +38,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.core.hosted_runs import HostedRun
     from scmd.core.recovery import Recovery
+    from scmd.core.shutdown import Notice
 
 NO_PARAMETERS: Mapping[str, object] = {}
 
@@ -76,6 +77,7 @@ class ServiceRecord:
         "killed",
         "launch",
         "noted",
+        "notice",
         "parameters",
         "process_exit",
         "progress",
@@ -135,6 +137,8 @@ class ServiceRecord:
         """When its status last changed."""
         self.killed = False
         """Somebody had its process killed, so that its end is no failure."""
+        self.notice: Notice | None = None
+        """What it was told about the shutdown."""
         self.waiters: dict[ServiceId, StartAttempt] | None = None
         """Attempts that look again when this service changes."""
         self.descriptor: SecurityDescriptor | None = None

@@ -12,12 +12,17 @@ way are broken off at the beginning. When all who were told have stopped, or the
 spent, the rest is killed. It is completed when every launch is gone and every save is done;
 should the kill fail, when the budget has passed a second time.
 
+A new manager goes on where the one before has died: phase, limits and budget are instants that
+the journal knows. Who was told and has not answered is told again, if it has not said that it
+stops: a service that hears it twice loses nothing, one that never hears it is killed unwarned.
+
 [MS-SCMR] 3.1.4.2; winsvc: SERVICE_PRESHUTDOWN_INFO, WaitToKillServiceTimeout.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
 from enum import Enum, auto
 
 from scmd.core import attempts, auto_start, essential, hosting, launches, processes, status
@@ -55,15 +60,19 @@ class Phase(Enum):
 
 
 class Notice:
-    """A service that was sent PRESHUTDOWN and is waited for."""
+    """What a service was told; one that was sent PRESHUTDOWN is waited for on its own."""
 
-    __slots__ = ("check_point", "deadline", "record", "told_at")
+    __slots__ = ("answered", "check_point", "control", "deadline", "record", "told_at")
 
-    def __init__(self, record: ServiceRecord, told_at: int) -> None:
+    def __init__(self, record: ServiceRecord, control: Control, told_at: int) -> None:
         self.record = record
+        self.control = control
         self.told_at = told_at
+        self.answered = False
+        """Its Handler has; a hosted program has none."""
         self.check_point = 0
         self.deadline: Deadline | None = None
+        """Until when it is waited for; None: not, or not any more."""
 
 
 class ShutdownRun:
@@ -86,6 +95,30 @@ class ShutdownRun:
     @property
     def killing(self) -> bool:
         return self.phase in (Phase.KILLING, Phase.COMPLETED)
+
+
+@dataclass(frozen=True, slots=True)
+class NoticeMemory:
+    """A `Notice`, for a new manager."""
+
+    control: int
+    told_at: int
+    answered: bool
+    check_point: int
+    due: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShutdownMemory:
+    """The shutdown has begun, and is so far; who was told what is the services' memory."""
+
+    phase: str
+    queue: tuple[tuple[int, ...], ...]
+    """Who gets PRESHUTDOWN next, by record numbers."""
+    due: int | None
+    """The end of the budget."""
+    ended: int = 0
+    """The essential service whose end is the reason."""
 
 
 def begin(state: State, ended: ServiceRecord | None = None) -> None:
@@ -152,7 +185,7 @@ def _all_told_have_stopped(run: ShutdownRun) -> bool:
 def _look_at_notices(state: State, run: ShutdownRun) -> None:
     for notice in list(run.notices.values()):
         if notice.record.is_stopped:
-            _settle(run, notice)
+            _settle(state, run, notice)
         else:
             _look_for_progress(state, notice)
     while run.queue and not run.notices:
@@ -165,12 +198,10 @@ def _look_at_notices(state: State, run: ShutdownRun) -> None:
 
 
 def _give_notice(state: State, run: ShutdownRun, record: ServiceRecord) -> None:
-    notice = run.notices[record.id] = Notice(record, state.now)
-    run.told[record.id] = record
+    notice = run.notices[record.id] = _note(state, run, record, Control.PRESHUTDOWN)
     notice.deadline = state.after(
         record.config.preshutdown_timeout, lambda: _missed(state, run, notice), "a preshutdown"
     )
-    status.asked(state, record, ACTOR)
     processes.send_control(state, record, Control.PRESHUTDOWN, None)
 
 
@@ -180,6 +211,7 @@ def _look_for_progress(state: State, notice: Notice) -> None:
     if current.state != ServiceState.STOP_PENDING or current.check_point <= notice.check_point:
         return
     notice.check_point = current.check_point
+    state.touched[notice.record.id] = notice.record
     assert notice.deadline is not None
     assert notice.deadline.at is not None
     limit = notice.record.config.preshutdown_timeout
@@ -190,12 +222,14 @@ def _look_for_progress(state: State, notice: Notice) -> None:
 
 def _missed(state: State, run: ShutdownRun, notice: Notice) -> None:
     _log_late(state, notice.record, "preshutdown")
-    _settle(run, notice)
+    _settle(state, run, notice)
 
 
-def _settle(run: ShutdownRun, notice: Notice) -> None:
+def _settle(state: State, run: ShutdownRun, notice: Notice) -> None:
     if notice.deadline is not None:
         notice.deadline.cancel()
+        notice.deadline = None
+    state.touched[notice.record.id] = notice.record
     del run.notices[notice.record.id]
 
 
@@ -212,22 +246,28 @@ def _tell_everyone(state: State, run: ShutdownRun) -> None:
         state.settings.kill_timeout, lambda: _spent(state, run), "the shutdown's budget"
     )
     for record in list(state.records.values()):
-        if record.id not in run.told and _tell(state, record):
-            run.told[record.id] = record
+        if record.id not in run.told:
+            _tell(state, run, record)
 
 
-def _tell(state: State, record: ServiceRecord) -> bool:
+def _note(state: State, run: ShutdownRun, record: ServiceRecord, control: Control) -> Notice:
+    record.notice = Notice(record, control, state.now)
+    run.told[record.id] = record
+    status.asked(state, record, ACTOR)
+    return record.notice
+
+
+def _tell(state: State, run: ShutdownRun, record: ServiceRecord) -> None:
     if record.run is not None:
-        status.asked(state, record, ACTOR)
+        _note(state, run, record, Control.SHUTDOWN)
         hosting.stop(state, record)
-        return True
+        return
     # PRESHUTDOWN for one that came up too late for its turn and accepts nothing else.
     for control in (Control.SHUTDOWN, Control.PRESHUTDOWN):
         if _takes(state, record, control):
-            status.asked(state, record, ACTOR)
+            _note(state, run, record, control)
             processes.send_control(state, record, control, None)
-            return True
-    return False
+            return
 
 
 def _kill_untold(state: State) -> None:
@@ -265,3 +305,68 @@ def _complete(state: State, run: ShutdownRun) -> None:
         if run.deadline is not None:
             run.deadline.cancel()
         state.emit(ShutdownCompleted(essential.exit_status(state, run.ended)))
+
+
+# For a new manager ----------------------------------------------------------------------------
+
+
+def memory(state: State) -> ShutdownMemory | None:
+    run = state.shutdown
+    if run is None:
+        return None
+    return ShutdownMemory(
+        run.phase.name,
+        tuple(tuple(record.id for record in records) for records in run.queue),
+        None if run.deadline is None else run.deadline.at,
+        0 if run.ended is None else run.ended.id,
+    )
+
+
+def notice_memory(record: ServiceRecord) -> NoticeMemory | None:
+    notice = record.notice
+    if notice is None:
+        return None
+    due = None if notice.deadline is None else notice.deadline.at
+    control = int(notice.control)
+    return NoticeMemory(control, notice.told_at, notice.answered, notice.check_point, due)
+
+
+def restore(state: State, remembered: ShutdownMemory) -> None:
+    """It shuts down; this comes before anything else is gone on with, `resume` after it."""
+    records = state.records
+    run = state.shutdown = ShutdownRun(records.get(ServiceId(remembered.ended)))
+    run.phase = Phase[remembered.phase]
+    for ids in remembered.queue:
+        known = [records[ServiceId(id)] for id in ids if ServiceId(id) in records]
+        run.queue.append(known)
+    if run.phase is Phase.PRESHUTDOWN:
+        return
+    left = 0 if remembered.due is None else max(0, remembered.due - state.now)
+    if run.phase is Phase.COMPLETED:
+        # Whether the keeper has heard of it is not known.
+        run.phase = Phase.KILLING
+    run.deadline = state.after(left, lambda: _spent(state, run), "the shutdown's budget")
+
+
+def restore_notice(
+    state: State, run: ShutdownRun, record: ServiceRecord, remembered: NoticeMemory
+) -> None:
+    notice = record.notice = Notice(record, Control(remembered.control), remembered.told_at)
+    notice.answered, notice.check_point = remembered.answered, remembered.check_point
+    run.told[record.id] = record
+    if remembered.due is not None:
+        run.notices[record.id] = notice
+        left = max(0, remembered.due - state.now)
+        notice.deadline = state.after(left, lambda: _missed(state, run, notice), "a preshutdown")
+
+
+def resume(state: State) -> None:
+    """Tell those again who may not have heard it; processes and runs are known by now."""
+    run = state.shutdown
+    if run is None or run.killing:
+        return
+    for record in run.told.values():
+        notice = record.notice
+        assert notice is not None
+        if not notice.answered and _takes(state, record, notice.control):
+            processes.send_control(state, record, notice.control, None)

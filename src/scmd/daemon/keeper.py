@@ -6,8 +6,9 @@ here: the listening sockets, each launch's exit until the manager forgets it, ea
 service's output pipe and control channel, the lock on the state directory. It decides
 nothing about services, has one thread, and sleeps unless something happened.
 
-Its life: running; then stopping (the manager was told to shut down, or ended for good);
-then cleaning (what is left of any launch is killed, the logger writes its last lines).
+Its life: running; then stopping (the manager was told to shut down, and so is each that
+takes the place of one that died); then cleaning (what is left of any launch is killed, the
+logger writes its last lines).
 A keeper that is itself killed leaves its services behind; the next keeper of the same
 state directory kills them before it starts, since nobody knows their state any more.
 """
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
     from os import PathLike
 
 MANAGER_DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+SHUTDOWN_DEATHS = 5
+"""So many managers may die in a shutdown; then nobody is asked any more."""
 LOGGER_DELAYS = (0.0, 0.1, 1.0)
 CONFIGURATION_STATUS = 78
 """EX_CONFIG: a manager that exits with it would only do so again."""
@@ -152,6 +155,9 @@ class Keeper:
         """Signals for the essential services."""
         self._stop_requests = 0
         self._stopping = False
+        self._waits_for_nobody = False
+        """Asked a second time to stop."""
+        self._shutdown_deaths = 0
         self._replacing: list[Child] = []
         """Those whose end was ordered, and is no failure."""
         self._ready = False
@@ -292,6 +298,7 @@ class Keeper:
             self._manager.restart_at = time.monotonic()
             return
         self._begin_stopping()
+        self._waits_for_nobody = True
         if self._manager.pid is not None:
             say("not waiting for services any longer")
             os.kill(self._manager.pid, signal.SIGKILL)
@@ -335,12 +342,20 @@ class Keeper:
         elif misconfigured and not self._ready:
             self._exit_status = CONFIGURATION_STATUS
             self._begin_stopping()
-        elif self._stopping:
+        elif self._stopping and not self._another_may_go_on():
             say(f"the manager ended before its services did: {how}")
             self._exit_status = 1
             self._manager.restart_at = None
+        elif self._stopping:
+            say(f"the manager ended: {how}; a new one goes on with the shutdown")
+            self._manager.restart_at = time.monotonic()
         elif delay is not None:
             say(f"the manager ended: {how}; services go on; a new one in {delay:g} s")
+
+    def _another_may_go_on(self) -> bool:
+        """Whether a new manager is to take up a shutdown whose manager has died."""
+        self._shutdown_deaths += 1
+        return not self._waits_for_nobody and self._shutdown_deaths <= SHUTDOWN_DEATHS
 
     def _logger_ended(self, status: int) -> None:
         if status:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from scmd.core.memory import AutoStartMemory, LaunchMemory, LaunchOver, Memory, ServiceMemory
+from scmd.core.shutdown import ShutdownMemory
 from scmd.storage.journal import Lines, Owner, header
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,14 @@ LEAST_SIZE = 1 << 20
 GROWTH = 4
 """How many times larger than when it was written anew it may become."""
 
-_LINES = Lines({"S": ServiceMemory, "L": LaunchMemory, "O": LaunchOver, "A": AutoStartMemory})
+_TYPES = {
+    "S": ServiceMemory,
+    "L": LaunchMemory,
+    "O": LaunchOver,
+    "A": AutoStartMemory,
+    "D": ShutdownMemory,
+}
+_LINES = Lines(_TYPES)
 
 
 def owner_of(boot_id: str, keeper_pid: int) -> Owner:
@@ -43,11 +51,7 @@ def read(path: Path, owner: Owner) -> tuple[Memory, ...] | None:
     entries = _LINES.decode(data, owner)
     if entries is None:
         return None
-    return tuple(
-        entry
-        for entry in entries
-        if isinstance(entry, ServiceMemory | LaunchMemory | LaunchOver | AutoStartMemory)
-    )
+    return tuple(entry for entry in entries if isinstance(entry, Memory))
 
 
 class RuntimeJournal:

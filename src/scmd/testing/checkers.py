@@ -43,6 +43,7 @@ from scmd.core.messages import (
     StatusReported,
     StoredService,
 )
+from scmd.core.shutdown import ShutdownMemory
 from scmd.core.status import invalid
 from scmd.testing.accounts import Accounts
 from scmd.testing.crashes import key_of
@@ -178,9 +179,9 @@ class Checkers:
     def manager_died(self, entries: Iterable[Memory]) -> None:
         """Calls end with it; what the journal says is what the next one has to hold on to."""
         self.calls.clear()
-        self.shutdown = ShutdownChecker(self.world)
-        self.shutting_down = False
         entries = list(entries)
+        self.shutdown.manager_died(entries)
+        self.shutting_down = any(isinstance(entry, ShutdownMemory) for entry in entries)
         self.recoveries.manager_died(entries)
         self.accounts.manager_died(entries)
         self.reported = self.following = self.owed_exit = None
@@ -194,6 +195,10 @@ class Checkers:
         for run in self.runs.values():
             run.unanswered, run.repeatable = None, run.started_last
             run.services = {id for id in run.services if self._is_active(id)}
+
+    def manager_is_back(self) -> None:
+        self.recoveries.manager_is_back()
+        self.shutdown.manager_is_back()
 
     def _is_active(self, service: ServiceId) -> bool:
         status = self.statuses.get(service)
@@ -296,6 +301,8 @@ class Checkers:
                 assert launch in self.runs, "killed a launch that is over"
                 assert not self.runs[launch].exited, "killed a process that has exited"
                 self.runs[launch].disturbed = self.runs[launch].killed = True
+                if self.runs[launch].unanswered is None:
+                    self.shutdown.killed(self.runs[launch].services)
             case SignalProcess(launch=launch):
                 self.runs[launch].disturbed |= effect.signal != RELOAD_SIGNAL
             case ForgetLaunch(launch=launch):

@@ -31,12 +31,14 @@ from scmd.core.messages import (
     HeldLaunch,
     LaunchId,
     LineSeen,
+    Shutdown,
     StartAnswered,
     StatusReported,
     WriteJournal,
 )
 from scmd.core.notifications import ProcessNotified
 from scmd.core.scm import Scm
+from scmd.core.shutdown import ShutdownMemory
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +66,8 @@ def key_of(entry: Memory) -> tuple[str, int]:
             return "launch", entry.launch
         case AutoStartMemory():
             return "auto start", 0
+        case ShutdownMemory():
+            return "shutdown", 0
 
 
 class Crashes:
@@ -82,15 +86,15 @@ class Crashes:
         """Nothing has been journaled by this manager yet."""
         self._sockets: deque[Event] = deque()
 
-    def may_die(self) -> None:
+    def may_die(self, probability: float) -> None:
         """From time to time, set the instant of its death: so many effects from now."""
-        if self._mortal and not self.down and self.world.chance(0.03):
+        if self._mortal and not self.down and self.world.chance(probability):
             self._effects_left = self.world.random.randrange(12)
             self._deaf = self.world.random.random() < 0.4
 
     def dies_before(self, effect: Effect) -> bool:
         """Whether it dies now and this effect is lost, as are those after it."""
-        if self._effects_left is None or self.world.calm:
+        if self._effects_left is None or self.world.calm or self.world.completed:
             return False
         self._effects_left -= 1
         if self._effects_left >= 0 or (self._deaf and not isinstance(effect, WriteJournal)):
@@ -143,7 +147,7 @@ class Crashes:
         )
         world.scm = Scm(world.disk.values(), settings)
         self.down, self._fresh = False, True
-        world.checkers.recoveries.manager_is_back()
+        world.checkers.manager_is_back()
         if world.chance(0.2):
             self._effects_left = world.random.randrange(12)
         world.note("a new manager")
@@ -155,6 +159,8 @@ class Crashes:
                 world.tell(LineSeen(process.launch))
             if process.exit is not None:
                 world.tell(process.exit)
+        if world.shutdown_asked:
+            world.tell(Shutdown())
         waiting, self._sockets = self._sockets, deque()
         while waiting:
             world.tell(waiting.popleft())

@@ -2,13 +2,20 @@
 
 PRESHUTDOWN goes to the services of the order one after the other, then to the others;
 nobody gets it twice or gets SHUTDOWN after it; and as long as somebody who got it has
-neither stopped nor missed its limit (event 7043), nobody else's turn comes. A shutdown that
-nobody asked for is one for an essential service, whose end is never passed over.
+neither stopped nor missed its limit (event 7043), nobody else's turn comes. Nobody is killed
+who would have stopped and was not told; the budget is kept. A shutdown that nobody asked for is
+one for an essential service, whose end is never passed over.
+
+It goes on when the manager dies: the journal says how far it was. Then alone somebody may be
+told twice, who had not answered.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from scmd.core.event_ids import EventId
+from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import (
     Effect,
     LogEvent,
@@ -17,10 +24,11 @@ from scmd.core.messages import (
     ShutdownCompleted,
     StatusChanged,
 )
-from scmd.core.shutdown import LONGEST_EXTENSION
+from scmd.core.records import ServiceRecord
+from scmd.core.shutdown import LONGEST_EXTENSION, Phase
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
-from scmd.vocabulary.service import Control, ServiceState
+from scmd.vocabulary.service import Control, ControlsAccepted, ServiceState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,13 +47,26 @@ class ShutdownChecker:
         self._told: set[ServiceId] = set()
         """Who was sent SHUTDOWN."""
         self._place = 0
+        self._repeatable: set[ServiceId] = set()
+        """Those who may not have heard it from a manager that has died since."""
+        self._delivered: set[ServiceId] = set()
+        """Whose process has really been told, by whatever manager."""
+        self._takers: set[ServiceId] = set()
+        """Who accepted it when SHUTDOWN's turn came."""
+        self._ends_at: int | None = None
+        """When the budget of SHUTDOWN is spent."""
+        self._back_at = 0
 
     def effect(self, effect: Effect) -> None:
         match effect:
-            case SendControl(code=Control.PRESHUTDOWN):
-                self._notice(effect.service)
-            case SendControl(code=Control.SHUTDOWN):
-                self._tell(effect.service)
+            case SendControl(code=Control.PRESHUTDOWN | Control.SHUTDOWN):
+                self._delivered.add(effect.service)
+                if effect.service in self._repeatable:
+                    self._repeatable.discard(effect.service)
+                elif effect.code == Control.PRESHUTDOWN:
+                    self._notice(effect.service)
+                else:
+                    self._tell(effect.service)
             case StatusChanged(service=service, status=status):
                 if status.state == ServiceState.STOPPED:
                     self._open.discard(service)
@@ -73,6 +94,48 @@ class ShutdownChecker:
             assert not over, f"{over} ended, and the SCM goes on"
         else:
             assert asked or over, "it shuts down, and nobody knows why"
+            self._keeps_its_budget(state.shutdown.phase)
+
+    def _keeps_its_budget(self, phase: Phase) -> None:
+        if phase is not Phase.SHUTDOWN:
+            return
+        if self._ends_at is None:
+            self._ends_at = self._world.now + self._world.settings.kill_timeout
+            records = self._world.scm.state.records.values()
+            self._takers = {record.id for record in records if _takes(record)}
+        latest = max(self._ends_at, self._back_at)
+        assert self._world.now <= latest, "the budget is spent, and nobody is killed"
+
+    def killed(self, services: set[ServiceId]) -> None:
+        """A process that is not busy is killed, with these services in it."""
+        state = self._world.scm.state
+        if state.shutdown is None:
+            return
+        for service in services & self._takers:
+            told = service in self._delivered
+            assert told or not _takes(state.records[service]), f"{service} was not told"
+
+    def manager_died(self, entries: Iterable[Memory]) -> None:
+        """The journal is what the next one knows."""
+        self._noticed.clear()
+        self._open.clear()
+        self._told.clear()
+        self._repeatable.clear()
+        for entry in entries:
+            if not isinstance(entry, ServiceMemory) or entry.notice is None:
+                continue
+            service, notice = ServiceId(entry.service), entry.notice
+            if notice.control == Control.PRESHUTDOWN:
+                self._noticed[service] = notice.told_at
+            else:
+                self._told.add(service)
+            if notice.due is not None:
+                self._open.add(service)
+            if not notice.answered:
+                self._repeatable.add(service)
+
+    def manager_is_back(self) -> None:
+        self._back_at = self._world.now
 
     def _notice(self, service: ServiceId) -> None:
         assert service not in self._noticed | dict.fromkeys(self._told), "told twice to shut down"
@@ -104,6 +167,14 @@ class ShutdownChecker:
         limit = self._world.disk[service].config.preshutdown_timeout
         began = self._noticed.get(service)
         if began is not None:
-            waited = self._world.now - began
-            assert waited <= limit + LONGEST_EXTENSION, "waited for too long"
+            latest = max(began + limit + LONGEST_EXTENSION, self._back_at)
+            assert self._world.now <= latest, "waited for too long"
         self._open.discard(service)
+
+
+def _takes(record: ServiceRecord) -> bool:
+    """It runs, in a process that speaks the control protocol, and wants to be told."""
+    wanted = ControlsAccepted.SHUTDOWN | ControlsAccepted.PRESHUTDOWN
+    accepts = record.status.controls_accepted & wanted
+    resting = record.status.state in (ServiceState.RUNNING, ServiceState.PAUSED)
+    return bool(accepts) and resting and record.run is None and record.launch is not None

@@ -58,6 +58,8 @@ from scmd.vocabulary.status import ServiceStatus
 
 REST_TIME = 4 * 3_600_000
 """Milliseconds a calm world may take to come to rest."""
+STORMY_STEPS = 40
+"""How long a shutdown is disturbed, at most."""
 JUMPS = (0, 0, 0, 0, 1, 1, 5, 20, 100, 100, 1_000, 5_000, 31_000, 90_000)
 
 
@@ -81,6 +83,7 @@ class World:
         self.scm = Scm((), self.settings)
         self.now = 1_000
         self.calm = False
+        self.shutdown_asked = False
         self.completed = False
         self.auto_started = False
         self.processes: dict[LaunchId, SimulatedProcess] = {}
@@ -230,14 +233,37 @@ class World:
             if step == auto_start_at:
                 self.auto_started = True
                 self.tell(AutoStart())
-            self.manager.may_die()
-            if self.chance(0.05):
-                self._tell_nonsense()
-            self.clients.act()
-            self._advance_to(self.now + self.random.choice(JUMPS))
-            if not self.down and self.scm.state.shutdown is not None:
+            self._live()
+            if self._is_shutting_down():
                 break
+        if self._is_shutting_down() or self.chance(0.5):
+            self._shut_down_in_a_storm()
         self._come_to_rest()
+
+    def _live(self) -> None:
+        """One step: anything may happen, and time passes."""
+        self.manager.may_die(0.3 if self.shutdown_asked else 0.03)
+        if self.chance(0.05):
+            self._tell_nonsense()
+        self.clients.act()
+        self._advance_to(self.now + self.random.choice(JUMPS))
+
+    def _is_shutting_down(self) -> bool:
+        return not self.down and self.scm.state.shutdown is not None
+
+    def _shut_down(self) -> None:
+        """Somebody asks the keeper for it, which asks each manager until it is done."""
+        self.shutdown_asked = True
+        self.tell(Shutdown())
+
+    def _shut_down_in_a_storm(self) -> None:
+        """Clients, processes and managers go on as before."""
+        if not self._is_shutting_down():
+            self._shut_down()
+        for _ in range(STORMY_STEPS):
+            if self.completed:
+                break
+            self._live()
 
     def _tell_nonsense(self) -> None:
         """Events of launches, services and controls that are over or never were."""
@@ -266,10 +292,10 @@ class World:
             self._advance_to(self.now + 1_000)
         calm_time = self.random.choice((0, 1_000, 100_000, 100_000))
         self._advance_to(self.now + calm_time)
-        if calm_time == 100_000:
+        if calm_time == 100_000 and self.scm.state.shutdown is None:
             self.checkers.agreed()
         self.clients.close_some()
-        self.tell(Shutdown())
+        self._shut_down()
         end = self.now + REST_TIME
         while self.now < end:
             upcoming = self.scm.next_deadline()

@@ -1,0 +1,97 @@
+"""A shutdown whose manager has died: the next one goes on with what is left of the limits."""
+
+from __future__ import annotations
+
+import pytest
+
+from scmd.core.messages import (
+    AutoStart,
+    KillProcess,
+    LaunchProcess,
+    LogEvent,
+    ProcessExited,
+    SendControl,
+    Settings,
+    Shutdown,
+    ShutdownCompleted,
+    SignalProcess,
+    StartService,
+)
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import Control, ServiceState
+from tests.core.bench import Bench
+from tests.core.test_adoption import held, running_program, successor
+
+
+@pytest.mark.parametrize("answered", [False, True])
+def test_who_has_not_answered_to_a_shutdown_is_told_again(answered: bool) -> None:
+    bench = Bench()
+    launch = bench.running(bench.create("A"), accepted=4)
+    bench.tell(Shutdown())
+    if answered:
+        bench.answer_control()
+    bench.pass_time(15_000)
+    new = successor(bench, held(launch, control_channel=True))
+    assert [control.code for control in new.found(SendControl)] == [Control.SHUTDOWN][answered:]
+    new.tell(Shutdown())
+    assert new.effects == []
+    new.pass_time(4_999)
+    assert new.found(KillProcess) == []
+    new.pass_time(1)
+    assert new.one(KillProcess).launch == launch
+    new.tell(ProcessExited(launch, None, 9))
+    assert new.found(ShutdownCompleted)
+
+
+def test_who_says_that_it_stops_is_not_told_again() -> None:
+    bench = Bench()
+    service = bench.create("A")
+    launch = bench.running(service, accepted=0x104)
+    bench.tell(Shutdown())
+    bench.report(launch, service, ServiceState.STOP_PENDING, 0, check_point=1)
+    new = successor(bench, held(launch, control_channel=True))
+    assert new.found(SendControl) == []
+
+
+def test_a_preshutdown_keeps_its_order_and_its_limits() -> None:
+    bench = Bench(settings=Settings(preshutdown_order=("B", "A")))
+    services = {name: bench.create(name) for name in ("A", "B", "C")}
+    launches = {name: bench.running(services[name], accepted=0x100) for name in services}
+    bench.tell(Shutdown())
+    bench.answer_control()
+    bench.report(launches["B"], services["B"], ServiceState.STOPPED)
+    bench.answer_control()
+    bench.pass_time(9_000)
+    ids = {name: bench.id(services[name]) for name in services}
+    rest = [held(launches[n], ids[n], control_channel=True) for n in ("A", "C")]
+    new = successor(bench, held(launches["B"], ids["B"], ended=True, control_channel=True), *rest)
+    assert new.found(SendControl) == []
+    new.pass_time(999)
+    assert new.found(SendControl) == []
+    new.pass_time(1)
+    assert new.one(LogEvent).strings == ("A", "preshutdown")
+    assert new.one(SendControl).service == ids["C"]
+
+
+def test_a_shutdown_starts_nothing_and_stops_programs_by_their_limit() -> None:
+    bench = Bench()
+    running_program(bench, AppStopTime=10_000)
+    bench.create("B", start_type=2)
+    bench.tell(Shutdown())
+    bench.pass_time(4_000)
+    new = successor(bench, held(1))
+    assert new.one(SignalProcess).signal == 15
+    assert new.found(LaunchProcess) == []
+    assert new.error(StartService(new.call(), new.open("B"))) == Error.SHUTDOWN_IN_PROGRESS
+    new.tell(AutoStart())
+    assert new.effects == []
+    new.pass_time(6_000)
+    assert new.one(KillProcess).launch == 1
+
+
+def test_a_shutdown_that_was_completed_is_completed_again() -> None:
+    bench = Bench()
+    bench.create("A")
+    bench.tell(Shutdown())
+    assert bench.one(ShutdownCompleted).exit_status == 0
+    assert successor(bench).one(ShutdownCompleted).exit_status == 0
