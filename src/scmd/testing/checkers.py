@@ -443,13 +443,19 @@ class Checkers:
         handles = self.world.scm.state.handles.values()
         assert not any(h.record is not None and h.record.id == service for h in handles)
 
+    def is_waiting(self) -> bool:
+        """Whether a well-behaved process still owes an answer: a restart was due just now."""
+        return any(
+            process.alive and process.behaves and run.unanswered is not None
+            for launch, run in self.runs.items()
+            if (process := self.world.processes.get(launch)) is not None
+        )
+
     def agreed(self) -> None:
         """After a while of calm the SCM knows what well-behaved processes believe."""
         for launch, process in self.world.processes.items():
             if not process.alive or not process.behaves or launch not in self.runs:
                 continue
-            if self.runs[launch].unanswered is not None:
-                continue  # A restart that was due just now is on its way.
             for service in self.runs[launch].services:
                 believed = process.running.get(service)
                 known = self.statuses[service].state

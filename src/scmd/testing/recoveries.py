@@ -19,12 +19,12 @@ from scmd.core.messages import (
     Event,
     KillService,
     LogEvent,
-    SaveRecord,
     SendControl,
     ServiceDeleted,
     ServiceId,
     Shutdown,
     StatusChanged,
+    WriteJournal,
 )
 from scmd.core.recovery import INFINITE, WORDS
 from scmd.vocabulary.service import ActionType, Control, ServiceState
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 _ACTIONS = {words: type for type, words in WORDS.items()}
 _STOPPING = (Control.STOP, Control.SHUTDOWN, Control.PRESHUTDOWN)
 _FOLLOWS, _FAILED, _NOTHING, _KILLED = 7031, 7032, 7034, 8011
+_ENDED_WITH_ERROR = (7023, 7024)
 
 
 class Recoveries:
@@ -44,7 +45,13 @@ class Recoveries:
     def __init__(self, world: World) -> None:
         self.world = world
         self.failures: dict[ServiceId, tuple[int, int]] = {}
-        """The last count that was logged, and when."""
+        """How often each has failed, and when last."""
+        self._counting: dict[ServiceId, tuple[int, int]] = {}
+        """What the events of the present message make of it."""
+        self._journaled: dict[ServiceId, tuple[int, int]] = {}
+        """What the journal says since."""
+        self._silent: set[ServiceId] = set()
+        """Who has failed, and no event has given the count yet."""
         self.due: dict[ServiceId, int] = {}
         """When a restart has to come, at the latest."""
         self.asked: set[ServiceId] = set()
@@ -77,18 +84,22 @@ class Recoveries:
             case SendControl(code=code) if code in _STOPPING:
                 self.asked.add(effect.service)
                 self._stops[effect.control] = effect.service
-            case SaveRecord(service=service):
-                # Another reset period may hold from here on, for failures that are not logged too.
-                self.failures.pop(service, None)
+            case WriteJournal(entries=entries):
+                for entry in entries:
+                    if isinstance(entry, ServiceMemory):
+                        self._journaled[ServiceId(entry.service)] = _counted_in(entry)
             case ServiceDeleted(service=service):
                 self.due.pop(service, None)
                 self.failures.pop(service, None)
+                self._journaled.pop(service, None)
 
     def _logged(self, service: ServiceId, event: LogEvent) -> None:
         if event.event_id in (_FOLLOWS, _NOTHING):
-            count = int(event.strings[1])
-            self._counted(service, count)
-            self.failures[service] = count, self.world.now
+            self._counted(service, int(event.strings[1]))
+        elif event.event_id in _ENDED_WITH_ERROR:
+            record = self.world.scm.state.records[service]
+            if record.config.failure_actions_flag and not record.stop_asked:
+                self._silent.add(service)
         if event.event_id == _KILLED:
             self.asked.add(service)
         elif event.event_id == _FOLLOWS:
@@ -96,17 +107,49 @@ class Recoveries:
         elif event.event_id == _FAILED:
             self.due.pop(service, None)
 
-    def _counted(self, service: ServiceId, count: int) -> None:
-        before, when = self.failures.get(service, (0, 0))
-        configured = self.world.disk[service].config.failure_actions
+    # Counting ----------------------------------------------------------------------------
+
+    def _next(self, service: ServiceId, before: tuple[int, int]) -> tuple[int, int]:
+        """The count after one more failure now, and its instant."""
+        count, when = before
+        record = self.world.scm.state.records[service]
+        configured = record.config.failure_actions
         endless = configured.reset_period_s == INFINITE or not configured.actions
         quiet = self.world.now - when >= configured.reset_period_s * 1_000 and not endless
-        if count <= before:
-            # Failures that are not logged may have come between, and begun to count anew.
-            assert quiet, f"service {service} has failed {before} times, not {count}"
-        elif count == before + 1 and before > 1:
-            # After a first failure, one that is not logged may have begun to count anew.
-            assert not quiet, f"the reset period of service {service} was over, yet {count}"
+        return (0 if quiet else count) + 1, self.world.now
+
+    def _counted(self, service: ServiceId, count: int) -> None:
+        """An event says how often it has failed; the failure is the next one that is known."""
+        known = self._counting.get(service, self.failures.get(service, (0, 0)))
+        self._counting[service] = expected = self._next(service, known)
+        assert count == expected[0], (
+            f"service {service} has failed {expected[0]} times, not {count}"
+        )
+        self._silent.discard(service)
+
+    def _check_counts(self) -> None:
+        """What is remembered is what was counted; a failure without an event may come last.
+
+        That is one of a service that ended with an error, or of a restart, when no action is taken.
+        """
+        for service in self._silent - set(self._journaled):
+            assert self._is_unchanged(service), f"a failure of service {service} was not counted"
+        for service, found in self._journaled.items():
+            known = self._counting.get(service, self.failures.get(service, (0, 0)))
+            more = self._next(service, known) if service in self.world.scm.state.records else known
+            if service in self._silent:
+                assert found == more, f"service {service}: counted {found}, not {more}"
+            else:
+                assert found in (known, more), f"service {service}: counted {found} after {known}"
+            self.failures[service] = found
+        self._journaled.clear()
+        self._counting.clear()
+        self._silent.clear()
+
+    def _is_unchanged(self, service: ServiceId) -> bool:
+        """One more failure makes no difference: the same count, at the same instant."""
+        known = self.failures.get(service, (0, 0))
+        return self._next(service, known) == known
 
     def _follows(self, service: ServiceId, event: LogEvent) -> None:
         """The action is the one for this count, with at least its delay."""
@@ -148,6 +191,7 @@ class Recoveries:
 
     def after_message(self) -> None:
         """No restart is overdue: it was begun, found begun, or given up with an event."""
+        self._check_counts()
         for service, due in list(self.due.items()):
             if self.world.scm.state.records[service].status.state != ServiceState.STOPPED:
                 del self.due[service]
@@ -160,6 +204,9 @@ class Recoveries:
     def manager_died(self, entries: Iterable[Memory]) -> None:
         """What the journal says; what is overdue by then is due when a new one comes."""
         self._stops.clear()
+        self._counting.clear()
+        self._journaled.clear()
+        self._silent.clear()
         self.failures.clear()
         self.due.clear()
         self.asked.clear()
@@ -169,13 +216,17 @@ class Recoveries:
             service = ServiceId(entry.service)
             if entry.stop_asked:
                 self.asked.add(service)
+            self.failures[service] = _counted_in(entry)
             known = entry.recovery
             if known is None:
                 continue
-            self.failures[service] = entry.failures, known.failed_at
             if known.due is not None and known.action == ActionType.RESTART:
                 self.due[service] = known.due
 
     def manager_is_back(self) -> None:
         now = self.world.now
         self.due = {service: max(due, now) for service, due in self.due.items()}
+
+
+def _counted_in(entry: ServiceMemory) -> tuple[int, int]:
+    return entry.failures, entry.recovery.failed_at if entry.recovery is not None else 0

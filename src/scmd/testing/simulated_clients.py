@@ -139,6 +139,10 @@ class Clients:
         level, call = ConfigLevel.FAILURE_ACTIONS, self._call(association)
         change = ChangeConfig2(call, service, level, self._actions())
         self.world.later(0, lambda: self._ask(change))
+        if self.random.random() < 0.5:
+            call = self._call(association)
+            flag = ChangeConfig2(call, service, ConfigLevel.FAILURE_ACTIONS_FLAG, True)
+            self.world.later(0, lambda: self._ask(flag))
 
     # Asking ------------------------------------------------------------------------------
 

@@ -154,8 +154,13 @@ class SimulatedProcess:
             self._exits(code, None)
 
     def _crashes(self) -> None:
-        """So does the best program."""
-        if self.alive and self.pid and not self.world.calm:
+        """So does the best program; or one of its services ends with an error."""
+        if not self.alive or not self.pid or self.world.calm:
+            return
+        up = [id for id, state in self.running.items() if state == ServiceState.RUNNING]
+        if up and self.world.random.random() < 0.4:
+            self._report(self.world.random.choice(up), ServiceState.STOPPED, exit_code=3)
+        else:
             self._exits(None, 11)
 
     def _exits(self, code: int | None, signal: int | None) -> None:
