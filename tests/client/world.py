@@ -36,6 +36,7 @@ from scmd.core.messages import (
     RecordSaved,
     RemoveRecord,
     Reply,
+    SaveControl,
     SaveRecord,
     SendControl,
     SendStart,
@@ -262,7 +263,7 @@ class World:
         match effect:
             case Reply():
                 self.conversations.answer(effect)
-            case SaveRecord() | RemoveRecord():
+            case SaveRecord() | RemoveRecord() | SaveControl():
                 self._messages.append(RecordSaved(effect.save))
             case LaunchProcess():
                 self._names[effect.launch] = effect.spec.name

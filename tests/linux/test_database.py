@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from scmd.core import control_values
 from scmd.core.messages import RemoveRecord, SaveId, SaveRecord, ServiceId, StoredService
 from scmd.linux.database import Change, Database, SaveControl, win32_error
-from scmd.storage import control_values
 from scmd.vocabulary.configuration import FailureActions, ServiceConfig, Trigger
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryType, RegistryValue

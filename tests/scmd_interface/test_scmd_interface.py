@@ -74,6 +74,8 @@ def test_numbers_are_never_renumbered() -> None:
         (12, "RReadCrash"),
         (13, "RKillService"),
         (14, "RQueryUsage"),
+        (15, "RQuerySettings"),
+        (16, "RSetSettings"),
     ]
     assert str(SCMD.uuid) == "97a066fd-bdad-48f4-90f7-529328ef19c3"
 

@@ -66,14 +66,20 @@ def set_parameters(
 
     WinError 87: its text names the value that was refused and says what was expected.
     """
-    try:
-        changes = pack_changes(values)
-    except NdrError as error:
-        raise WinError(Error.INVALID_PARAMETER, "SetParameters", str(error)) from error
+    changes = _packed(values, "SetParameters")
     request = scmd.SetParametersRequest(service=service, changes=changes)
     response = calls.call(scmd.SET_PARAMETERS, request, allowed=(Error.INVALID_PARAMETER,))
     if response.error:
         raise WinError(response.error, "SetParameters", response.detail or None)
+
+
+def _packed(
+    values: Mapping[str, RegistryValue | None], function: str
+) -> tuple[scmd.ParameterChange, ...]:
+    try:
+        return pack_changes(values)
+    except NdrError as error:
+        raise WinError(Error.INVALID_PARAMETER, function, str(error)) from error
 
 
 def read_log(
@@ -98,6 +104,27 @@ def query_recovery(calls: Calls, service: ContextHandle) -> bytes:
     """
     request = scmd.QueryRecoveryRequest(service=service)
     return calls.call(scmd.QUERY_RECOVERY, request).recovery
+
+
+def query_settings(calls: Calls, scm: ContextHandle) -> bytes:
+    """The SCM-wide values in force; needs SC_MANAGER_ENUMERATE_SERVICE. UTF-8 JSON lines:
+
+    name, value, default, unit, meaning.
+    """
+    return calls.call(scmd.QUERY_SETTINGS, scmd.QuerySettingsRequest(scm=scm)).settings
+
+
+def set_settings(
+    calls: Calls, scm: ContextHandle, values: Mapping[str, RegistryValue | None]
+) -> None:
+    """Change all of these SCM-wide values or none; None takes the default.
+
+    Needs SC_MANAGER_ALL_ACCESS. WinError 87: its text names the value that was refused.
+    """
+    request = scmd.SetSettingsRequest(scm=scm, changes=_packed(values, "SetSettings"))
+    response = calls.call(scmd.SET_SETTINGS, request, allowed=(Error.INVALID_PARAMETER,))
+    if response.error:
+        raise WinError(response.error, "SetSettings", response.detail or None)
 
 
 def query_usage(calls: Calls, service: ContextHandle) -> bytes:

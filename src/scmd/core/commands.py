@@ -9,6 +9,7 @@ from __future__ import annotations
 from scmd.core import (
     audit,
     boot_verdict,
+    control_values,
     controls,
     database,
     handles,
@@ -46,8 +47,10 @@ from scmd.core.messages import (
     QueryConfig,
     QueryParameters,
     QueryRecovery,
+    QuerySettings,
     QueryStatus,
     SetParameters,
+    SetSettings,
     SetStatus,
     StartService,
 )
@@ -55,7 +58,7 @@ from scmd.core.object_security import QuerySecurity, SetSecurity
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_service_name, check_text, name_key
-from scmd.vocabulary.service import MAX_ARGUMENT_UNITS, MAX_ARGUMENTS, ServiceAccess
+from scmd.vocabulary.service import MAX_ARGUMENT_UNITS, MAX_ARGUMENTS, ScmAccess, ServiceAccess
 
 _QUERY_STATUS = int(ServiceAccess.QUERY_STATUS)
 _QUERY_CONFIG = int(ServiceAccess.QUERY_CONFIG)
@@ -136,6 +139,11 @@ def _dispatch_rest(state: State, command: Command) -> None:
             state.reply(command.call.id, Error.SUCCESS, explanation)
         case KillService():
             controls.kill_service(state, command)
+        case QuerySettings():
+            handles.scm(state, command.call, command.scm, int(ScmAccess.ENUMERATE_SERVICE))
+            state.reply(command.call.id, Error.SUCCESS, state.settings)
+        case SetSettings():
+            _set_settings(state, command)
         case CheckScmHandle():
             handles.scm(state, command.call, command.scm, command.access)
             state.reply(command.call.id, Error.SUCCESS)
@@ -161,6 +169,26 @@ def _dispatch_administration(state: State, command: Command) -> None:
             boot_verdict.notify_boot(state, command)
         case _:
             raise AssertionError(f"no such command: {type(command).__name__}")
+
+
+def _set_settings(state: State, command: SetSettings) -> None:
+    """They count from then on; deadlines that run keep what they were begun with."""
+    handles.scm(state, command.call, command.scm, int(ScmAccess.ALL_ACCESS))
+    call = command.call.id
+    try:
+        for name, value in command.values.items():
+            control_values.check(name, value)
+    except Refused as refused:
+        state.reply(call, refused.error, refused.detail)
+        return
+
+    def saved() -> None:
+        values = control_values.merged(state.settings.stored, command.values)
+        state.settings = control_values.settings_from(values, state.settings)
+        state.reply(call, Error.SUCCESS)
+
+    spelled = control_values.spelled(state.settings.stored, command.values)
+    saves.save_control(state, spelled, saved, lambda error: state.reply(call, error))
 
 
 def _open_scm(state: State, command: OpenScm) -> None:

@@ -297,6 +297,24 @@ class CheckScmHandle(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class QuerySettings(Command):
+    """Result: the `Settings`. Needs SC_MANAGER_ENUMERATE_SERVICE."""
+
+    scm: HandleId
+
+
+@dataclass(frozen=True, slots=True)
+class SetSettings(Command):
+    """SCM-wide values, all of them or none; None deletes one. Needs SC_MANAGER_ALL_ACCESS.
+
+    What is refused is error 87, with a text as for SetParameters.
+    """
+
+    scm: HandleId
+    values: Mapping[str, RegistryValue | None]
+
+
+@dataclass(frozen=True, slots=True)
 class QueryBoot(Command):
     """Result: a list of BootEntry, of records above `after`. Needs ENUMERATE_SERVICE."""
 
@@ -816,6 +834,8 @@ class Settings:
     """VirtualAccountBase, VirtualAccountCount: uids and gids for services, by record number."""
     reboot_command: str = ""
     """RebootCommand: what restarts the machine; "": nothing does."""
+    stored: Mapping[str, RegistryValue] = field(default_factory=dict)
+    """The values that these come from, by path below Control; see `control_values`."""
     single_user: bool = False
     """Without root: every service runs as the SCM's own user, other accounts are 1057."""
     ends_with_essential: bool = False

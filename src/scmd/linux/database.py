@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import SimpleQueue
 
+from scmd.core import control_values
 from scmd.core.messages import (
     RemoveRecord,
     SaveControl,
@@ -39,7 +40,7 @@ from scmd.linux.database_rows import (
     save_record,
     stored_service,
 )
-from scmd.storage import control_values, records
+from scmd.storage import records
 from scmd.storage.cells import RecordError, cells_from_json, value_of
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryValue
@@ -50,7 +51,6 @@ Done = Callable[[SaveId, Error], None]
 """Told once, on the writer thread, what became of a change: SUCCESS means it is durable."""
 
 MAX_GROUP = 512
-LAST_ID = 2**32 - 2
 """Most changes in one transaction."""
 
 
@@ -147,37 +147,13 @@ class Database:
         environment: Mapping[str, str] | None = None,
     ) -> Settings:
         """The SCM's settings: what is stored, with what only the host knows."""
-        values = self.control_values()
-        default = Settings()
-        return Settings(
-            pipe_timeout=control_values.number(
-                values, control_values.PIPE_TIMEOUT, default.pipe_timeout
-            ),
-            kill_timeout=control_values.number(
-                values, control_values.KILL_TIMEOUT, default.kill_timeout
-            ),
-            group_order=control_values.group_order(values),
-            tag_order=control_values.tag_order(values),
-            preshutdown_order=control_values.names(values, control_values.PRESHUTDOWN_ORDER),
+        host = Settings(
             first_launch=first_launch,
             first_service=self.first_free_number(),
-            auto_start_delay=control_values.number(
-                values, control_values.AUTO_START_DELAY, default.auto_start_delay // 1000
-            )
-            * 1000,
-            crash_loop_limit=control_values.number(
-                values, control_values.RESTART_LIMIT, default.crash_loop_limit
-            ),
-            crash_loop_period=control_values.number(
-                values, control_values.RESTART_LIMIT_PERIOD, default.crash_loop_period
-            ),
-            own_ids=_own_ids(values, default.own_ids),
-            reboot_command=control_values.text(values, control_values.REBOOT_COMMAND),
-            security=control_values.data(values, control_values.SECURITY),
-            lock_has_effect=control_values.number(values, control_values.LOCK_HAS_EFFECT, 0) != 0,
             single_user=single_user,
             environment=dict(environment or {}),
         )
+        return control_values.settings_from(self.control_values(), host)
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -264,14 +240,6 @@ class Database:
             if connection.in_transaction:
                 connection.execute("RELEASE one")
         return Error.SUCCESS
-
-
-def _own_ids(values: control_values.Values, default: range) -> range:
-    first = control_values.number(values, control_values.VIRTUAL_BASE, default.start)
-    count = control_values.number(values, control_values.VIRTUAL_COUNT, len(default))
-    # Numbers that are also somebody else's, or none, are worse than a mistyped value.
-    is_sound = first >= 1000 and first + count <= LAST_ID
-    return range(first, first + count) if is_sound else default
 
 
 def win32_error(error: Exception) -> Error:

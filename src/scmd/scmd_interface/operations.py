@@ -22,7 +22,7 @@ from scmd.ndr.types import (
 )
 from scmd.rpc.interface import Interface
 
-SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 5)
+SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 6)
 
 MAX_PARAMETERS = 4096
 MAX_PARAMETER_NAME = 1024
@@ -255,6 +255,29 @@ class QueryUsageResponse(Structure):
     error: DWORD
 
 
+class QuerySettingsRequest(Structure):
+    """Needs SC_MANAGER_ENUMERATE_SERVICE."""
+
+    scm: HANDLE
+
+
+class QuerySettingsResponse(Structure):
+    """UTF-8 JSON, one SCM-wide value a line: name, value, default, unit, meaning."""
+
+    settings: Json
+    error: DWORD
+
+
+class SetSettingsRequest(Structure):
+    """All of the changes or none. Needs SC_MANAGER_ALL_ACCESS."""
+
+    scm: HANDLE
+    count: Annotated[int, SizeOf("changes", MAX_PARAMETERS)] = 0
+    changes: Annotated[
+        tuple[ParameterChange, ...] | None, Unique(Array(Struct(ParameterChange), MAX_PARAMETERS))
+    ] = None
+
+
 QUERY_MANAGER_STATUS = SCMD.operation(0, "RQueryManagerStatus", EmptyRequest, ManagerStatusResponse)
 QUERY_PARAMETERS = SCMD.operation(
     1, "RQueryParameters", QueryParametersRequest, QueryParametersResponse
@@ -274,3 +297,5 @@ EXPLAIN = SCMD.operation(11, "RExplain", ServiceRequest, ExplainResponse)
 READ_CRASH = SCMD.operation(12, "RReadCrash", ReadCrashRequest, ReadCrashResponse)
 KILL_SERVICE = SCMD.operation(13, "RKillService", ServiceRequest, KillServiceResponse)
 QUERY_USAGE = SCMD.operation(14, "RQueryUsage", ServiceRequest, QueryUsageResponse)
+QUERY_SETTINGS = SCMD.operation(15, "RQuerySettings", QuerySettingsRequest, QuerySettingsResponse)
+SET_SETTINGS = SCMD.operation(16, "RSetSettings", SetSettingsRequest, SetParametersResponse)

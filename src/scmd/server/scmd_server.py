@@ -26,16 +26,15 @@ from scmd.core.messages import (
 )
 from scmd.core.recovery import Preview
 from scmd.core.why import Explanation
-from scmd.ndr.errors import NdrError
 from scmd.scmd_interface.operations import (
     EXPLAIN,
     KILL_SERVICE,
-    MAX_DETAIL,
     MAX_JSON_BYTES,
     QUERY_BOOT,
     QUERY_MANAGER_STATUS,
     QUERY_PARAMETERS,
     QUERY_RECOVERY,
+    QUERY_SETTINGS,
     QUERY_USAGE,
     QUERY_VERSION,
     READ_CRASH,
@@ -46,6 +45,7 @@ from scmd.scmd_interface.operations import (
     REPORT_EVENT,
     SCMD,
     SET_PARAMETERS,
+    SET_SETTINGS,
     EmptyRequest,
     ExplainResponse,
     KillServiceResponse,
@@ -73,7 +73,7 @@ from scmd.scmd_interface.operations import (
     SetParametersRequest,
     SetParametersResponse,
 )
-from scmd.scmd_interface.parameters import pack_parameters, unpack_changes
+from scmd.scmd_interface.parameters import pack_parameters
 from scmd.server.explanations import explanation_json
 from scmd.server.host_requests import (
     QueryManagerStatus,
@@ -85,6 +85,7 @@ from scmd.server.host_requests import (
     ReplaceManager,
     ReportEvent,
 )
+from scmd.server.settings import change_response, changed_values, query_settings, set_settings
 from scmd.server.steps import Steps, Work, served, table
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ScmAccess, ServiceAccess
@@ -115,19 +116,11 @@ def query_parameters(work: Work, request: QueryParametersRequest) -> Steps[Query
 def set_parameters(work: Work, request: SetParametersRequest) -> Steps[SetParametersResponse]:
     """Data that its type does not allow is error 87, and so is a value that is named twice."""
     service = work.handle(request.service)
-    try:
-        values = unpack_changes(request.changes)
-    except NdrError:
-        values = None
-    if values is None or len(values) != len(request.changes or ()):
+    values = changed_values(request.changes)
+    if values is None:
         reply = yield IdentifyService(work.call, service, ServiceAccess.CHANGE_CONFIG)
         return SetParametersResponse(error=reply.error or Error.INVALID_PARAMETER)
-    reply = yield SetParameters(work.call, service, values)
-    if reply.error and isinstance(reply.result, str):
-        # A character takes two units at most.
-        detail = reply.result[: (MAX_DETAIL - 1) // 2]
-        return SetParametersResponse(detail=detail, error=reply.error)
-    return SetParametersResponse(error=reply.error)
+    return change_response((yield SetParameters(work.call, service, values)))
 
 
 def read_log(work: Work, request: ReadLogRequest) -> Steps[ReadLogResponse]:
@@ -272,6 +265,8 @@ def kill_service(work: Work, request: ServiceRequest) -> Steps[KillServiceRespon
 
 
 SCMD_OPERATIONS = table(
+    served(QUERY_SETTINGS, query_settings),
+    served(SET_SETTINGS, set_settings),
     served(QUERY_MANAGER_STATUS, manager_status),
     served(QUERY_PARAMETERS, query_parameters),
     served(SET_PARAMETERS, set_parameters),

@@ -229,6 +229,12 @@ def _links() -> tuple[Callable[[list[str]], int], str]:
     return run, USAGE
 
 
+def _settings() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.settings import USAGE, run
+
+    return run, USAGE
+
+
 _LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
     "run": _run,
     "init": _init,
@@ -237,6 +243,7 @@ _LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
     "remove": _remove,
     "set": _set,
     "get": _get,
+    "settings": _settings,
     "status": _status,
     "logs": _logs,
     "events": _events,
