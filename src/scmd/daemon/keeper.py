@@ -164,6 +164,7 @@ class Keeper:
         self._greeted = False
         """Whether the present manager has said Hello; until then it is told nothing."""
         self._exit_status: int | None = None
+        self._watchdog = setup.Watchdog()
         self._sweep_at: float | None = None
         self._sweep_delay = _SWEEP_DELAYS[0]
         if init is not None:
@@ -184,7 +185,7 @@ class Keeper:
 
     def _turn(self, limit: float | None = None) -> None:
         """Wait until something happens, at most `limit` seconds, and deal with it."""
-        deadlines = [self._sweep_at]
+        deadlines = [self._sweep_at, self._watchdog.due]
         for child in (self._manager, self._logger):
             deadlines += [child.restart_at, child.kill_at]
         delays = [deadline - time.monotonic() for deadline in deadlines if deadline is not None]
@@ -225,6 +226,7 @@ class Keeper:
             child.kill_at = time.monotonic() + ENDING_LIMIT
 
     def _do_what_is_due(self, now: float) -> None:
+        self._watchdog.turn(now)
         for child in (self._logger, self._manager):
             if child.pid is not None and child.kill_at is not None and now >= child.kill_at:
                 os.kill(child.pid, signal.SIGKILL)

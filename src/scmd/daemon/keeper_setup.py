@@ -11,6 +11,7 @@ import fcntl
 import os
 import resource
 import stat
+import time
 
 from scmd.transport.places import SOCKET_NAME, PlaceError, socket_path
 
@@ -190,6 +191,27 @@ def instance_of(state: str) -> str:
     """What marks the processes of the SCM with this state directory."""
     found = os.stat(state)
     return f"{found.st_dev:x}-{found.st_ino:x}"
+
+
+class Watchdog:
+    """systemd's, where the unit asks for one (WatchdogSec): it is told twice in each period.
+
+    It is the keeper that is watched; the keeper itself sees to manager and logger.
+    """
+
+    def __init__(self) -> None:
+        self.due: float | None = None
+        """On the monotonic clock; None: nobody asks."""
+        period, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+        if period.isdecimal() and int(period) and pid in ("", str(os.getpid())):
+            self._period = int(period) / 2_000_000
+            self.due = time.monotonic()
+
+    def turn(self, now: float) -> None:
+        """Called in each turn of the loop."""
+        if self.due is not None and now >= self.due:
+            notify_systemd("WATCHDOG=1", os.environ.get("NOTIFY_SOCKET"))
+            self.due = now + self._period
 
 
 def notify_systemd(text: str, address: str | None) -> None:
