@@ -14,6 +14,7 @@ import signal
 
 from scmd.daemon.keeper_messages import Launch
 from scmd.linux import process_tree
+from scmd.linux.birth import CannotBeBorn
 from scmd.linux.cgroups import Cgroups
 from scmd.linux.spawn import LAUNCH_VARIABLE, Spawned, Spawner
 from scmd.vocabulary.errors import Error, Refused
@@ -221,6 +222,18 @@ class Launches:
 
     def _spawn_inside(self, launch: Launch) -> Spawned:
         """The program is born in its cgroup."""
+        try:
+            folder = self._cgroups.birthplace(launch.number, launch.service)
+            if folder is not None:
+                return self._spawner.spawn(launch, born_in=folder)
+        except CannotBeBorn as failed:
+            if not failed.gone:  # Another SCM that ends just now removes empty cgroups.
+                self._cgroups.cannot_bear()
+        except BaseException:
+            # Should the one in between have died, the program may be there.
+            self._cgroups.end(launch.number)
+            self._cgroups.release(launch.number)
+            raise
         if not self._cgroups.enter(launch.number, launch.service):
             return self._spawner.spawn(launch)
         try:

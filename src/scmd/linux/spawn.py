@@ -18,8 +18,10 @@ import os
 import resource
 import sys
 from _posixsubprocess import fork_exec
+from functools import partial
 
 from scmd.linux.accounts import Account, resolve
+from scmd.linux.birth import child_in
 from scmd.linux.preparation import preparation
 from scmd.vocabulary.errors import Error, Refused
 
@@ -118,20 +120,20 @@ class Spawner:
         os.close(self._null)
         os.close(self._slot)
 
-    def spawn(self, request: Request, bounds: Bounds | None = None) -> Spawned:
+    def spawn(
+        self, request: Request, bounds: Bounds | None = None, *, born_in: str | None = None
+    ) -> Spawned:
         """Run it; raises `Refused` with the Win32 code and what failed, and leaves nothing.
 
-        With `bounds` it joins their cgroups before it is executed.
+        With `bounds` it joins their cgroups before it is executed. With `born_in` it is the
+        child of a child that was born in this cgroup, which a subreaper gets; CannotBeBorn.
         """
         try:
-            return self._spawn(request, bounds)
-        except OSError as failed:
-            error = EXEC_ERRORS.get(failed.errno or 0, Error.NOT_SUPPORTED)
-            raise Refused(error, f"cannot spawn: {failed.strerror}") from failed
-        except OverflowError as failed:
-            raise Refused(Error.INVALID_PARAMETER, str(failed)) from failed
+            return self._spawn(request, bounds, born_in)
+        except (OSError, OverflowError) as failed:
+            raise _cannot_spawn(failed) from failed
 
-    def _spawn(self, request: Request, bounds: Bounds | None) -> Spawned:
+    def _spawn(self, request: Request, bounds: Bounds | None, born_in: str | None) -> Spawned:
         account = resolve(request.account, request.uid)
         arguments = _encoded(request.argv)
         if not arguments[0].startswith(b"/"):
@@ -145,9 +147,11 @@ class Spawner:
             os.set_blocking(output, False)
             if request.control_channel:
                 channel = self._open_channel()
-            pid = self._fork_exec(
-                arguments, environment, directory, output_write, request, account, prepare
+            run = partial(
+                self._fork_exec,
+                *(arguments, environment, directory, output_write, request, account, prepare),
             )
+            pid = run() if born_in is None else _run_in(born_in, run)
         except BaseException:
             os.close(output)
             if channel is not None:
@@ -263,9 +267,30 @@ def fork_exec_compatible(
         umask,
         prepare,
     )
+    # The stub knows one number of arguments, and no tuple of them has the types it wants.
     if sys.version_info >= (3, 14):
-        return fork_exec(*options)  # type: ignore[arg-type]
-    return fork_exec(*options, True)  # type: ignore[arg-type]
+        return fork_exec(*options)  # type: ignore[arg-type] # see above
+    return fork_exec(*options, True)  # type: ignore[arg-type] # the last one: vfork
+
+
+def _run_in(folder: str, run: Callable[[], int]) -> int:
+    """What `run` returns or refuses, in a child born there."""
+
+    def work() -> bytes:
+        try:
+            return b"%d" % run()
+        except (OSError, OverflowError) as failed:
+            refused = _cannot_spawn(failed)
+        except Refused as failed:
+            refused = failed
+        return f"{-int(refused.error)} {refused.detail}".encode(errors="surrogateescape")
+
+    number, _, detail = child_in(folder, work).partition(b" ")
+    if not number:
+        raise Refused(Error.NOT_ENOUGH_MEMORY, "cannot spawn: who should do it has died")
+    if int(number) < 0:
+        raise Refused(Error(-int(number)), detail.decode(errors="surrogateescape"))
+    return int(number)
 
 
 def read_to_end(descriptor: int) -> bytes:
@@ -287,6 +312,13 @@ def _encoded(texts: Iterable[str]) -> list[bytes]:
 
 
 # What went wrong ----------------------------------------------------------------------------
+
+
+def _cannot_spawn(failed: OSError | OverflowError) -> Refused:
+    if isinstance(failed, OverflowError):
+        return Refused(Error.INVALID_PARAMETER, str(failed))
+    error = EXEC_ERRORS.get(failed.errno or 0, Error.NOT_SUPPORTED)
+    return Refused(error, f"cannot spawn: {failed.strerror}")
 
 
 def _refusal(report: bytes, request: Request, account: Account) -> Refused:
