@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import grp
 import os
 import pwd
 import stat
@@ -88,6 +89,23 @@ def test_a_service_needs_an_account_that_exists(machine: Machine) -> None:
     assert machine.refused(*change) == Error.INVALID_SERVICE_ACCOUNT
     assert machine.json("sc", "qc", "Low")["service_start_name"] == ".\\nobody"
     machine.sc("config", "Low", "obj=", "LocalService")
+
+
+def test_a_group_may_be_let_start_and_stop_one_service(machine: Machine) -> None:
+    for name in ("Sleeper", "Other"):
+        machine.install(name, "sleep", "1000")
+    group = grp.getgrgid(NOBODY).gr_name
+    refused = machine.try_scmd("grant", group, "start", "Sleeper", user=NOBODY)
+    assert refused.returncode == 1
+    machine.scmd("grant", f"group:{group}", "start,stop,query", "Sleeper")
+    machine.sc("start", "Sleeper", user=NOBODY)
+    machine.await_state("Sleeper", "RUNNING")
+    assert machine.refused("pause", "Sleeper", user=NOBODY) == Error.ACCESS_DENIED
+    assert machine.refused("start", "Other", user=NOBODY) == Error.ACCESS_DENIED
+    machine.sc("stop", "Sleeper", user=NOBODY)
+    machine.await_state("Sleeper", "STOPPED")
+    machine.scmd("revoke", group, "Sleeper")
+    assert machine.refused("start", "Sleeper", user=NOBODY) == Error.ACCESS_DENIED
 
 
 def test_the_group_of_the_caller_gives_nothing(machine: Machine) -> None:

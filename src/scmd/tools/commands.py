@@ -223,6 +223,24 @@ def _reload() -> tuple[Callable[[list[str]], int], str]:
     return run, USAGE
 
 
+def _grant() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.grants import GRANT_USAGE, grant
+
+    return grant, GRANT_USAGE
+
+
+def _revoke() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.grants import REVOKE_USAGE, revoke
+
+    return revoke, REVOKE_USAGE
+
+
+def _grants() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.grants import GRANTS_USAGE, show
+
+    return show, GRANTS_USAGE
+
+
 def _links() -> tuple[Callable[[list[str]], int], str]:
     from scmd.tools.links import USAGE, run
 
@@ -254,6 +272,9 @@ _LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
     "crash": _crash,
     "kill": _kill,
     "reload": _reload,
+    "grant": _grant,
+    "grants": _grants,
+    "revoke": _revoke,
     "links": _links,
     "rpc-stdio": _rpc_stdio,
 }

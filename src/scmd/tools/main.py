@@ -40,6 +40,9 @@ usage: scmd COMMAND [ARGUMENT...]
   crash NAME [--older N] [--json]     its last failure: cause, traceback, output, history
   kill NAME                           kill a stuck service's processes
   reload NAME                         have a service read its configuration again
+  grant WHO RIGHTS NAME               let somebody start, stop, query... one service
+  revoke WHO [RIGHTS] NAME            take it back
+  grants NAME [--json]                who may do what to it
   links DIR                           make the links `sc` and `net` in DIR
   rpc-stdio                           what ssh://HOST runs at the other end
   COMMAND --help                      more about one command

@@ -1,0 +1,210 @@
+"""scmd grant, revoke and grants: who may do what to a service, in words."""
+
+from __future__ import annotations
+
+import sys
+
+from scmd.client.security import query_security, set_security
+from scmd.security.grants import (
+    SCM_WORDS,
+    SERVICE_WORDS,
+    TRUSTEE_NAMES,
+    granted,
+    grants,
+    mask_of_words,
+    revoked,
+    words_and_mapping,
+    words_of_mask,
+)
+from scmd.security.sddl import TRUSTEES
+from scmd.security.sid import SidError, canonical_sid, service_sid, unix_group_sid, unix_user_sid
+from scmd.tools import target
+from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.vocabulary.names import escaped
+from scmd.vocabulary.service import ScmAccess, SecurityInformation, StandardAccess
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scmd.client.calls import Calls
+    from scmd.ndr.values import ContextHandle
+    from scmd.security.descriptor import SecurityDescriptor
+
+SCM_NAME = "scmanager"
+"""What stands for the SCM itself, as in `sc sdshow scmanager`."""
+
+_WHO = f"""\
+  WHO     a group or a user of this machine (group:NAME and user:NAME tell them apart),
+          service:NAME, a SID, or {", ".join(TRUSTEE_NAMES)}
+  RIGHTS  of a service {", ".join(SERVICE_WORDS)};
+          of the SCM ({SCM_NAME}) {", ".join(SCM_WORDS)}; with commas between
+"""
+GRANT_USAGE = f"""\
+usage: scmd grant WHO RIGHTS NAME
+
+Lets somebody do something to a service, beside what they may do already. It counts for
+handles that are opened from now on.
+
+{_WHO}"""
+REVOKE_USAGE = f"""\
+usage: scmd revoke WHO [RIGHTS] NAME
+
+Takes rights to a service from somebody; without RIGHTS everything that names them. What they may
+do as members of other groups stays.
+
+{_WHO}"""
+GRANTS_USAGE = f"""\
+usage: scmd grants NAME [--json]
+
+Lists who may do what to a service, or to the SCM ({SCM_NAME}).
+"""
+_DACL = int(SecurityInformation.DACL)
+_READ = int(StandardAccess.READ_CONTROL)
+_WRITE = _READ | int(StandardAccess.WRITE_DAC)
+
+
+def grant(arguments: list[str]) -> int:
+    who, rights, name = _arguments(arguments, 3)
+    mask = _mask(rights, name)
+    sid = _sid(who)
+    _change(name, lambda descriptor: granted(descriptor, sid, mask))
+    sys.stdout.write(f"{escaped(who)} may {rights.lower()} {escaped(name)}.\n")
+    return 0
+
+
+def revoke(arguments: list[str]) -> int:
+    words = _arguments(arguments, 2, 3)
+    who, name = words[0], words[-1]
+    mask = _mask(words[1], name) if len(words) == 3 else None
+    sid = _sid(who)
+    _, mapping = words_and_mapping(_is_scm(name))
+    _change(name, lambda descriptor: revoked(descriptor, sid, mask, mapping))
+    what = f"{words[1].lower()} of {escaped(name)}" if len(words) == 3 else escaped(name)
+    sys.stdout.write(f"{escaped(who)} has no grant to {what} any more.\n")
+    return 0
+
+
+def show(arguments: list[str]) -> int:
+    options = Options(arguments, (), ("--json",))
+    if len(options.rest) != 1 or options.after:
+        raise CommandUsageError("needs a NAME")
+    name = options.rest[0]
+    words, mapping = words_and_mapping(_is_scm(name))
+    with target.open_calls() as calls:
+        found = grants(query_security(calls, _open(calls, name, _READ), _DACL), mapping)
+    rows = [
+        (
+            grant.sid,
+            _trustee(grant.sid),
+            words_of_mask(grant.allowed, words),
+            words_of_mask(grant.denied, words),
+        )
+        for grant in found or ()
+    ]
+    if options.flag("--json"):
+        from scmd.tools.sc_json import dump
+
+        members = ("sid", "name", "allowed", "denied")
+        sys.stdout.write(dump([dict(zip(members, row, strict=True)) for row in rows]))
+    elif found is None:
+        sys.stdout.write("Everybody may do everything.\n")
+    else:
+        for sid, trustee, allowed, denied in rows:
+            line = f"{escaped(trustee or sid):<24} {','.join(allowed) or '-'}"
+            sys.stdout.write(f"{line}  denied: {','.join(denied)}\n" if denied else f"{line}\n")
+    return 0
+
+
+def _arguments(arguments: list[str], *counts: int) -> list[str]:
+    options = Options(arguments, ())
+    if len(options.rest) not in counts or options.after:
+        raise CommandUsageError(f"needs {' or '.join(map(str, counts))} arguments")
+    return options.rest
+
+
+def _is_scm(name: str) -> bool:
+    return name.lower() == SCM_NAME
+
+
+def _mask(rights: str, name: str) -> int:
+    words, _ = words_and_mapping(_is_scm(name))
+    try:
+        return mask_of_words(filter(None, rights.split(",")), words)
+    except KeyError as error:
+        known = ", ".join(words)
+        raise CommandUsageError(f"{error.args[0]} is no right; expected {known}") from error
+
+
+def _open(calls: Calls, name: str, access: int) -> ContextHandle:
+    if _is_scm(name):
+        return calls.open_scm(ScmAccess.CONNECT | access)
+    return calls.open_service(calls.open_scm(), name, access)
+
+
+def _change(name: str, change: Callable[[SecurityDescriptor], SecurityDescriptor]) -> None:
+    with target.open_calls() as calls:
+        handle = _open(calls, name, _WRITE)
+        try:
+            changed = change(query_security(calls, handle, _DACL))
+        except ValueError as error:
+            raise CommandError(str(error)) from error
+        set_security(calls, handle, _DACL, changed)
+
+
+def _sid(who: str) -> str:
+    """The SID of a trustee; CommandError names who is not known."""
+    for name, sid in TRUSTEE_NAMES.items():
+        if who.lower() == name.lower():
+            return sid
+    kind, colon, name = who.partition(":")
+    if colon and kind.lower() == "service":
+        return service_sid(name)
+    try:
+        return canonical_sid(who)
+    except SidError:
+        pass
+    if target.is_remote():
+        raise CommandError(f"{who}: users and groups of another machine are given as SIDs")
+    found = _unix_sid(kind.lower() if colon else "", name if colon else who)
+    if found is None:
+        raise CommandError(f"{who}: no group or user of this machine, no SID, no known trustee")
+    return found
+
+
+def _unix_sid(kind: str, name: str) -> str | None:
+    import grp
+    import pwd
+
+    if kind in ("", "group"):
+        try:
+            return unix_group_sid(grp.getgrnam(name).gr_gid)
+        except KeyError:
+            pass
+    if kind in ("", "user"):
+        try:
+            return unix_user_sid(pwd.getpwnam(name).pw_uid)
+        except KeyError:
+            pass
+    return None
+
+
+def _trustee(sid: str) -> str:
+    """What people call it; "" for who has no name here."""
+    for name, known in (*TRUSTEE_NAMES.items(), *TRUSTEES.items()):
+        if sid == known:
+            return name
+    head, _, number = sid.rpartition("-")
+    if target.is_remote() or not number.isdecimal():
+        return ""
+    import grp
+    import pwd
+
+    try:
+        if head == "S-1-22-1":
+            return f"user:{pwd.getpwuid(int(number)).pw_name}"
+        if head == "S-1-22-2":
+            return f"group:{grp.getgrgid(int(number)).gr_name}"
+    except (KeyError, OverflowError):
+        pass
+    return ""
