@@ -9,6 +9,7 @@ that a crash left unfinished is cut off at the next start.
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
@@ -40,6 +41,7 @@ LATEST = 0xFFFF_FFFF_FFFF_FFFF
 
 _READ_DEADLINE_S = 10.0
 
+log = logging.getLogger("scmd.manager")
 Now = Callable[[], datetime]
 
 
@@ -75,6 +77,7 @@ class EventLog:
         self._now = now
         self._computer = socket.gethostname()
         self._lost = 0
+        self._failing = False
         self._counting = threading.Lock()
         self._closed = False
         self._writer = LazyWriter(
@@ -187,8 +190,12 @@ class EventLog:
             records = records[overlap(unnumbered, records) :]
         for record in records:
             self._announce()
-            if not self._files.append(record):
+            written = self._files.append(record)
+            if not written:
                 self._count_lost(1)
+                if not self._failing:
+                    log.error("events cannot be written: they are lost, and counted")
+            self._failing = not written
         self._announce()
 
     def _count_lost(self, count: int) -> None:
