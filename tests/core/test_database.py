@@ -35,7 +35,7 @@ from scmd.core.messages import (
     StartService,
     StoredService,
 )
-from scmd.vocabulary.configuration import FailureAction, ServiceConfig, Trigger
+from scmd.vocabulary.configuration import FailureAction, ServiceConfig, Trigger, TriggerItem
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ActionType, ConfigLevel
@@ -274,6 +274,9 @@ LEVELS: tuple[tuple[ConfigLevel, Any, str, Any], ...] = (
     (ConfigLevel.PRESHUTDOWN_INFO, 5, "preshutdown_timeout", 5),
     (ConfigLevel.TRIGGER_INFO, (Trigger(type=1, action=1, subtype=b"x" * 16),), "triggers", None),
     (ConfigLevel.PREFERRED_NODE, 2, "preferred_node", 2),
+    (ConfigLevel.RUNLEVEL_INFO, 2, "run_level", 2),
+    (ConfigLevel.MANAGED_ACCOUNT_INFO, True, "managed_account", True),
+    (ConfigLevel.LAUNCH_PROTECTED, 3, "launch_protected", 3),
 )
 
 
@@ -294,6 +297,24 @@ ILLEGAL_LEVELS: tuple[tuple[ConfigLevel, Any, dict[str, Any], int], ...] = (
     (ConfigLevel.SERVICE_SID_INFO, 2, {}, 87),
     (ConfigLevel.REQUIRED_PRIVILEGES_INFO, ("x" * 3000,), {}, 87),
     (ConfigLevel.TRIGGER_INFO, (Trigger(type=1, action=1, subtype=b"x" * 16),) * 65, {}, 87),
+    *[
+        (ConfigLevel.TRIGGER_INFO, (trigger,), {}, 87)
+        for trigger in (
+            Trigger(type=8, action=1, subtype=b"x" * 16),
+            Trigger(type=1, action=3, subtype=b"x" * 16),
+            Trigger(type=1, action=1, subtype=b"x"),
+            Trigger(type=1, action=1, subtype=b"x" * 16, items=(TriggerItem(type=0, data=b""),)),
+            Trigger(type=1, action=1, subtype=b"x" * 16, items=(TriggerItem(type=3, data=b"ab"),)),
+            Trigger(type=1, action=1, subtype=b"x" * 16, items=(TriggerItem(type=5, data=b"ab"),)),
+            Trigger(
+                type=1,
+                action=1,
+                subtype=b"x" * 16,
+                items=(TriggerItem(type=1, data=bytes(1025)),),
+            ),
+        )
+    ],
+    (ConfigLevel.LAUNCH_PROTECTED, 4, {}, 87),
     (ConfigLevel.PREFERRED_NODE, 2, {"type": 0x20}, 87),
     (ConfigLevel.DELAYED_AUTO_START_INFO, True, {"load_order_group": "G"}, 87),
     (

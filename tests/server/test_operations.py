@@ -38,7 +38,7 @@ from scmd.server.running import NO_STATUS
 from scmd.server.steps import Fault
 from scmd.server.svcctl_server import SVCCTL_OPERATIONS
 from scmd.svcctl import buffers, configuration, control, opening
-from scmd.svcctl.config2_buffers import pack_config2
+from scmd.svcctl.config2_buffers import QUERY_LEVELS, pack_config2
 from scmd.svcctl.configuration import ConfigInfo
 from scmd.svcctl.interface import ServiceRequest
 from scmd.svcctl.operations import OPERATIONS
@@ -504,7 +504,7 @@ def test_create_with_everything() -> None:
         dependencies=("Tcp", "+Disks"),
         account="ann",
     )
-    asked = CreateService(CALL, SCM, expected, 0xF01FF, "geheim", assign_tag=True)
+    asked = CreateService(CALL, SCM, expected, 0xF01FF, assign_tag=True)
     for operation in (configuration.CREATE_SERVICE_W, configuration.CREATE_SERVICE_WOW64_W):
         exchange = Exchange()
         response = exchange.run(operation, request, ok((HandleId(8), 17)))
@@ -544,16 +544,32 @@ def test_create_with_the_least() -> None:
     assert (response.tag_id, response.handle, response.error) == (None, NULL_HANDLE, 5)
 
 
-@pytest.mark.parametrize("field", ["dependencies", "password"])
-def test_half_a_character_is_87_and_nothing_is_asked(field: str) -> None:
+def test_half_a_character_is_87_after_handle_and_right() -> None:
+    half = MINIMAL.replace(dependencies=b"abc")
+    change = configuration.ChangeServiceConfigRequest(
+        service=WIRE_SERVICE, tag_id=5, dependencies=b"abc"
+    )
+    for reply, expected in ((ok(), 87), (error(5), 5), (error(6), 6)):
+        exchange = Exchange()
+        response = exchange.run(configuration.CREATE_SERVICE_W, half, reply)
+        assert (response.handle, response.error) == (NULL_HANDLE, expected)
+        answer = exchange.run(configuration.CHANGE_SERVICE_CONFIG_W, change, reply)
+        assert (answer.tag_id, answer.error) == (0, expected)
+        assert exchange.asked == [
+            CheckScmHandle(CALL, SCM, ScmAccess.CREATE_SERVICE),
+            IdentifyService(CALL, SERVICE, ServiceAccess.CHANGE_CONFIG),
+        ]
+
+
+def test_a_password_goes_no_further_than_the_request_and_shows_nowhere() -> None:
+    secret = b"geheim\xff"
+    request = MINIMAL.replace(password=secret)
+    assert "geheim" not in repr(request)
     exchange = Exchange()
-    response = exchange.run(configuration.CREATE_SERVICE_W, MINIMAL.replace(**{field: b"abc"}))
-    assert (response.handle, response.error) == (NULL_HANDLE, 87)
-    change = configuration.ChangeServiceConfigRequest(service=WIRE_SERVICE, tag_id=5)
-    change = change.replace(**{field: b"abc"})
-    answer = exchange.run(configuration.CHANGE_SERVICE_CONFIG_W, change)
-    assert (answer.tag_id, answer.error) == (0, 87)
-    assert exchange.asked == []
+    exchange.run(configuration.CREATE_SERVICE_W, request, ok((HandleId(8), 0)))
+    assert exchange.asked == [
+        CreateService(CALL, SCM, ServiceConfig(name="Web", image_path="/bin/web"), 0)
+    ]
 
 
 @pytest.mark.parametrize("wow_type", [0, 1])
@@ -564,8 +580,9 @@ def test_create_wow_for_this_architecture(wow_type: int) -> None:
     response = exchange.run(configuration.CREATE_WOW_SERVICE, request, ok((HandleId(8), 0)))
     assert response.error == 0
     foreign = request.replace(wow_type=0x1C4)
-    response = Exchange().run(configuration.CREATE_WOW_SERVICE, foreign)
-    assert (response.handle, response.error) == (NULL_HANDLE, 50)
+    for reply, expected in ((ok(), 50), (error(5), 5)):
+        response = Exchange().run(configuration.CREATE_WOW_SERVICE, foreign, reply)
+        assert (response.handle, response.error) == (NULL_HANDLE, expected)
 
 
 def test_delete() -> None:
@@ -615,7 +632,6 @@ def test_change_of_everything() -> None:
                 assign_tag=True,
                 dependencies=(),
                 account="bob",
-                password="",
                 display_name="X",
             )
         ]
@@ -726,7 +742,7 @@ CONFIG2_CHANGES: list[tuple[ConfigInfo, ConfigLevel, Config2Value]] = [
     ),
     *(
         (ConfigInfo(level=level, info=None), ConfigLevel.DESCRIPTION, None)
-        for level in range(1, 10)
+        for level in range(1, 13)
     ),
 ]
 
@@ -763,7 +779,9 @@ def test_change_config_2(
 )
 def test_change_config_2_of_what_means_nothing_is_87(config: ConfigInfo) -> None:
     request = configuration.ChangeServiceConfig2Request(service=WIRE_SERVICE, config=config)
-    assert Exchange().run(configuration.CHANGE_SERVICE_CONFIG_2_W, request).error == 87
+    operation = configuration.CHANGE_SERVICE_CONFIG_2_W
+    assert Exchange().run(operation, request, ok()).error == 87
+    assert Exchange().run(operation, request, error(5)).error == 5
 
 
 # Queries ------------------------------------------------------------------------------------
@@ -822,7 +840,7 @@ def test_a_configuration_that_no_buffer_holds_is_122() -> None:
     assert (response.bytes_needed, response.error) == (8192, 122)
 
 
-@pytest.mark.parametrize("level", [1, 2, 3, 4, 5, 6, 7, 9])
+@pytest.mark.parametrize("level", QUERY_LEVELS)
 def test_query_config_2_in_two_steps(level: int) -> None:
     for operation, ansi in (
         (configuration.QUERY_SERVICE_CONFIG_2_W, False),
@@ -844,7 +862,7 @@ def test_query_config_2_in_two_steps(level: int) -> None:
         assert exchange.asked == [QueryConfig(CALL, SERVICE)] * 2
 
 
-@pytest.mark.parametrize("level", [0, 8, 10, 12, 0xFFFFFFFF])
+@pytest.mark.parametrize("level", [0, 8, 13, 0xFFFFFFFF])
 def test_query_config_2_of_another_level_is_124(level: int) -> None:
     request = configuration.QueryServiceConfig2Request(
         service=WIRE_SERVICE, level=level, buffer_size=10

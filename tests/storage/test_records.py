@@ -71,6 +71,9 @@ CONFIGS = st.builds(
     required_privileges=st.lists(TEXT, max_size=3).map(tuple),
     preshutdown_timeout=DWORDS,
     preferred_node=st.none() | st.integers(0, 65535),
+    run_level=DWORDS,
+    managed_account=st.booleans(),
+    launch_protected=st.integers(0, 3),
     triggers=st.lists(
         st.builds(
             Trigger,

@@ -139,6 +139,9 @@ CONFIG = ServiceConfig(
     required_privileges=("SeA", "B"),
     preshutdown_timeout=5,
     preferred_node=3,
+    run_level=2,
+    managed_account=True,
+    launch_protected=3,
 )
 
 
@@ -157,6 +160,9 @@ CONFIG = ServiceConfig(
         (6, "04000000 5300 6500 4100 0000 4200 0000 0000", ("SeA", "B")),
         (7, "05000000", 5),
         (9, "0300 00 00", 3),
+        (10, "02000000", 2),
+        (11, "01000000", True),
+        (12, "03000000", 3),
     ],
 )
 def test_the_bytes_of_each_level(level: int, expected: str, value: object) -> None:
@@ -196,7 +202,7 @@ def test_actions_are_counted_before_they_are_read(count: int, offset: int, size:
         unpack_config2(2, header.ljust(size, b"\0"))
 
 
-@pytest.mark.parametrize("level", [0, 8, 10])
+@pytest.mark.parametrize("level", [0, 8, 13])
 def test_other_levels_have_no_buffer(level: int) -> None:
     with pytest.raises(NdrError):
         pack_config2(level, CONFIG)

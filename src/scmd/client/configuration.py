@@ -146,10 +146,7 @@ def query_whole_config(calls: Calls, service: ContextHandle, name: str) -> Servi
 
 
 def query_config2(calls: Calls, service: ContextHandle, level: int) -> Config2Value:
-    """One level: 1 str; 2 FailureActions; 3 and 4 bool; 5 and 7 int; 6 tuple of str; 9 int or None.
-
-    124 for a level there is not.
-    """
+    """One level, its value as in `svcctl.config2_buffers`; 124 for a level there is not."""
     size = FIRST_BYTES
     while True:
         request = wire.QueryServiceConfig2Request(service=service, level=level, buffer_size=size)
@@ -178,7 +175,7 @@ def query_required_privileges(calls: Calls, service: ContextHandle) -> tuple[str
 
 
 def query_number(calls: Calls, service: ContextHandle, level: ConfigLevel) -> int:
-    """Levels 3 and 4 (False or True), 5 (the SID type) and 7 (milliseconds)."""
+    """The levels whose value is a bool or an int."""
     value = query_config2(calls, service, level)
     assert isinstance(value, int)
     return value
@@ -190,7 +187,7 @@ def change_config2(
     level: ConfigLevel,
     value: str | bool | int | tuple[str, ...] | None,
 ) -> None:
-    """Levels 1 (str), 3 and 4 (bool), 5 and 7 (int), 6 (tuple of str), 9 (int, None deletes)."""
+    """Every level but 2 and 8, its value as in `svcctl.config2_buffers`; None deletes at 9."""
     info: Info
     if level == ConfigLevel.DESCRIPTION:
         info = wire.ServiceDescription(description=str(value))

@@ -46,6 +46,13 @@ def changed_by_level(
             return config.replace(preshutdown_timeout=_number(value))
         case ConfigLevel.TRIGGER_INFO:
             return _triggers(config, value)
+        case ConfigLevel.RUNLEVEL_INFO:
+            return config.replace(run_level=_number(value))
+        case ConfigLevel.MANAGED_ACCOUNT_INFO:
+            return config.replace(managed_account=bool(value))
+        case ConfigLevel.LAUNCH_PROTECTED:
+            validation.check_protection(_number(value))
+            return config.replace(launch_protected=value)
     raise Refused(Error.INVALID_LEVEL)
 
 

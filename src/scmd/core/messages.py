@@ -117,7 +117,6 @@ class CreateService(Command):
     scm: HandleId
     config: ServiceConfig
     desired_access: int
-    password: str | None = None
     assign_tag: bool = False
     account_unknown: bool = False
     """The host knows nobody by the name of `config.account`: error 1057."""
@@ -141,7 +140,6 @@ class ChangeConfig(Command):
     assign_tag: bool = False
     dependencies: tuple[str, ...] | None = None
     account: str | None = None
-    password: str | None = None
     display_name: str | None = None
     account_unknown: bool = False
     """The host knows nobody by the name of `account`: error 1057."""
@@ -164,8 +162,9 @@ Config2Value = (
 
 @dataclass(frozen=True, slots=True)
 class ChangeConfig2(Command):
-    """[MS-SCMR] 3.1.4.37. The value by level: 1 str; 2 FailureActionsChange; 3, 4 bool; 5, 7 int;
-    6 tuple of str; 8 tuple of Trigger; 9 int or None to delete. A None at another level keeps."""
+    """[MS-SCMR] 3.1.4.37. The value by level: 1 str; 2 FailureActionsChange; 3, 4, 11 bool; 5, 7,
+    10, 12 int; 6 tuple of str; 8 tuple of Trigger; 9 int or None to delete. A None at another level
+    keeps."""
 
     service: HandleId
     level: ConfigLevel

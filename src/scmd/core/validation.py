@@ -24,12 +24,24 @@ from scmd.vocabulary.service import (
     MAX_PRIVILEGES_BYTES,
     ActionType,
     ErrorControl,
+    Protection,
     ServiceAccess,
     ServiceType,
     SidType,
     StartType,
 )
+from scmd.vocabulary.triggers import (
+    MAX_TRIGGER_DATA,
+    TRIGGER_DATA_SIZES,
+    TriggerAction,
+    TriggerData,
+    TriggerType,
+)
 
+_PROTECTIONS = frozenset(Protection)
+_TRIGGER_TYPES = frozenset(TriggerType)
+_TRIGGER_ACTIONS = frozenset(TriggerAction)
+_TRIGGER_DATA = frozenset(TriggerData)
 _OWN = int(ServiceType.WIN32_OWN_PROCESS)
 _SHARE = int(ServiceType.WIN32_SHARE_PROCESS)
 _INTERACTIVE = int(ServiceType.INTERACTIVE_PROCESS)
@@ -129,12 +141,25 @@ def check_privileges(names: tuple[str, ...]) -> None:
         raise Refused(Error.INVALID_PARAMETER, "required privileges")
 
 
+def check_protection(value: int) -> None:
+    if value not in _PROTECTIONS:
+        raise Refused(Error.INVALID_PARAMETER, f"launch protection {value}")
+
+
 def check_triggers(triggers: tuple[Trigger, ...]) -> None:
+    """[MS-SCMR] 2.2.52 and 2.2.53: known types, actions and data of the size its type has."""
     if len(triggers) > MAX_TRIGGERS:
         raise Refused(Error.INVALID_PARAMETER, f"{len(triggers)} triggers")
     for trigger in triggers:
         if len(trigger.subtype) != 16 or len(trigger.items) > MAX_TRIGGERS:
             raise Refused(Error.INVALID_PARAMETER, "trigger")
+        if trigger.type not in _TRIGGER_TYPES or trigger.action not in _TRIGGER_ACTIONS:
+            raise Refused(Error.INVALID_PARAMETER, f"trigger {trigger.type}, {trigger.action}")
+        for item in trigger.items:
+            size = len(item.data)
+            wanted = TRIGGER_DATA_SIZES.get(item.type, size)
+            if item.type not in _TRIGGER_DATA or size != wanted or size > MAX_TRIGGER_DATA:
+                raise Refused(Error.INVALID_PARAMETER, f"trigger data {item.type}, {size} bytes")
 
 
 def check_failure_actions(change: FailureActionsChange, granted: int, token: Token) -> None:

@@ -1,4 +1,4 @@
-"""Strings that travel as counted bytes: dependencies, privileges, passwords.
+"""Strings that travel as counted bytes: dependencies and privileges.
 
 They are data to NDR, so what is wrong with them is the operation's to refuse: error 87.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from scmd.ndr.errors import NdrError
 from scmd.svcctl.buffers import unpack_multi_string
-from scmd.svcctl.text import decode_text
 from scmd.vocabulary.errors import Error, Refused
 
 
@@ -19,13 +18,3 @@ def byte_multi_string(data: bytes | None, ansi: bool) -> tuple[str, ...] | None:
         return unpack_multi_string(data, ansi=ansi)
     except NdrError as error:
         raise Refused(Error.INVALID_PARAMETER, str(error)) from error
-
-
-def byte_text(data: bytes | None, ansi: bool) -> str | None:
-    """The text up to the first NUL; None stays None. Refused: no whole characters."""
-    if data is None:
-        return None
-    try:
-        return decode_text(data, ansi).partition("\0")[0]
-    except NdrError as error:
-        raise Refused(Error.INVALID_PARAMETER, "a password of broken characters") from error

@@ -1,18 +1,24 @@
-"""Serving what creates, changes and deletes service records."""
+"""Serving what creates, changes and deletes service records.
+
+A password is accepted and goes no further than the request: nothing here needs one to run a
+program as somebody, and what is not kept cannot leak. In which form it came does not matter.
+"""
 
 from __future__ import annotations
 
 from scmd.core.messages import (
     ChangeConfig,
     ChangeConfig2,
+    CheckScmHandle,
     Config2Value,
     CreateService,
     DeleteService,
     FailureActionsChange,
     HandleId,
+    IdentifyService,
 )
 from scmd.ndr.values import NULL_HANDLE
-from scmd.server.multi_strings import byte_multi_string, byte_text
+from scmd.server.multi_strings import byte_multi_string
 from scmd.server.steps import Steps, Work
 from scmd.svcctl.configuration import (
     ChangeServiceConfig2Request,
@@ -39,7 +45,7 @@ from scmd.vocabulary.configuration import (
     TriggerItem,
 )
 from scmd.vocabulary.errors import Error, Refused
-from scmd.vocabulary.service import NO_CHANGE, ActionType, ConfigLevel
+from scmd.vocabulary.service import NO_CHANGE, ActionType, ConfigLevel, ScmAccess, ServiceAccess
 
 NATIVE_WOW_TYPES = (0, 1)
 """dwServiceWowType: unknown, and the host's own architecture ([MS-SCMR] 3.1.4.48)."""
@@ -49,12 +55,11 @@ def create(work: Work, request: CreateServiceRequest) -> Steps[CreateServiceResp
     scm = work.handle(request.scm)
     try:
         config = _new_config(work, request)
-        password = byte_text(request.password, work.ansi)
     except Refused as refused:
-        return _not_created(request, refused.error)
+        return (yield from _refused_creation(work, request, refused.error))
     wants_tag = request.tag_id is not None
     reply = yield CreateService(
-        work.call, scm, config, request.desired_access, password, assign_tag=wants_tag
+        work.call, scm, config, request.desired_access, assign_tag=wants_tag
     )
     if reply.error:
         return _not_created(request, reply.error)
@@ -68,9 +73,16 @@ def create(work: Work, request: CreateServiceRequest) -> Steps[CreateServiceResp
 def create_wow(work: Work, request: CreateWowServiceRequest) -> Steps[CreateServiceResponse]:
     """RCreateWowService for programs of this machine's own architecture; others are error 50."""
     if request.wow_type not in NATIVE_WOW_TYPES:
-        work.handle(request.scm)
-        return _not_created(request, Error.NOT_SUPPORTED)
+        return (yield from _refused_creation(work, request, Error.NOT_SUPPORTED))
     return (yield from create(work, request))
+
+
+def _refused_creation(
+    work: Work, request: CreateServiceRequest, error: Error
+) -> Steps[CreateServiceResponse]:
+    """The error, unless handle or right are missing: they are looked at first."""
+    reply = yield CheckScmHandle(work.call, work.handle(request.scm), ScmAccess.CREATE_SERVICE)
+    return _not_created(request, reply.error or error)
 
 
 def _new_config(work: Work, request: CreateServiceRequest) -> ServiceConfig:
@@ -102,9 +114,10 @@ def change(work: Work, request: ChangeServiceConfigRequest) -> Steps[ChangeServi
     wants_tag = request.tag_id is not None
     try:
         dependencies = byte_multi_string(request.dependencies, work.ansi)
-        password = byte_text(request.password, work.ansi)
     except Refused as refused:
-        return ChangeServiceConfigResponse(tag_id=0 if wants_tag else None, error=refused.error)
+        reply = yield IdentifyService(work.call, service, ServiceAccess.CHANGE_CONFIG)
+        error = reply.error or refused.error
+        return ChangeServiceConfigResponse(tag_id=0 if wants_tag else None, error=error)
     reply = yield ChangeConfig(
         work.call,
         service,
@@ -116,7 +129,6 @@ def change(work: Work, request: ChangeServiceConfigRequest) -> Steps[ChangeServi
         assign_tag=wants_tag,
         dependencies=dependencies,
         account=request.service_start_name,
-        password=password,
         display_name=request.display_name,
     )
     tag = reply.result if isinstance(reply.result, int) else 0
@@ -132,7 +144,8 @@ def change2(work: Work, request: ChangeServiceConfig2Request) -> Steps[ErrorResp
     try:
         level, value = config2_change(request.config)
     except Refused as refused:
-        return ErrorResponse(error=refused.error)
+        reply = yield IdentifyService(work.call, service, ServiceAccess.CHANGE_CONFIG)
+        return ErrorResponse(error=reply.error or refused.error)
     reply = yield ChangeConfig2(work.call, service, level, value)
     return ErrorResponse(error=reply.error)
 
@@ -151,9 +164,7 @@ def config2_change(config: ConfigInfo) -> tuple[ConfigLevel, Config2Value]:
         case ServiceFailureActions():
             return level, _failure_actions(info)
         case ServiceFlag():
-            if level in (ConfigLevel.DELAYED_AUTO_START_INFO, ConfigLevel.FAILURE_ACTIONS_FLAG):
-                return level, info.value != 0
-            return level, info.value
+            return level, info.value != 0 if level in _BOOLEANS else info.value
         case RequiredPrivileges():
             return level, byte_multi_string(info.required_privileges, ansi=False)
         case TriggerInfo():
@@ -177,6 +188,11 @@ def _failure_actions(info: ServiceFailureActions) -> FailureActionsChange:
 
 
 _ACTION_TYPES = frozenset(ActionType)
+_BOOLEANS = (
+    ConfigLevel.DELAYED_AUTO_START_INFO,
+    ConfigLevel.FAILURE_ACTIONS_FLAG,
+    ConfigLevel.MANAGED_ACCOUNT_INFO,
+)
 
 
 def _trigger(trigger: ServiceTrigger) -> Trigger:

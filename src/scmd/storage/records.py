@@ -67,6 +67,9 @@ _PLAIN: tuple[tuple[str, int, str, bool], ...] = (
     ("ServiceUid", _DWORD, "own_id", False),
     ("PreshutdownTimeout", _DWORD, "preshutdown_timeout", False),
     ("PreferredNode", _DWORD, "preferred_node", False),
+    ("RunLevel", _DWORD, "run_level", False),
+    ("ServiceAccountManaged", _DWORD, "managed_account", False),
+    ("LaunchProtected", _DWORD, "launch_protected", False),
 )
 # Values that take more than copying, and those that only the record as a whole has.
 _SPECIAL: Mapping[str, int] = {
@@ -87,7 +90,7 @@ _USUAL = {
 }
 _UNUSUAL = (-1, list, "")
 _CANONICAL = {name_key(name): name for name in _RULES}
-_BOOLEANS = ("failure_actions_flag", "delayed_auto_start")
+_BOOLEANS = ("failure_actions_flag", "delayed_auto_start", "managed_account")
 
 _FAILURE_HEADER = struct.Struct("<5I")
 _FAILURE_ACTION = struct.Struct("<2I")

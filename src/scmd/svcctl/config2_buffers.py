@@ -1,7 +1,7 @@
 """The answers of RQueryServiceConfig2, level by level ([MS-SCMR] 3.1.4.37, 2.2.34 to 2.2.55).
 
-The value of each level, on both sides: 1 str; 2 FailureActions; 3 and 4 bool; 5 and 7 int;
-6 tuple of str; 9 int, or None for no preferred node (fDelete is then set). Level 8 is an
+The value of each level, on both sides: 1 str; 2 FailureActions; 3, 4 and 11 bool; 5, 7, 10 and
+12 int; 6 tuple of str; 9 int, or None for no preferred node (fDelete is then set). Level 8 is an
 NDR structure of RQueryServiceConfigEx, never a buffer.
 """
 
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     Config2Value = str | bool | int | tuple[str, ...] | FailureActions | None
 
-QUERY_LEVELS = (1, 2, 3, 4, 5, 6, 7, 9)
+QUERY_LEVELS = (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12)
 """Any other is ERROR_INVALID_LEVEL."""
 MAX_ACTIONS = 1024
 _DWORD = Packer("<I")
@@ -51,6 +51,12 @@ def pack_config2(level: int, config: ServiceConfig, *, ansi: bool = False) -> by
         case ConfigLevel.PREFERRED_NODE:
             node = config.preferred_node
             return _PREFERRED_NODE.pack(node or 0, node is None)
+        case ConfigLevel.RUNLEVEL_INFO:
+            return _DWORD.pack(config.run_level)
+        case ConfigLevel.MANAGED_ACCOUNT_INFO:
+            return _DWORD.pack(config.managed_account)
+        case ConfigLevel.LAUNCH_PROTECTED:
+            return _DWORD.pack(config.launch_protected)
     raise NdrError(f"level {level} is not one of a buffer")
 
 
@@ -73,9 +79,18 @@ def _unpack(level: int, buffer: bytes, ansi: bool) -> Config2Value:
     match level:
         case ConfigLevel.DESCRIPTION:
             return _text(buffer, number, ansi)
-        case ConfigLevel.DELAYED_AUTO_START_INFO | ConfigLevel.FAILURE_ACTIONS_FLAG:
+        case (
+            ConfigLevel.DELAYED_AUTO_START_INFO
+            | ConfigLevel.FAILURE_ACTIONS_FLAG
+            | ConfigLevel.MANAGED_ACCOUNT_INFO
+        ):
             return bool(number)
-        case ConfigLevel.SERVICE_SID_INFO | ConfigLevel.PRESHUTDOWN_INFO:
+        case (
+            ConfigLevel.SERVICE_SID_INFO
+            | ConfigLevel.PRESHUTDOWN_INFO
+            | ConfigLevel.RUNLEVEL_INFO
+            | ConfigLevel.LAUNCH_PROTECTED
+        ):
             return int(number)
         case ConfigLevel.REQUIRED_PRIVILEGES_INFO:
             rest = buffer[number:] if number else b""

@@ -153,7 +153,7 @@ class ServiceFailureActions(Structure):
 
 
 class ServiceFlag(Structure):
-    """Levels 3, 4, 5 and 7: one u32 (a BOOL, the SID type, milliseconds)."""
+    """Levels 3, 4, 5, 7 and 10 to 12: one u32 (a BOOL, a type or level, milliseconds)."""
 
     value: DWORD
 
@@ -212,11 +212,17 @@ CONFIG_ARMS = {
     7: Unique(Struct(ServiceFlag)),
     8: Unique(Struct(TriggerInfo)),
     9: Unique(Struct(PreferredNode)),
+    10: Unique(Struct(ServiceFlag)),
+    11: Unique(Struct(ServiceFlag)),
+    12: Unique(Struct(ServiceFlag)),
 }
 
 
 class ConfigInfo(Structure):
-    """SC_RPC_CONFIG_INFO, [MS-SCMR] 2.2.22: a level and its structure; None keeps all."""
+    """SC_RPC_CONFIG_INFO, [MS-SCMR] 2.2.22: a level and its structure; None keeps all.
+
+    The published union ends at level 9; newer Windows has 10 to 12 besides.
+    """
 
     level: DWORD
     info: Annotated[

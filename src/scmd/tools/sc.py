@@ -1,7 +1,7 @@
 """sc: SC.EXE's commands against an SCM; here the dispatch, the exit status and the errors.
 
-The commands live in `sc_query`, `sc_control`, `sc_config` and `sc_questions`, of which only the
-one that is needed is imported: this program starts often and lives for milliseconds.
+The commands live in `sc_query`, `sc_control`, `sc_config`, `sc_questions` and `sc_rare`, of which
+only the one that is needed is imported: this program starts often and lives for milliseconds.
 """
 
 from __future__ import annotations
@@ -35,6 +35,18 @@ _QUESTIONS = (
     "getkeyname",
     "showsid",
 )
+_RARE_QUESTIONS = (
+    "sdshow",
+    "querylock",
+    "qtriggerinfo",
+    "qpreferrednode",
+    "qmanagedaccount",
+    "qprotection",
+    "quserservice",
+    "qrunlevel",
+)
+_RARE = ("sdset", "boot", "lock", "triggerinfo", "preferrednode", "managedaccount", "runlevel")
+_WITHOUT_ARGUMENTS = ("query", "queryex", "lock", "querylock")
 _CONTROLS = ("start", "stop", "pause", "continue", "interrogate", "control")
 
 
@@ -51,7 +63,7 @@ def run(arguments: list[str]) -> int:
     command = find(verb)
     if command is None:
         return _show_usage(f"*** Unrecognized Command ***  {arguments[0]}\n", False)
-    as_json = verb in _QUERIES + _QUESTIONS and "--json" in arguments
+    as_json = verb in _QUERIES + _QUESTIONS + _RARE_QUESTIONS and "--json" in arguments
     rest = [argument for argument in arguments[1:] if not (as_json and argument == "--json")]
     if rest in (["--help"], ["/?"]):
         return _show_command_usage(verb, "", True)
@@ -67,6 +79,8 @@ def find(verb: str) -> Callable[[Calls, Request], None] | None:
         from scmd.tools.sc_questions import COMMANDS as commands
     elif verb in _CONTROLS:
         from scmd.tools.sc_control import COMMANDS as commands
+    elif verb in _RARE_QUESTIONS + _RARE:
+        from scmd.tools.sc_rare import COMMANDS as commands
     else:
         from scmd.tools.sc_config import COMMANDS as commands
     return commands.get(verb)
@@ -76,7 +90,7 @@ def _perform(command: Callable[[Calls, Request], None], request: Request) -> int
     from scmd.vocabulary.winerror import WinError
 
     try:
-        if not request.arguments and request.verb not in _QUERIES[:2]:
+        if not request.arguments and request.verb not in _WITHOUT_ARGUMENTS:
             raise UsageError("")
         with target.open_calls(at_once=False) as calls:
             command(calls, request)

@@ -56,12 +56,35 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "failureflag": ("service 0|1", "Makes a stop with an error count as a failure, or not."),
     "sidtype": ("service none|unrestricted|restricted", "Changes the service SID type."),
     "privs": ("service PRIVILEGE/...", "Changes the required privileges of a service."),
+    "triggerinfo": (
+        (
+            "service delete | [start/device/UUID/HWID...] [start/networkon] [stop/networkoff]"
+            " [start/domainjoin] [stop/domainleave] [start/portopen/PORT;PROTOCOL;IMAGE;SERVICE]"
+            " [stop/portclose/PORT;PROTOCOL;IMAGE;SERVICE] [start/machinepolicy]"
+            " [start/userpolicy] [start/rpcinterface/UUID] [start/namedpipe/NAME]"
+            " [start|stop/custom/UUID/HEX...] [start|stop/strcustom/UUID/TEXT...]"
+            " [start|stop/lvlcustom/UUID/LEVEL...] [start|stop/kwanycustom/UUID/KEYWORD...]"
+            " [start|stop/kwallcustom/UUID/KEYWORD...]"
+        ),
+        "Changes the triggers of a service (records; nothing acts on them).",
+    ),
+    "preferrednode": ("service NODE|-1", "Changes the preferred NUMA node; -1: none."),
+    "managedaccount": ("service true|false", "Marks the account as a managed one."),
+    "runlevel": ("service LEVEL", "Changes the lowest run level."),
     "qc": ("service [bufsize]", "Queries the configuration of a service."),
     "qdescription": ("service [bufsize]", "Queries the description of a service."),
     "qfailure": ("service [bufsize]", "Queries the actions taken when a service fails."),
     "qfailureflag": ("service", "Queries the failure actions flag."),
     "qsidtype": ("service", "Queries the service SID type."),
     "qprivs": ("service [bufsize]", "Queries the required privileges."),
+    "qtriggerinfo": ("service [bufsize]", "Queries the triggers of a service."),
+    "qpreferrednode": ("service", "Queries the preferred NUMA node."),
+    "qmanagedaccount": ("service", "Queries whether the account is a managed one."),
+    "qprotection": ("service", "Queries the protection level."),
+    "quserservice": ("service", "Queries whether it is a user service."),
+    "qrunlevel": ("service", "Queries the lowest run level."),
+    "sdshow": ("service|scmanager [showrights]", "Shows the security descriptor, as SDDL."),
+    "sdset": ("service|scmanager SDDL", "Changes the security descriptor."),
     "showsid": ("service", "Shows the SID of a service name; the service need not exist."),
     "control": (
         "service paramchange|netbindadd|netbindremove|netbindenable|netbinddisable|128..255",
@@ -74,6 +97,9 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "delete": ("service", "Deletes a service (from the database)."),
     "GetDisplayName": ("service [bufsize]", "Gets the display name of a service."),
     "GetKeyName": ("displayname [bufsize]", "Gets the key name for a display name."),
+    "boot": ("ok|bad", "Says whether this boot is to count as a good one."),
+    "Lock": ("", "Locks the database until u is typed."),
+    "QueryLock": ("", "Queries who holds the lock of the database."),
     "EnumDepend": ("service [bufsize]", "Enumerates what depends on a service."),
 }
 
@@ -97,7 +123,8 @@ def command_usage(verb: str) -> str:
 
 def _one_a_line(arguments: str) -> str:
     """Several options stand below each other."""
-    return arguments.replace(" [", "\n          [") if arguments.count("= ") > 1 else arguments
+    several = arguments.count("= ") > 1 or arguments.count(" [") > 2
+    return arguments.replace(" [", "\n          [") if several else arguments
 
 
 def _stop_reasons() -> str:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from scmd.vocabulary.service import ActionType, ErrorControl, ServiceType, SidType, StartType
+from scmd.vocabulary.service import (
+    ActionType,
+    ErrorControl,
+    Protection,
+    ServiceType,
+    SidType,
+    StartType,
+)
 from scmd.vocabulary.value import Value
 
 LOCAL_SYSTEM = "LocalSystem"
@@ -72,5 +79,9 @@ class ServiceConfig(Value):
     """Milliseconds."""
     preferred_node: int | None = None
     triggers: tuple[Trigger, ...] = ()
+    run_level: int = 0
+    """Level 10, of Windows 8 only; a record."""
+    managed_account: bool = False
+    launch_protected: int = Protection.NONE
     security: bytes | None = None
     """Self-relative security descriptor; None: the documented default."""

@@ -195,6 +195,9 @@ class ConfigLevel(IntEnum):
     PRESHUTDOWN_INFO = 7
     TRIGGER_INFO = 8
     PREFERRED_NODE = 9
+    RUNLEVEL_INFO = 10
+    MANAGED_ACCOUNT_INFO = 11
+    LAUNCH_PROTECTED = 12
 
 
 class ActionType(IntEnum):
@@ -212,6 +215,15 @@ class SidType(IntEnum):
     NONE = 0
     UNRESTRICTED = 1
     RESTRICTED = 3
+
+
+class Protection(IntEnum):
+    """SERVICE_LAUNCH_PROTECTED_INFO.dwLaunchProtected."""
+
+    NONE = 0
+    WINDOWS = 1
+    WINDOWS_LIGHT = 2
+    ANTIMALWARE_LIGHT = 3
 
 
 class NotifyMask(IntFlag):

@@ -17,6 +17,10 @@ else:
         return lambda cls: cls
 
 
+SECRETS = ("password",)
+"""Fields that no representation shows."""
+
+
 @dataclass_transform(kw_only_default=True, frozen_default=True)
 class _ValueType(type):
     def __new__(
@@ -85,7 +89,8 @@ class Value(metaclass=_ValueType):
         return hash((type(self), *(getattr(self, f) for f in self._fields)))
 
     def __repr__(self) -> str:
-        inner = ", ".join(f"{f}={getattr(self, f)!r}" for f in self._fields)
+        shown = (f"{f}={'...' if f in SECRETS else repr(getattr(self, f))}" for f in self._fields)
+        inner = ", ".join(shown)
         return f"{type(self).__name__}({inner})"
 
     def __reduce__(self) -> Any:
