@@ -144,8 +144,8 @@ async def test_what_cannot_be_dealt_with_comes_once(tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.sendto(b"READY=1", str(tmp_path / keeper_setup.NOTIFY_NAME))
     with pytest.raises(ValueError):
-        listener._readable()
-    listener._readable()
+        listener.listen()
+    listener.listen()
     listener.close()
 
 
@@ -163,11 +163,11 @@ async def test_what_was_not_dealt_with_waits_for_the_next_one(tmp_path: Path) ->
     first = NotifyListener(socket.socket(fileno=os.dup(held)), dies)
     first.know(LAUNCH, os.getpid())
     with pytest.raises(KeyboardInterrupt):
-        first._readable()
+        first.listen()
     first.close()
     events: list[Event] = []
     second = NotifyListener(socket.socket(fileno=held), events.append)
     second.know(LAUNCH, os.getpid())
-    second._readable()
+    second.listen()
     second.close()
     assert events == [ProcessNotified(LAUNCH, ready=True)]

@@ -33,6 +33,7 @@ from scmd.core import (
     hosted_adoption,
     hosting,
     launches,
+    mains,
     processes,
     recovery,
     reloads,
@@ -41,7 +42,7 @@ from scmd.core import (
     status,
 )
 from scmd.core.essential import is_essential
-from scmd.core.hosted_runs import Stage
+from scmd.core.hosted_runs import Stage, current
 from scmd.core.launches import drop
 from scmd.core.memory import AccountMemory, AutoStartMemory, LaunchMemory, ServiceMemory, latest
 from scmd.core.messages import (
@@ -191,7 +192,7 @@ def _connect(state: State, record: ServiceRecord, memory: ServiceMemory, users: 
         hosted_adoption.restore(record, _plan(record), stage, hook)
         assert record.run is not None
         record.run.watch = Watch(health.restored(memory.health))
-        record.run.watch.text = memory.said
+        record.run.watch.text, record.run.named = memory.said, memory.named
         if memory.reloading is not None:
             reloads.restore(state, record.run, memory.reloading)
 
@@ -228,8 +229,11 @@ def _resume(
             starts = [record.attempt for record in users if record.attempt is not None]
             processes.resume(state, launch, held, starts, ServiceId(memory.starting))
         case LaunchKind.PROGRAM:
+            run = current(launch)
             if not launch.process_id:
                 hosting.started(state, launch, held.process_id)
+            elif run is not None and held.process_id != launch.process_id:
+                mains.take(state, run, launch, held.process_id)
         case LaunchKind.HOOK:
             launch.process_id = held.process_id
             hosted_adoption.resume_hook(state, launch)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scmd.core import hosting, reloads
+from scmd.core import hosting, mains, reloads
 from scmd.core.hosted_runs import HostedRun, Stage, arm, cancel, current, disarm, show
 from scmd.core.notifications import ProcessNotified
 from scmd.core.records import LaunchPhase
 from scmd.core.state import State
 from scmd.vocabulary.service import ServiceState
+
+_MAY_NAME = (Stage.FORKING, Stage.SETTLING, Stage.READYING, Stage.RUNNING)
 
 
 def notified(state: State, event: ProcessNotified) -> None:
@@ -28,6 +30,8 @@ def notified(state: State, event: ProcessNotified) -> None:
         run.watch.text = event.text
     if event.errno is not None:
         run.watch.errno = event.errno
+    if event.main is not None and run.stage in _MAY_NAME:
+        mains.name(state, run, event.main)
     match run.stage:
         case Stage.READYING | Stage.RUNNING if event.stopping:
             _leave(state, run)

@@ -45,7 +45,9 @@ def note_exit(launch: Launch, event: ProcessExited) -> None:
     ended = list(launch.services.values())
     if launch.kind is LaunchKind.PROGRAM and launch.owner.launch is launch:
         ended.append(launch.owner)
-    code = SIGNALLED + event.signal if event.signal is not None else event.exit_code or 0
+    code = 1 if event.exit_code is None else event.exit_code
+    if event.signal is not None:
+        code = SIGNALLED + event.signal
     for record in ended:
         record.process_exit = code
 

@@ -62,6 +62,7 @@ class Code(StrEnum):
     ODD_REPORT = "odd_report"
     LIMIT_MISSING = "limit_missing"
     RELOADING = "reloading"
+    WAITS_FOR_PID_FILE = "waits_for_pid_file"
     SAYS = "says"
 
 
@@ -270,6 +271,10 @@ def _hosted(state: State, record: ServiceRecord, run: HostedRun) -> Iterator[Fin
         case Stage.LAUNCHING:
             text = f"waits for its program to be started{_due(left)}"
             yield Finding(Code.WAITS_FOR_PROCESS, name, text, left=left)
+        case Stage.FORKING:
+            why = f" ({run.watch.problem})" if run.watch.problem else ""
+            text = f"runs, and {run.plan.pid_file} does not name its process yet{why}{_due(left)}"
+            yield Finding(Code.WAITS_FOR_PID_FILE, name, text, left=left)
         case Stage.SETTLING:
             text = (
                 f"runs, and counts as started when it has lived through its settle time{_due(left)}"
@@ -380,6 +385,8 @@ def _oddities(record: ServiceRecord) -> Iterator[Finding]:
             rule = "[MS-SCMR] 3.1.4.8 has no such value, so the report was ignored"
         elif (before, after) == status.FLOOD:
             rule = "what was too much is not in the event log"
+        elif (before, after) == status.NOT_ITS_OWN:
+            rule = "only a living process of its own can be that"
         else:
             expected = sorted(s.name for s in status.EXPECTED[_S(before)] if s != before)
             rule = f"after {_S(before).name} comes {' or '.join(expected) or 'nothing'}"

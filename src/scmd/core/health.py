@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 READY, READY_TIME, READY_INTERVAL = "AppReady", "AppReadyTime", "AppReadyInterval"
 HEALTH, HEALTH_TIME, HEALTH_INTERVAL = "AppHealth", "AppHealthTime", "AppHealthInterval"
+PID_FILE = "AppPidFile"
 HEALTH_FAILURES, WATCHDOG = "AppHealthFailures", "AppWatchdogTime"
 
 NUMBERS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scmd.core import hooks, hosting, srvany
+from scmd.core import hooks, hosting, mains, srvany
 from scmd.core.hosted_runs import HostedRun, Stage, arm, show
 from scmd.core.messages import SignalProcess
 from scmd.core.records import Launch, LaunchPhase, ServiceRecord
@@ -41,6 +41,7 @@ def resume(state: State, run: HostedRun, deadline: int | None) -> None:
     launch = run.launch
     if launch is not None and launch.phase is LaunchPhase.KILLED:
         return
+    mains.resume(state, run, left)
     match run.stage:
         case Stage.READYING:
             hosting.await_readiness(state, run, left)

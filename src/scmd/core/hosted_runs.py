@@ -1,7 +1,7 @@
 """One run of a hosted program: its stages, and what every part that moves it on needs.
 
-    PRE_HOOK -> LAUNCHING -> SETTLING  -> RUNNING -> STOP_HOOK -> STOPPING -> (exit)
-                             READYING            -> LEAVING                -> (exit)
+    PRE_HOOK -> LAUNCHING -> [FORKING] -> SETTLING -> RUNNING -> STOP_HOOK -> STOPPING -> (exit)
+                                          READYING            -> LEAVING               -> (exit)
 
 How it gets from one to the next is `hosting`'s, and `announcements`' for what the program
 says of itself.
@@ -28,6 +28,8 @@ RELOADS = int(ControlsAccepted.PARAMCHANGE)
 class Stage(Enum):
     PRE_HOOK = auto()
     LAUNCHING = auto()
+    FORKING = auto()
+    """It puts itself into the background; see `mains`."""
     SETTLING = auto()
     READYING = auto()
     RUNNING = auto()
@@ -36,7 +38,7 @@ class Stage(Enum):
     STOPPING = auto()
 
 
-BEFORE_RUNNING = (Stage.LAUNCHING, Stage.SETTLING, Stage.READYING)
+BEFORE_RUNNING = (Stage.LAUNCHING, Stage.FORKING, Stage.SETTLING, Stage.READYING)
 
 
 class HostedRun:
@@ -47,7 +49,10 @@ class HostedRun:
         "deadline",
         "hook",
         "launch",
+        "look_again",
+        "named",
         "plan",
+        "questions",
         "record",
         "reload",
         "stage",
@@ -66,6 +71,12 @@ class HostedRun:
         self.hook: Launch | None = None
         """The hook that is being waited for."""
         self.deadline: Deadline | None = None
+        self.questions = 0
+        """How often the keeper was asked to follow another process, and has not answered."""
+        self.named = 0
+        """The process that the program named last and that is asked about."""
+        self.look_again: Deadline | None = None
+        """When its pid file is looked at the next time."""
         self.reload: Reload | None = None
         self.watch = Watch(plan.health)
 
@@ -112,6 +123,9 @@ def disarm(state: State, run: HostedRun) -> None:
     reload, run.reload = run.reload, None
     if reload is not None:
         reload.abandon(state)
+    if run.look_again is not None:
+        run.look_again.cancel()
+        run.look_again = None
     run.watch.end(state)
     cancel(run)
 

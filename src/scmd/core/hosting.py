@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scmd.core import attempts, crashes, hooks, launches, srvany, status
+from scmd.core import attempts, crashes, hooks, launches, mains, srvany, status
 from scmd.core.health import Way
 from scmd.core.hooks import HOOK_TIME
 from scmd.core.hosted_runs import (
@@ -104,6 +104,21 @@ def started(state: State, launch: Launch, process_id: int) -> None:
         return
     launch.phase = LaunchPhase.READY
     disarm(state, run)
+    if run.plan.pid_file:
+        run.stage = Stage.FORKING
+        limit = run.watch.plan.ready_time
+        show(state, run, ServiceState.START_PENDING, limit, "goes into the background")
+        mains.await_pid_file(state, run, limit)
+    else:
+        executed(state, run)
+    attempt, run.attempt = run.attempt, None
+    assert attempt is not None
+    attempts.succeed(state, attempt)
+
+
+def executed(state: State, run: HostedRun) -> None:
+    """Its main process is there: wait until it is ready, or has settled."""
+    disarm(state, run)
     settle = run.plan.settle_time
     if run.watch.plan.ready is not None:
         run.stage = Stage.READYING
@@ -116,9 +131,6 @@ def started(state: State, launch: Launch, process_id: int) -> None:
         arm(state, run, settle, running, "a program to settle")
     else:
         running(state, run)
-    attempt, run.attempt = run.attempt, None
-    assert attempt is not None
-    attempts.succeed(state, attempt)
 
 
 def running(state: State, run: HostedRun) -> None:
@@ -187,7 +199,7 @@ def stop(state: State, record: ServiceRecord) -> None:
     """Ask the program to stop: STOP_PENDING at once, STOPPED when it has exited."""
     run = record.run
     assert run is not None
-    if run.stage not in (Stage.SETTLING, Stage.READYING, Stage.RUNNING):
+    if run.stage not in (Stage.FORKING, Stage.SETTLING, Stage.READYING, Stage.RUNNING):
         return
     record.stop_asked = True
     disarm(state, run)
@@ -217,6 +229,10 @@ def _stop_hook_done(state: State, run: HostedRun) -> None:
 def _signal(state: State, run: HostedRun) -> None:
     assert run.launch is not None
     run.stage = Stage.STOPPING
+    if run.launch.exit is not None:
+        # The first process of a daemon has gone and the other is not known: nobody to ask.
+        launches.kill(state, run.launch, "asked to stop before its process was known")
+        return
     state.emit(SignalProcess(run.launch.id, run.plan.stop_signal))
     arm(state, run, run.plan.stop_time, stop_limit, "a program to stop")
 
@@ -275,6 +291,8 @@ def launch_failed(state: State, launch: Launch, error: Error, detail: str) -> No
 def exited(state: State, launch: Launch, event: ProcessExited) -> None:
     """The program is gone: the service is STOPPED, whatever is left of the tree may go."""
     run = current(launch)
+    if run is not None and mains.goes_on(state, run, event):
+        return
     launches.forget(state, launch, keep_tree=run is not None and not run.plan.kill_tree)
     if run is None:
         return
@@ -306,7 +324,7 @@ def _unasked(
         specific = event.exit_code
         status.stopped(state, record, Error.SERVICE_SPECIFIC_ERROR, cause, specific)
         status.ended(state, record)
-    elif event.signal is None and not settling:
+    elif event.exit_code == 0 and not settling:
         status.stopped(state, record, Error.SUCCESS, cause)
     else:
         status.died(state, record, cause)

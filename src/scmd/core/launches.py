@@ -120,4 +120,6 @@ def describe_exit(event: ProcessExited) -> str:
     how = f"exited with code {event.exit_code}"
     if event.signal is not None:
         how = f"was killed by signal {event.signal}"
+    elif event.exit_code is None:
+        how = "has ended; another process was told how"
     return how + (f" out of memory, at its limit {limits.MEMORY}" if event.out_of_memory else "")

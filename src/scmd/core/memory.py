@@ -82,6 +82,8 @@ class ServiceMemory:
     """The last STATUS it gave."""
     notice: NoticeMemory | None = None
     """What it was told about the shutdown."""
+    named: int = 0
+    """The process that it has named as its main one, until the keeper has answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +268,7 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         reloads.since(run),
         run.watch.text if run is not None else "",
         shutdown.notice_memory(record),
+        run.named if run is not None else 0,
     )
 
 

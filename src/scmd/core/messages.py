@@ -410,7 +410,10 @@ class LaunchFailed(Event):
 
 @dataclass(frozen=True, slots=True)
 class ProcessExited(Event):
-    """`exit_code` or `signal`, the other is None."""
+    """`exit_code` or `signal`, the other is None; both are when only another process was told.
+
+    Once another process is followed, it is that one's exit that counts.
+    """
 
     launch: LaunchId
     exit_code: int | None
@@ -426,6 +429,15 @@ class ProbeAnswered(Event):
     launch: LaunchId
     number: int
     problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessFollowed(Event):
+    """The answer to a `FollowProcess`: this is the launch's process now, or what is wrong."""
+
+    launch: LaunchId
+    process_id: int
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -631,7 +643,7 @@ class SignalProcess(Effect):
 
 @dataclass(frozen=True, slots=True)
 class KillProcess(Effect):
-    """SIGKILL for the whole process tree; ProcessExited follows."""
+    """SIGKILL for the whole process tree; ProcessExited follows, again if it came before."""
 
     launch: LaunchId
 
@@ -643,6 +655,18 @@ class ForgetLaunch(Effect):
     launch: LaunchId
     keep_tree: bool = False
     """Leave what the process started alone (AppKillProcessTree 0)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FollowProcess(Effect):
+    """From now on the launch's process is this one, or the one that a file names.
+
+    Answered by ProcessFollowed. It has to live and to belong to the launch.
+    """
+
+    launch: LaunchId
+    process_id: int
+    pid_file: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -775,6 +799,7 @@ AnyEffect = (
     | SignalProcess
     | KillProcess
     | ForgetLaunch
+    | FollowProcess
     | StartProbe
     | SendStart
     | SendControl

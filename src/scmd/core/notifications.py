@@ -13,6 +13,7 @@ from scmd.core.messages import Event, LaunchId
 
 MAX_NOTIFICATION = 4096
 """Bytes; what is longer is cut off."""
+LARGEST_PROCESS_ID = 1 << 22
 MAX_TEXT = 256
 """Characters of a STATUS."""
 LONGEST_SPAN = 3_600_000
@@ -37,6 +38,8 @@ class ProcessNotified(Event):
     """WATCHDOG_USEC: it will say WATCHDOG=1 this often; 0: no more."""
     extend: int | None = None
     """EXTEND_TIMEOUT_USEC: it needs so much time from now."""
+    main: int | None = None
+    """MAINPID: which process the program is."""
     text: str | None = None
     errno: int | None = None
 
@@ -61,6 +64,7 @@ def parse(launch: LaunchId, datagram: bytes) -> ProcessNotified:
         in_trouble=said.get("WATCHDOG") == "trigger",
         watchdog=_span(said.get("WATCHDOG_USEC")),
         extend=_span(said.get("EXTEND_TIMEOUT_USEC")),
+        main=_process_id(said.get("MAINPID")),
         text=text,
         errno=_number(said.get("ERRNO")),
     )
@@ -70,6 +74,11 @@ def _number(text: str | None) -> int | None:
     if text is None or not text.isascii() or not text.isdecimal() or len(text) > 19:
         return None
     return int(text)
+
+
+def _process_id(text: str | None) -> int | None:
+    number = _number(text)
+    return number if number is not None and 1 < number <= LARGEST_PROCESS_ID else None
 
 
 def _instant(text: str | None) -> int | None:

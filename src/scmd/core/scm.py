@@ -24,6 +24,7 @@ from scmd.core import (
     hooks,
     hosting,
     launches,
+    mains,
     processes,
     recovery,
     saves,
@@ -49,6 +50,7 @@ from scmd.core.messages import (
     LineSeen,
     ProbeAnswered,
     ProcessExited,
+    ProcessFollowed,
     ProcessStarted,
     RecordSaved,
     Reply,
@@ -227,6 +229,8 @@ def _event(state: State, event: Event) -> None:
             announcements.notified(state, event)
         case ProbeAnswered():
             hosting.probed(state, event)
+        case ProcessFollowed():
+            mains.followed(state, event)
         case LineSeen():
             hosting.line_seen(state, event)
         case _:

@@ -47,6 +47,8 @@ class Plan:
     stop_time: int
     settle_time: int
     kill_tree: bool
+    pid_file: str
+    """Names the process of a daemon that goes into the background; "": it does not."""
     health: health.HealthPlan
     start_pre: LaunchSpec | None
     start_post: LaunchSpec | None
@@ -125,6 +127,7 @@ def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> P
         stop_time=_milliseconds(values, "APPSTOPTIME", 20_000),
         settle_time=_milliseconds(values, "APPSETTLETIME", 0),
         kill_tree=bool(_milliseconds(values, "APPKILLPROCESSTREE", 1)),
+        pid_file=_text(values, health.PID_FILE.upper()),
         health=asked,
         start_pre=_hook(values, spec, START_PRE),
         start_post=_hook(values, spec, START_POST),
@@ -143,6 +146,7 @@ READERS: Mapping[str, _Reader] = {
     "Application": read_path,
     "AppParameters": read_text,
     "AppDirectory": read_path,
+    health.PID_FILE: read_path,
     "AppEnvironment": read_environment,
     "AppEnvironmentExtra": read_environment,
     "AppStopSignal": read_signal,

@@ -73,7 +73,7 @@ EXPECTED: Mapping[ServiceState, frozenset[ServiceState]] = {
 }
 """Which state should be reported after which; after STOPPED no report counts at all."""
 
-INVALID, FLOOD = (0, 0), (0, 1)
+INVALID, FLOOD, NOT_ITS_OWN = (0, 0), (0, 1), (0, 2)
 """What is noted beside departures, which are noted by the states before and after."""
 
 _STATE_WORDS = {_S.RUNNING: "running", _S.STOPPED: "stopped"}
@@ -104,11 +104,11 @@ def report(state: State, record: ServiceRecord, reported: ServiceStatus) -> None
     """Take over what the service of a live run reports; a STOPPED is the caller's to see to."""
     problem = invalid(reported)
     if problem:
-        _note(state, record, INVALID, problem)
+        note(state, record, INVALID, problem)
         return
     cause = departure(record.status.state, reported.state)
     if cause:
-        _note(state, record, (record.status.state, reported.state), cause)
+        note(state, record, (record.status.state, reported.state), cause)
     stopped = reported.state == _S.STOPPED
     status = ServiceStatus(
         type=record.status.type,
@@ -127,7 +127,7 @@ def report(state: State, record: ServiceRecord, reported: ServiceStatus) -> None
             crashes.failed(state, record, record.launch, record.cause)
 
 
-def _note(state: State, record: ServiceRecord, which: tuple[int, int], text: str) -> None:
+def note(state: State, record: ServiceRecord, which: tuple[int, int], text: str) -> None:
     """Log an oddity, once for each kind in a run."""
     if record.noted is None:
         record.noted = {}
@@ -145,7 +145,7 @@ def _floods(state: State, record: ServiceRecord) -> bool:
     if count < MOST_CHANGES:
         return False
     text = f"it has changed its state more than {MOST_CHANGES} times within a minute"
-    _note(state, record, FLOOD, text)
+    note(state, record, FLOOD, text)
     return True
 
 

@@ -196,6 +196,8 @@ class Keeper:
             if child.socket is not None:
                 wanted = select.POLLIN | (select.POLLOUT if child.socket.unsent else 0)
                 poll.register(child.socket, wanted)
+        for handle in self._launches.handles:
+            poll.register(handle, select.POLLIN)
         # Rounded up: waking before the deadline would mean a second, useless turn.
         happened = dict(poll.poll(int(max(0.0, min(delays)) * 1000) + 1 if delays else None))
         if self._wakeup in happened:
@@ -203,6 +205,8 @@ class Keeper:
             self._reap()
             self._heed_stop_requests()
             self._pass_signals_on()
+        for record in self._launches.ended_elsewhere(happened):
+            self._tell_manager(_exited(record))
         self._converse(self._manager, happened, self._obey)
         self._converse(self._logger, happened, self._heed_logger)
         self._do_what_is_due(time.monotonic())
@@ -401,7 +405,11 @@ class Keeper:
         elif isinstance(message, wire.Signal):
             launches.signal(message.number, message.signal, message.tree)
         elif isinstance(message, wire.Kill):
-            launches.kill(message.number)
+            self._kill(message.number)
+        elif isinstance(message, wire.Follow):
+            number, process_id = message.number, message.process_id
+            problem = launches.follow(number, process_id)
+            manager.send(wire.Followed(number=number, process_id=process_id, problem=problem))
         elif isinstance(message, wire.Forget):
             launches.forget(message.number, message.keep_tree)
         elif isinstance(message, wire.Hello):
@@ -420,6 +428,12 @@ class Keeper:
             self._begin_stopping()
         else:
             raise Disconnected(f"malformed: {type(message).__name__} from the manager")
+
+    def _kill(self, number: int) -> None:
+        """Its exit is told again when that was not the end: a daemon has left it behind."""
+        record = self._launches.kill(number)
+        if record is not None:
+            self._tell_manager(_exited(record))
 
     def _replace(self) -> None:
         """New ones from what is installed now; the logger first writes what it has read."""
@@ -459,6 +473,7 @@ class Keeper:
             launches=len(held),
             is_init=self._is_init,
             listeners=len(self._listeners),
+            follows=True,
         )
         manager.send(welcome, self._listener, self._notify)
         for record in held:

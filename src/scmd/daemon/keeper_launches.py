@@ -21,16 +21,17 @@ from scmd.vocabulary.errors import Error, Refused
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
 
 class Record:
-    """One launch. `status` is waitpid's, None while the process runs."""
+    """One launch. `status` is waitpid's, None while the process runs, -1 when nobody told us."""
 
     __slots__ = (
         "channel",
         "essential",
         "forgotten",
+        "handle",
         "hook",
         "line_seen",
         "name",
@@ -49,6 +50,8 @@ class Record:
         self.essential = launch.essential
         self.name = launch.name
         self.pid = pid
+        self.handle: int | None = None
+        """The pidfd of a process that is followed instead of the first one."""
         self.channel = channel
         self.status: int | None = None
         self.forgotten = False
@@ -62,14 +65,14 @@ class Record:
     @property
     def exit_code(self) -> int | None:
         """None unless it exited by itself."""
-        if self.status is None or os.WIFSIGNALED(self.status):
+        if self.status is None or self.status < 0 or os.WIFSIGNALED(self.status):
             return None
         return os.WEXITSTATUS(self.status)
 
     @property
     def signal(self) -> int | None:
         """None unless a signal ended it."""
-        if self.status is None or not os.WIFSIGNALED(self.status):
+        if self.status is None or self.status < 0 or not os.WIFSIGNALED(self.status):
             return None
         return os.WTERMSIG(self.status)
 
@@ -84,6 +87,8 @@ class Launches:
         self._records: dict[int, Record] = {}
         self._running: dict[int, int] = {}
         self._sessions: dict[int, int] = {}
+        self._followed: dict[int, Record] = {}
+        """By pidfd, those whose process is not the first one any more."""
         self._doomed: set[int] = set()
         self._fresh: set[int] = set()
         """Doomed and not looked for yet."""
@@ -113,11 +118,54 @@ class Launches:
         self._sessions[record.pid] = record.number
         return record, spawned.output
 
+    def follow(self, number: int, pid: int) -> str:
+        """Have a launch go on with another process of its own; what speaks against it, or ""."""
+        record = self._records.get(number)
+        if record is None or record.forgotten:
+            return "the launch is over"
+        if pid == record.pid and record.status is None:
+            return ""
+        process = next((found for found in self._tree(number) if found.pid == pid), None)
+        if process is None:
+            return f"process {pid} is not one of its own"
+        try:
+            handle = os.pidfd_open(pid)
+        except OSError as failed:
+            return f"process {pid}: {failed.strerror}"
+        now = process_tree.read_process(pid)
+        if now is None or now.start != process.start:
+            os.close(handle)
+            return f"process {pid} has ended"
+        self._running.pop(record.pid, None)
+        self._let_go(record)
+        record.pid, record.handle, record.status = pid, handle, None
+        self._followed[handle] = record
+        self._running[pid] = number
+        self._sessions.setdefault(process.session, number)
+        return ""
+
+    @property
+    def handles(self) -> list[int]:
+        """Readable when a process has ended that may not be a child of ours."""
+        return list(self._followed)
+
+    def ended_elsewhere(self, readable: Container[int]) -> list[Record]:
+        """Followed processes that have ended and whose parent is somebody else."""
+        ended = []
+        for handle, record in list(self._followed.items()):
+            if handle not in readable or process_tree.is_child(record.pid, os.getpid()):
+                continue  # It has not ended, or waitpid tells us.
+            found = self.reaped(record.pid, process_tree.exit_status(record.pid))
+            if found is not None:
+                ended.append(found)
+        return ended
+
     def reaped(self, pid: int, status: int) -> Record | None:
-        """A child has ended: the launch it was the first process of, if somebody asks for it."""
+        """A process has ended: the launch it was the process of, if somebody asks for it."""
         number = self._running.pop(pid, None)
         if number is None:
             return None
+        self._let_go(self._records[number])
         record = self._records[number]
         record.status = status
         record.out_of_memory = self._cgroups.ran_out_of_memory(number)
@@ -136,7 +184,12 @@ class Launches:
                 process_tree.send(process, signum)
         elif record.status is None:
             try:
-                os.kill(record.pid, signum)
+                if record.handle is not None:
+                    signal.pidfd_send_signal(record.handle, signum)
+                else:
+                    os.kill(record.pid, signum)
+            except ProcessLookupError:  # It is not ours to reap.
+                return
             except PermissionError:  # It changed its user, and we are not root.
                 return
 
@@ -154,10 +207,13 @@ class Launches:
             if record.essential:
                 self.signal(record.number, signum, tree=False)
 
-    def kill(self, number: int) -> None:
+    def kill(self, number: int) -> Record | None:
+        """Doom the tree; the launch, if the process that it was about has ended before."""
         record = self._records.get(number)
-        if record is not None:
-            self._doom(record)
+        if record is None:
+            return None
+        self._doom(record)
+        return record if record.status is not None and not record.forgotten else None
 
     def kill_everything(self) -> None:
         for record in self._records.values():
@@ -255,8 +311,16 @@ class Launches:
         self._doomed.add(record.number)
         self._fresh.add(record.number)
 
+    def _let_go(self, record: Record) -> None:
+        """The process that was followed is no more, or another one is."""
+        if record.handle is not None:
+            del self._followed[record.handle]
+            os.close(record.handle)
+            record.handle = None
+
     def _drop(self, record: Record) -> None:
         del self._records[record.number]
+        self._let_go(record)
         if record.channel is not None:
             os.close(record.channel)
             record.channel = None

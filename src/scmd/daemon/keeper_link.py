@@ -22,6 +22,7 @@ from scmd.core.messages import (
     LaunchSpec,
     LineSeen,
     ProcessExited,
+    ProcessFollowed,
     ProcessStarted,
     ServiceId,
 )
@@ -82,6 +83,7 @@ class KeeperLink:
         self._pending: deque[memoryview] = deque()
         self._writing = False
         self._closed = False
+        self._follows = False
         self._early: deque[tuple[wire.Message, list[int]]] = deque()
         self._on_event: Callable[[Event], None] | None = None
         self._on_channel: Callable[[LaunchId, socket.socket], None] | None = None
@@ -149,6 +151,15 @@ class KeeperLink:
 
     def signal(self, launch: LaunchId, signal: int, tree: bool = False) -> None:
         self._send(wire.Signal(number=launch, signal=signal, tree=tree))
+
+    def follow(self, launch: LaunchId, process_id: int) -> None:
+        """Answered by ProcessFollowed."""
+        if self._follows:
+            self._send(wire.Follow(number=launch, process_id=process_id))
+        else:
+            answer = ProcessFollowed(launch, process_id, "this keeper is too old to follow it")
+            assert self._on_event is not None
+            asyncio.get_running_loop().call_soon(self._on_event, answer)
 
     def kill(self, launch: LaunchId) -> None:
         self._send(wire.Kill(number=launch))
@@ -222,6 +233,7 @@ class KeeperLink:
                 listeners.append((message.name, _socket(descriptors[0])))
             else:
                 raise KeeperLost(f"{type(message).__name__} instead of a welcome")
+        self._follows = welcome.follows
         listener, notify = sockets
         return KeeperState(
             Path(welcome.state),
@@ -296,6 +308,9 @@ class KeeperLink:
                 self._on_event(
                     ProcessExited(launch, message.exit_code, message.signal, message.out_of_memory)
                 )
+            case wire.Followed():
+                launch = LaunchId(message.number)
+                self._on_event(ProcessFollowed(launch, message.process_id, message.problem))
             case wire.LineSeen():
                 self._on_event(LineSeen(LaunchId(message.number)))
             case wire.OutputEnded():

@@ -97,6 +97,13 @@ class Kill(Message):
     number: int
 
 
+class Follow(Message):
+    """From now on the launch's process is this one, if it is one of its own: `Followed`."""
+
+    number: int
+    process_id: int
+
+
 class Forget(Message):
     """The exit is journaled: kill what is left of the tree and drop the launch."""
 
@@ -153,6 +160,8 @@ class Welcome(Message):
     """The SCM ends when an essential service does."""
     listeners: int = 0
     """So many `Listening` follow after the launches."""
+    follows: bool = False
+    """The keeper knows `Follow`."""
 
 
 class Adopted(Message):
@@ -191,6 +200,14 @@ class Exited(Message):
     exit_code: int | None
     signal: int | None
     out_of_memory: bool = False
+
+
+class Followed(Message):
+    """The answer to `Follow`: its `Exited` counts from now on; or what speaks against it."""
+
+    number: int
+    process_id: int
+    problem: str = ""
 
 
 class Shutdown(Message):
@@ -254,6 +271,7 @@ KINDS: Mapping[int, type[Message]] = {
     8: Replace,
     9: Listen,
     10: Unlisten,
+    16: Follow,
     32: Welcome,
     33: Adopted,
     34: Launched,
@@ -262,6 +280,7 @@ KINDS: Mapping[int, type[Message]] = {
     37: Shutdown,
     38: Listening,
     39: ListenFailed,
+    48: Followed,
     64: Capture,
     65: OutputEnded,
     66: LineSeen,

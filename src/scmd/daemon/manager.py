@@ -26,7 +26,7 @@ from scmd.daemon.chronicle import Chronicle
 from scmd.daemon.host import Host
 from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
 from scmd.daemon.keeper_setup import instance_of
-from scmd.daemon.notify_listener import NotifyListener
+from scmd.daemon.notify_listener import NotifyListener, Tags
 from scmd.daemon.shell import Notice, Shell
 from scmd.linux import launch_numbers, runtime_journal
 from scmd.linux.database import Database, DatabaseError
@@ -69,8 +69,9 @@ class Manager:
         self._launches = state.launches
         self._names = {service.id: service.config.name for service in stored}
         self._scm = Scm(stored, settings)
+        tags = Tags(instance_of(str(state.state)), state.keeper_pid)
         self._channels = Channels(self._on_event, self._on_report)
-        self._notify = NotifyListener(state.notify, self._on_event)
+        self._notify = NotifyListener(state.notify, self._on_event, tags)
         owner = runtime_journal.owner_of(state.boot_id, state.keeper_pid)
         path = state.runtime / runtime_journal.NAME
         self._adopted = _adopted(state, runtime_journal.read(path, owner))
@@ -149,7 +150,12 @@ class Manager:
         if isinstance(event, core.ProcessStarted):
             self._channels.identify(event.launch, event.process_id)
             self._notify.know(event.launch, event.process_id)
+        elif isinstance(event, core.ProcessFollowed):
+            if not event.problem:
+                self._notify.know(event.launch, event.process_id)
         elif isinstance(event, core.ProcessExited):
+            # What it has said before it ended comes first: who goes on without it, perhaps.
+            self._notify.listen()
             self._notify.forget(event.launch)
             self._chronicle.exited(event)
         self._shell.submit(event)

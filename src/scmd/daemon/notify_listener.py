@@ -1,8 +1,10 @@
 """The socket of sd_notify: datagrams in, events out, each for the launch that sent it.
 
-The kernel names the sender. It speaks for a launch if it is its first process, one of its
-session, or below it; all that cannot be forged. Everybody else is a stranger: dropped,
-and logged once a uid and second. Whose sender has ended before we could look is a
+The kernel names the sender. It speaks for a launch if it is its process, one of its
+session, below it, or in its cgroup; all that cannot be forged. Without cgroups an orphan that
+the keeper has taken in, as daemons that went into the background are, is believed what the
+environment it was started with says. Everybody else is a stranger: dropped, and logged once a uid
+and second. Whose sender has ended before we could look is a
 stranger too. A program that floods gets its turn and no more.
 """
 
@@ -16,7 +18,9 @@ from collections.abc import Callable, Iterable
 
 from scmd.core.messages import Event, LaunchId
 from scmd.core.notifications import MAX_NOTIFICATION, parse
-from scmd.linux.process_tree import read_process
+from scmd.linux import usage
+from scmd.linux.process_tree import read_process, read_tag
+from scmd.linux.spawn import LAUNCH_VARIABLE
 
 log = logging.getLogger("scmd.manager")
 
@@ -27,25 +31,52 @@ _DEEPEST = 64
 """Generations between a sender and its launch's first process."""
 
 
+class Tags:
+    """Finds the launch of a process that nobody known is above."""
+
+    def __init__(self, instance: str, keeper: int) -> None:
+        self._instance = instance
+        self._keeper = keeper
+
+    def launch_of(self, process_id: int) -> LaunchId | None:
+        number = usage.launch_of(process_id, self._instance)
+        if number is not None:
+            return LaunchId(number)
+        for _ in range(_DEEPEST):
+            process = read_process(process_id)
+            if process is None or process.parent <= 1:
+                return None
+            if process.parent == self._keeper:
+                tag, _, instance = read_tag(process_id, LAUNCH_VARIABLE).partition(":")
+                mine = instance == self._instance and tag.isdecimal()
+                return LaunchId(int(tag)) if mine else None
+            process_id = process.parent
+        return None
+
+
 class NotifyListener:
     """Owns the manager's copy of the socket; `know` and `forget` say which processes count."""
 
-    def __init__(self, notify: socket.socket, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self, notify: socket.socket, on_event: Callable[[Event], None], tags: Tags | None = None
+    ) -> None:
         self._socket = notify
         self._on_event = on_event
+        self._tags = tags
         self._launches: dict[int, LaunchId] = {}
         self._pids: dict[LaunchId, int] = {}
         self._logged: dict[int, float] = {}
 
     def start(self) -> None:
-        asyncio.get_running_loop().add_reader(self._socket, self._readable)
+        asyncio.get_running_loop().add_reader(self._socket, self.listen)
 
     def close(self) -> None:
         asyncio.get_running_loop().remove_reader(self._socket)
         self._socket.close()
 
     def know(self, launch: LaunchId, process_id: int) -> None:
-        """This is the first process of the launch."""
+        """This is the process of the launch, and not another one any more."""
+        self.forget(launch)
         self._launches[process_id] = launch
         self._pids[launch] = process_id
 
@@ -55,7 +86,8 @@ class NotifyListener:
         if self._launches.get(process_id) == launch:
             del self._launches[process_id]
 
-    def _readable(self) -> None:
+    def listen(self) -> None:
+        """Take in what has been said by now."""
         for _ in range(DATAGRAMS_A_TURN):
             try:
                 # Taken only when it has been dealt with: a new manager would find it again.
@@ -73,6 +105,8 @@ class NotifyListener:
 
     def _heed(self, data: bytes, sender: int, uid: int) -> None:
         launch = self._launch_of(sender)
+        if launch is None and self._tags is not None:
+            launch = self._tags.launch_of(sender)
         if launch is None:
             self._drop(sender, uid)
         else:

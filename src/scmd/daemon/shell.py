@@ -19,6 +19,7 @@ from scmd.core import messages as core
 from scmd.core.scm import Scm
 from scmd.daemon.channels import Channels
 from scmd.daemon.keeper_link import KeeperLink
+from scmd.daemon.main_processes import MainProcesses
 from scmd.daemon.probes import Probes
 from scmd.linux.database import Database
 from scmd.linux.runtime_journal import RuntimeJournal
@@ -63,6 +64,7 @@ class Shell:
         self._on_failure = on_failure
         self._loop = asyncio.get_running_loop()
         self._probes = Probes(self.submit)
+        self._mains = MainProcesses(self._follow, self.submit)
         self._waiting: deque[Message] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
@@ -85,6 +87,9 @@ class Shell:
         finally:
             self._busy = False
         self._arm()
+
+    def _follow(self, launch: core.LaunchId, process_id: int) -> None:
+        self._keeper.follow(launch, process_id)
 
     def _now(self) -> core.Millis:
         return core.Millis(int(self._loop.time() * 1000))
@@ -134,6 +139,8 @@ class Shell:
                 self._channels.close(effect.launch)
                 self._probes.cancel(effect.launch)
                 self._keeper.forget(effect.launch, keep_tree=effect.keep_tree)
+            case core.FollowProcess():
+                self._mains.find(effect)
             case core.StartProbe():
                 self._probes.start(effect)
             case core.SendStart():

@@ -55,15 +55,32 @@ def read_table(variable: str, tagged: Callable[[Process], bool]) -> dict[int, Pr
 
 def read_process(pid: int) -> Process | None:
     """None when it has ended."""
-    text = _read(f"/proc/{pid}/stat", 4096)
-    # The name in parentheses may hold anything, `)` included; see proc(5).
-    fields = text[text.rfind(b")") + 2 :].split()
+    fields = _stat(pid)
     if len(fields) < 20:
         return None
     # A leader that ended while its other threads run on looks like a zombie.
     if fields[0] in b"ZX" and int(fields[17]) <= 1:
         return None
     return Process(pid, int(fields[1]), int(fields[2]), int(fields[3]), int(fields[19]))
+
+
+def is_child(pid: int, parent: int) -> bool:
+    """Whether it is this one's child, ended and not waited for included."""
+    fields = _stat(pid)
+    return len(fields) > 1 and int(fields[1]) == parent
+
+
+def exit_status(pid: int) -> int:
+    """As waitpid's, of a process that has ended and whose parent has not waited; else -1."""
+    fields = _stat(pid)
+    # proc(5): field 52, after two that are not among these; 0 for those who may not know.
+    return int(fields[49]) if len(fields) > 49 and fields[0] in b"ZX" else -1
+
+
+def _stat(pid: int) -> list[bytes]:
+    """The fields of proc(5)'s stat from the state on; the name before may hold anything."""
+    text = _read(f"/proc/{pid}/stat", 4096)
+    return text[text.rfind(b")") + 2 :].split()
 
 
 def orphans(keeper: int, known: Iterable[int]) -> bool:

@@ -47,6 +47,13 @@ def cgroup_of(process_id: int, instance: str) -> str | None:
     return None
 
 
+def launch_of(process_id: int, instance: str) -> int | None:
+    """The launch whose cgroup the process is in, if it has one."""
+    folder = cgroup_of(process_id, instance)
+    number = "" if folder is None else folder.rpartition("-")[2]
+    return int(number) if number.isdecimal() else None
+
+
 def descendants(process_id: int) -> list[int]:
     """A process and all below it; none when it has ended."""
     table = process_tree.read_table("", lambda _: False)

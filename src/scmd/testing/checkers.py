@@ -20,6 +20,7 @@ from scmd.core.messages import (
     ControlAnswered,
     Effect,
     Event,
+    FollowProcess,
     ForgetLaunch,
     KillProcess,
     LaunchId,
@@ -82,6 +83,8 @@ class Run:
     disturbed: bool = False
     """It was sent a signal, or killed."""
     killed: bool = False
+    asked_about: bool = False
+    """The keeper was asked to follow another process of it, so an exit may not be the end."""
     started_last: ServiceId | None = None
     repeatable: ServiceId | None = None
     """A manager died after it had asked for this start, so the next one may ask again."""
@@ -153,6 +156,8 @@ class Checkers:
         record = self.world.scm.state.records.get(run.spec_service)
         if record is None or record.launch is None or record.launch.id != launch:
             return
+        if self.world.processes[launch].background.unfollowed:
+            return  # Only its first process has exited.
         running = record.status.state == ServiceState.RUNNING
         if not running or run.disturbed or not run.is_program:
             return
@@ -299,14 +304,19 @@ class Checkers:
                 self._status(effect)
             case KillProcess(launch=launch):
                 assert launch in self.runs, "killed a launch that is over"
-                assert not self.runs[launch].exited, "killed a process that has exited"
+                over = self.runs[launch].exited and not self.runs[launch].asked_about
+                assert not over, "killed a process that has exited"
                 self.runs[launch].disturbed = self.runs[launch].killed = True
                 if self.runs[launch].unanswered is None:
                     self.shutdown.killed(self.runs[launch].services)
+            case FollowProcess(launch=launch):
+                self.runs[launch].asked_about = True
             case SignalProcess(launch=launch):
                 self.runs[launch].disturbed |= effect.signal != RELOAD_SIGNAL
             case ForgetLaunch(launch=launch):
-                assert self.runs.pop(launch).exited, "forgot a process that has not exited"
+                # What a daemon has left behind goes with the launch, if nobody followed it.
+                left = self.world.processes[launch].background.unfollowed
+                assert self.runs.pop(launch).exited or left, "forgot a process that has not exited"
             case ServiceDeleted(service=service):
                 self._deleted(service)
             case SaveRecord(service=service):

@@ -32,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.testing.simulation import World
 
-_LIMITED = (Stage.READYING, Stage.LEAVING, Stage.STOPPING)
+_LIMITED = (Stage.FORKING, Stage.READYING, Stage.LEAVING, Stage.STOPPING)
 
 
 class ReadinessChecker:

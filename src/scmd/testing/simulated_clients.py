@@ -132,6 +132,8 @@ class Clients:
                     if self.random.random() < 0.15:
                         ways = ("notify", "tcp:1", "command:/bin/hook-probe", "log:up")
                         values["AppReady"] = RegistryValue.of(self.random.choice(ways))
+                    if self.random.random() < 0.1:
+                        values["AppPidFile"] = RegistryValue.of("/run/program.pid")
                     call = self._call(association)
                     self.world.later(0, lambda: self._ask(SetParameters(call, result[0], values)))
 
@@ -295,6 +297,7 @@ class Clients:
             ("AppWatchdogTime", of(choice((0, 1_000)))),
             ("AppRestartDelay", of(choice((0, 2_000)))),
             ("AppReloadSignal", of("HUP")),
+            ("AppPidFile", of("/run/program.pid")),
             ("AppReloadCommand", of("/bin/hook-reload")),
             ("Application", None),
         )

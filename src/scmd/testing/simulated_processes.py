@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from scmd.core import health
 from scmd.core.messages import (
     ChannelClosed,
     ControlAnswered,
@@ -29,6 +30,7 @@ from scmd.core.messages import (
     StatusReported,
 )
 from scmd.core.notifications import parse
+from scmd.testing.simulated_daemons import Background
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import Control, ServiceState
 from scmd.vocabulary.status import ServiceStatus
@@ -54,6 +56,7 @@ class SimulatedProcess:
         self.spec = spec
         self.pid = 0
         self.alive = True
+        self.background = Background(self)
         self.exit: ProcessExited | None = None
         """How it ended; kept as the keeper keeps it."""
         self._begin: Callable[[], None] | None = None
@@ -170,10 +173,16 @@ class SimulatedProcess:
         if self.connected and self.world.random.random() < 0.5:
             self.world.tell(ChannelClosed(self.launch))
         self.world.checkers.exited(self.launch)
+        if self.background.unfollowed:
+            if self.kill_asked and self.exit is not None:
+                self.world.tell(self.exit)
+            return  # The keeper knows of the first process only.
         self.exit = ProcessExited(self.launch, code, signal)
         self.world.tell(self.exit)
 
     def signalled(self, signal: int) -> None:
+        if self.background.unfollowed:
+            return
         if signal == 9:
             self.killed()
         elif signal == RELOAD_SIGNAL:
@@ -184,7 +193,13 @@ class SimulatedProcess:
     def killed(self) -> None:
         self.kill_asked = True
         delay = self.world.random.choice((0, 1, 100))
-        self.world.later(delay, lambda: self._exits(None, 9) if self.pid else None)
+        self.world.later(delay, self._is_killed)
+
+    def _is_killed(self) -> None:
+        if self.alive and self.pid:
+            self._exits(None, 9)
+        elif self.exit is not None:
+            self.world.tell(self.exit)
 
     # A hosted program ------------------------------------------------------------------------
 
@@ -192,8 +207,27 @@ class SimulatedProcess:
         """It becomes ready, late or never; it says so, and more, where it is heard."""
         if self._bad(0.3):
             self._notifies("STATUS=not yet", "EXTEND_TIMEOUT_USEC=5000000", "READY=0")
-        if not self._bad(0.2):
+        if health.PID_FILE in self.world.disk[self.spec.service].parameters:
+            self._soon(self._goes_into_background)
+        elif not self._bad(0.2):
             self._soon(self._becomes_ready)
+
+    def _goes_into_background(self) -> None:
+        """As it should, or it stays, or it never says where it is."""
+        if not self._bad(0.3):
+            self.background.begin()
+        if not self._bad(0.3):
+            self._soon(self.background.leave)
+        self._soon(self._becomes_ready)
+
+    def _names_another(self) -> None:
+        """By MAINPID, truly or not; the one before exits soon, or at once."""
+        pid = self.background.begin() if not self.background.pid else self.background.pid
+        self._notifies(f"MAINPID={pid if not self._bad(0.2) else 1 + pid}")
+        if self.world.chance(0.5):
+            self.background.leave()
+        else:
+            self._soon(self.background.leave)
 
     def _notifies(self, *lines: str) -> None:
         if "NOTIFY_SOCKET" in dict(self.spec.extra_environment):
@@ -211,6 +245,8 @@ class SimulatedProcess:
         period = int(dict(self.spec.extra_environment).get("WATCHDOG_USEC", 0)) // 1000
         self.beats = period > 0 and not self._bad(0.3)
         self._notifies("READY=1")
+        if self.world.chance(0.2) and "NOTIFY_SOCKET" in dict(self.spec.extra_environment):
+            self._soon(self._names_another)
         if self.beats:
             self._beat(period)
         if self._bad(0.2):

@@ -23,6 +23,7 @@ from scmd.core.messages import (
     DispatcherConnected,
     Effect,
     Event,
+    FollowProcess,
     ForgetLaunch,
     KillProcess,
     LaunchId,
@@ -179,6 +180,8 @@ class World:
                 self.processes[effect.launch].killed()
             case ForgetLaunch():
                 del self.processes[effect.launch]
+            case FollowProcess():
+                self.processes[effect.launch].background.asked(effect)
             case StartProbe():
                 self.processes[effect.launch].probed(effect)
             case SendStart():

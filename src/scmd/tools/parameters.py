@@ -51,6 +51,7 @@ _TEXTS = (
     "AppParameters",
     "AppDirectory",
     "AppStopSignal",
+    "AppPidFile",
     "AppReloadSignal",
     "AppReloadCommand",
     "AppUmask",
