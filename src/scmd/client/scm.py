@@ -297,12 +297,21 @@ class Service:
     def start(self, *arguments: str, wait: float | bool = DEFAULT_WAIT_S) -> ServiceStatus:
         """Start it; `wait` says how long to wait for RUNNING: seconds, True, or False.
 
+        A one-shot service that is to stop when it is done is waited for until then.
         True waits as long as the service keeps its promises. WaitFailed: it stopped again
         (`winerror` says why), hangs, or the time is up (258).
         """
         with self.opened(ServiceAccess.START | ServiceAccess.QUERY_STATUS) as handle:
             self.scm.calls.start_service(handle, arguments)
-            return self._wait(handle, ServiceState.RUNNING, wait)
+            try:
+                return self._wait(handle, ServiceState.RUNNING, wait)
+            except WaitFailed as failed:
+                from scmd.client.one_shots import has_done_its_work
+
+                status = failed.status
+                if has_done_its_work(self.scm.calls, self.scm.handle, self.name, status):
+                    return status
+                raise
 
     def stop(
         self, *, wait: float | bool = DEFAULT_WAIT_S, dependents: bool = False

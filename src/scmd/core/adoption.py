@@ -123,7 +123,7 @@ def _restore_record(state: State, record: ServiceRecord, memory: ServiceMemory) 
     restored = ServiceStatus(**dict(zip(ServiceStatus._fields, memory.status, strict=False)))
     record.failures, record.started_at = memory.failures, memory.started_at
     record.stop_asked, record.process_exit = memory.stop_asked, memory.process_exit
-    record.essential = memory.essential
+    record.essential, record.completed = memory.essential, memory.completed
     if memory.recovery is not None:
         recovery.restore(state, record, memory.recovery)
     if memory.account is not None:
@@ -135,6 +135,7 @@ def _restore_record(state: State, record: ServiceRecord, memory: ServiceMemory) 
     if memory.attempt is not None:
         record.attempt = StartAttempt(record, None, memory.attempt)
         record.attempt.restart = memory.restart
+        record.attempt.tried = set(map(ServiceId, memory.tried))
         state.work.append(record.attempt)
 
 

@@ -62,6 +62,8 @@ class Code(StrEnum):
     ODD_REPORT = "odd_report"
     LIMIT_MISSING = "limit_missing"
     RELOADING = "reloading"
+    WORKS = "works"
+    WORK_DONE = "work_done"
     WAITS_FOR_PID_FILE = "waits_for_pid_file"
     SAYS = "says"
 
@@ -198,7 +200,9 @@ def _unmet(state: State, record: ServiceRecord) -> Iterator[tuple[ServiceRecord 
         if is_group(dependency):
             continue
         target = state.by_key.get(name_key(dependency))
-        if target is None or not target.is_up:
+        tried = record.attempt.tried if record.attempt is not None else ()
+        met = target is not None and target.id in tried and target.completed
+        if not met and (target is None or not target.is_up):
             yield target, dependency
 
 
@@ -275,6 +279,10 @@ def _hosted(state: State, record: ServiceRecord, run: HostedRun) -> Iterator[Fin
             why = f" ({run.watch.problem})" if run.watch.problem else ""
             text = f"runs, and {run.plan.pid_file} does not name its process yet{why}{_due(left)}"
             yield Finding(Code.WAITS_FOR_PID_FILE, name, text, left=left)
+        case Stage.WORKING:
+            limit = _due(left) or "; there is no limit"
+            text = f"works, and counts as started when it has exited with 0{limit}"
+            yield Finding(Code.WORKS, name, text, left=left)
         case Stage.SETTLING:
             text = (
                 f"runs, and counts as started when it has lived through its settle time{_due(left)}"
@@ -347,6 +355,9 @@ def _obstacles_to_a_stop(state: State, record: ServiceRecord) -> Iterator[Findin
     run = record.run
     if run is not None and run.reload is not None:
         yield _reloading(state, record, run.reload)
+    if run is not None and run.stage is Stage.DONE:
+        text = "has done its work, and stays RUNNING without a process until it is stopped"
+        yield Finding(Code.WORK_DONE, name, text)
     if run is not None and run.watch.text:
         yield Finding(Code.SAYS, name, f"says: {run.watch.text}")
     if record.stop_asked:

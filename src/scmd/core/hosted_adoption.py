@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scmd.core import hooks, hosting, mains, srvany
+from scmd.core import hooks, hosting, mains, one_shots, srvany
 from scmd.core.hosted_runs import HostedRun, Stage, arm, show
 from scmd.core.messages import SignalProcess
 from scmd.core.records import Launch, LaunchPhase, ServiceRecord
@@ -27,6 +27,9 @@ def take_in(state: State, record: ServiceRecord, plan: srvany.Plan, launch: Laun
     launch.phase = LaunchPhase.READY
     restore(record, plan, Stage.RUNNING, None)
     assert record.run is not None
+    if plan.one_shot:
+        one_shots.begin(state, record.run, hosting.give_up)
+        return
     # Whether it was told to keep a watchdog quiet is not known either.
     record.run.watch = Watch(replace(plan.health, watchdog=0))
     show(state, record.run, ServiceState.RUNNING, 0, "its program was found running")
@@ -51,6 +54,8 @@ def resume(state: State, run: HostedRun, deadline: int | None) -> None:
             arm(state, run, left, hosting.stop_limit, "a program to stop")
         case Stage.LAUNCHING:
             arm(state, run, state.settings.pipe_timeout, hosting.not_started, "a program to start")
+        case Stage.WORKING if deadline is not None:
+            one_shots.watch(state, run, left, hosting.give_up)
         case Stage.SETTLING:
             arm(state, run, left, hosting.running, "a program to settle")
         case Stage.STOPPING:

@@ -2,6 +2,7 @@
 
     PRE_HOOK -> LAUNCHING -> [FORKING] -> SETTLING -> RUNNING -> STOP_HOOK -> STOPPING -> (exit)
                                           READYING            -> LEAVING               -> (exit)
+                             WORKING -> (exit) -> DONE -> STOP_HOOK -> (end)
 
 How it gets from one to the next is `hosting`'s, and `announcements`' for what the program
 says of itself.
@@ -30,15 +31,19 @@ class Stage(Enum):
     LAUNCHING = auto()
     FORKING = auto()
     """It puts itself into the background; see `mains`."""
+    WORKING = auto()
+    """A one-shot program; see `one_shots`."""
     SETTLING = auto()
     READYING = auto()
     RUNNING = auto()
+    DONE = auto()
+    """A one-shot program has ended, and its service stays RUNNING."""
     LEAVING = auto()
     STOP_HOOK = auto()
     STOPPING = auto()
 
 
-BEFORE_RUNNING = (Stage.LAUNCHING, Stage.FORKING, Stage.SETTLING, Stage.READYING)
+BEFORE_RUNNING = (Stage.LAUNCHING, Stage.FORKING, Stage.WORKING, Stage.SETTLING, Stage.READYING)
 
 
 class HostedRun:
@@ -80,6 +85,11 @@ class HostedRun:
         self.reload: Reload | None = None
         self.watch = Watch(plan.health)
 
+    @property
+    def takes_its_time(self) -> bool:
+        """It is pending for as long as its program works, which is no sign of a hang."""
+        return self.stage is Stage.WORKING
+
 
 def current(launch: Launch) -> HostedRun | None:
     """The run whose program this launch is, unless the record has let go of it."""
@@ -97,7 +107,6 @@ def show(
     check_point: int = 0,
 ) -> None:
     record, launch = run.record, run.launch
-    assert launch is not None
     accepted = 0 if to == ServiceState.STOP_PENDING else ACCEPTED
     if to == ServiceState.RUNNING and reloads.is_possible(run):
         accepted |= RELOADS
@@ -107,7 +116,7 @@ def show(
         controls_accepted=accepted,
         check_point=check_point,
         wait_hint=wait_hint,
-        process_id=launch.process_id,
+        process_id=launch.process_id if launch is not None else 0,
     )
     status.set_status(state, record, report, cause)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scmd.core import attempts, crashes, hooks, launches, mains, srvany, status
+from scmd.core import attempts, crashes, hooks, launches, mains, one_shots, srvany, status
 from scmd.core.health import Way
 from scmd.core.hooks import HOOK_TIME
 from scmd.core.hosted_runs import (
@@ -42,6 +42,10 @@ from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ServiceState
 
 SIGKILL = SIGNALS["KILL"]
+_STOPPABLE = (
+    *(Stage.FORKING, Stage.WORKING, Stage.SETTLING, Stage.READYING),
+    *(Stage.RUNNING, Stage.DONE),
+)
 
 
 def start(state: State, attempt: StartAttempt) -> None:
@@ -119,6 +123,9 @@ def started(state: State, launch: Launch, process_id: int) -> None:
 def executed(state: State, run: HostedRun) -> None:
     """Its main process is there: wait until it is ready, or has settled."""
     disarm(state, run)
+    if run.plan.one_shot:
+        one_shots.begin(state, run, give_up)
+        return
     settle = run.plan.settle_time
     if run.watch.plan.ready is not None:
         run.stage = Stage.READYING
@@ -199,7 +206,7 @@ def stop(state: State, record: ServiceRecord) -> None:
     """Ask the program to stop: STOP_PENDING at once, STOPPED when it has exited."""
     run = record.run
     assert run is not None
-    if run.stage not in (Stage.FORKING, Stage.SETTLING, Stage.READYING, Stage.RUNNING):
+    if run.stage not in _STOPPABLE:
         return
     record.stop_asked = True
     disarm(state, run)
@@ -227,8 +234,10 @@ def _stop_hook_done(state: State, run: HostedRun) -> None:
 
 
 def _signal(state: State, run: HostedRun) -> None:
-    assert run.launch is not None
     run.stage = Stage.STOPPING
+    if run.launch is None:
+        one_shots.end(state, run, "asked to stop, after its work was done")
+        return
     if run.launch.exit is not None:
         # The first process of a daemon has gone and the other is not known: nobody to ask.
         launches.kill(state, run.launch, "asked to stop before its process was known")
@@ -268,11 +277,13 @@ def kill(state: State, record: ServiceRecord, cause: str) -> None:
     if run.attempt is not None:
         abort(state, record, Error.REQUEST_ABORTED, cause)
         return
-    assert run.launch is not None
     disarm(state, run)
     if run.hook is not None and run.hook.phase is not LaunchPhase.KILLED:
         launches.kill(state, run.hook, cause)
     run.stage = Stage.STOPPING
+    if run.launch is None:
+        one_shots.end(state, run, cause)
+        return
     launches.kill(state, run.launch, cause)
 
 
@@ -297,6 +308,9 @@ def exited(state: State, launch: Launch, event: ProcessExited) -> None:
     if run is None:
         return
     disarm(state, run)
+    if one_shots.is_done(run, event):
+        one_shots.done(state, run)
+        return
     record, settling = run.record, run.stage in BEFORE_RUNNING
     cause = f"its program {launches.describe_exit(event)}"
     if launch.cause:
@@ -312,7 +326,7 @@ def exited(state: State, launch: Launch, event: ProcessExited) -> None:
     else:
         _unasked(state, record, event, cause, settling=settling)
         crashes.failed(state, record, launch, cause)
-    if run.plan.exit_post is not None and not _is_killing(state):
+    if run.plan.exit_post is not None and not launches.is_killing(state):
         hooks.run(state, record, run.plan.exit_post, hooks.nothing)
 
 
@@ -328,7 +342,3 @@ def _unasked(
         status.stopped(state, record, Error.SUCCESS, cause)
     else:
         status.died(state, record, cause)
-
-
-def _is_killing(state: State) -> bool:
-    return state.shutdown is not None and state.shutdown.killing

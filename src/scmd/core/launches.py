@@ -115,6 +115,11 @@ def note_out_of_memory(state: State, launch: Launch, event: ProcessExited) -> No
         state.log(EventId.OUT_OF_MEMORY, launch.owner, name, f"{limits.MEMORY}{size}")
 
 
+def is_killing(state: State) -> bool:
+    """Whether the machine goes down and nothing is to be begun any more."""
+    return state.shutdown is not None and state.shutdown.killing
+
+
 def describe_exit(event: ProcessExited) -> str:
     """How a process ended, as the rest of a sentence about it."""
     how = f"exited with code {event.exit_code}"

@@ -82,6 +82,9 @@ class ServiceMemory:
     """The last STATUS it gave."""
     notice: NoticeMemory | None = None
     """What it was told about the shutdown."""
+    completed: bool = False
+    tried: tuple[int, ...] = ()
+    """What its attempt has seen starting: down again, it has failed or done its work."""
     named: int = 0
     """The process that it has named as its main one, until the keeper has answered."""
 
@@ -268,6 +271,8 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         reloads.since(run),
         run.watch.text if run is not None else "",
         shutdown.notice_memory(record),
+        record.completed,
+        tuple(sorted(attempt.tried)) if attempt is not None else (),
         run.named if run is not None else 0,
     )
 

@@ -120,6 +120,15 @@ def read_nice(name: str, value: RegistryValue) -> int:
     return number
 
 
+def read_one_shot(name: str, value: RegistryValue) -> str:
+    """`stop` or `stay`; "" for `no`. 1 and 0 are `stop` and `no`."""
+    word = str(value.data).strip().lower()
+    meant = {"": "", "0": "", "no": "", "1": "stop", "stop": "stop", "stay": "stay"}.get(word)
+    if meant is None or not isinstance(value.data, str | int):
+        raise wrong(name, f"no, stop or stay, not {value.data!r}")
+    return meant
+
+
 def read_affinity(name: str, value: RegistryValue) -> tuple[int, ...]:
     """`All`, a list such as `0,2-3`, or a number whose bits are processors."""
     if isinstance(value.data, int):

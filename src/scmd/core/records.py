@@ -64,6 +64,7 @@ class ServiceRecord:
         "cause",
         "changed_by",
         "changes",
+        "completed",
         "config",
         "deleted",
         "descriptor",
@@ -120,6 +121,8 @@ class ServiceRecord:
         """The present run, or the wait for a restart, is to end: no failure brings it back."""
         self.essential = False
         """It was marked so when it was started last."""
+        self.completed = False
+        """It has stopped because its work was done; see `one_shots`."""
         self.process_exit: int | None = None
         """How its process ended without a STOPPED report, as a shell says it; see `essential`."""
         self.noted: dict[tuple[int, int], str] | None = None

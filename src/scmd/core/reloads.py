@@ -66,7 +66,8 @@ class Reload:
 
 def is_possible(run: HostedRun) -> bool:
     """Whether the program can be told: it accepts PARAMCHANGE."""
-    return run.plan.reload_signal is not None or run.plan.reload_command is not None
+    signal = run.plan.reload_signal is not None and run.launch is not None
+    return signal or run.plan.reload_command is not None
 
 
 def ask(state: State, run: HostedRun, call: CallId) -> None:
@@ -76,7 +77,7 @@ def ask(state: State, run: HostedRun, call: CallId) -> None:
         state.reply(call, Error.SERVICE_CANNOT_ACCEPT_CTRL, run.record.status)
     elif run.plan.reload_command is not None:
         _run_command(state, run, call)
-    elif run.plan.reload_signal is not None:
+    elif run.plan.reload_signal is not None and run.launch is not None:
         _signal(state, run, run.plan.reload_signal, call)
     else:
         state.reply(call, Error.INVALID_SERVICE_CONTROL, run.record.status)

@@ -20,6 +20,7 @@ from scmd.core.parameter_readers import (
     read_environment,
     read_milliseconds,
     read_nice,
+    read_one_shot,
     read_path,
     read_signal,
     read_text,
@@ -35,6 +36,7 @@ START_POST = "AppEvents\\Start\\Post"
 STOP_PRE = "AppEvents\\Stop\\Pre"
 EXIT_POST = "AppEvents\\Exit\\Post"
 RELOAD_COMMAND = "AppReloadCommand"
+ONE_SHOT = "AppOneShot"
 _LIMIT_PREFIX = "APPLIMIT\\"
 
 
@@ -47,6 +49,10 @@ class Plan:
     stop_time: int
     settle_time: int
     kill_tree: bool
+    one_shot: str
+    """`stop` or `stay`: what its service does when the program has done its work; "": none."""
+    run_time: int
+    """How long it may work; 0: as long as it takes."""
     pid_file: str
     """Names the process of a daemon that goes into the background; "": it does not."""
     health: health.HealthPlan
@@ -127,6 +133,8 @@ def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> P
         stop_time=_milliseconds(values, "APPSTOPTIME", 20_000),
         settle_time=_milliseconds(values, "APPSETTLETIME", 0),
         kill_tree=bool(_milliseconds(values, "APPKILLPROCESSTREE", 1)),
+        one_shot=_one_shot(values),
+        run_time=_milliseconds(values, "APPRUNTIME", 0),
         pid_file=_text(values, health.PID_FILE.upper()),
         health=asked,
         start_pre=_hook(values, spec, START_PRE),
@@ -162,6 +170,8 @@ READERS: Mapping[str, _Reader] = {
     health.READY: lambda name, value: health.parse_ready(name, read_text(name, value)),
     health.HEALTH: lambda name, value: health.parse_health(name, read_text(name, value)),
     **dict.fromkeys(health.NUMBERS, read_milliseconds),
+    ONE_SHOT: read_one_shot,
+    "AppRunTime": read_milliseconds,
     "AppUmask": read_umask,
     "AppNice": read_nice,
     "AppAffinity": read_affinity,
@@ -200,6 +210,11 @@ def _milliseconds(values: _Values, upper: str, default: int) -> int:
 
 def _pairs(values: _Values, upper: str) -> tuple[tuple[str, str], ...] | None:
     return read_environment(*values[upper]) if upper in values else None
+
+
+def _one_shot(values: _Values) -> str:
+    upper = ONE_SHOT.upper()
+    return read_one_shot(*values[upper]) if upper in values else ""
 
 
 def _affinity(values: _Values) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from scmd.core import attempts, boot, hosting, processes, srvany, status
+from scmd.core import attempts, boot, hosting, one_shots, processes, srvany, status
 from scmd.core.dependencies import group_of, is_group
 from scmd.core.essential import is_essential
 from scmd.core.event_ids import EventId
@@ -42,7 +42,7 @@ def begin(
     _check_graph(state, record)
     attempt = StartAttempt(record, call, arguments)
     record.attempt = attempt
-    record.stop_asked = False
+    record.stop_asked = record.completed = False
     record.essential = is_essential(record.parameters)
     status.asked(state, record, actor)
     state.work.append(attempt)
@@ -156,7 +156,7 @@ def _look_at_service(state: State, attempt: StartAttempt, target: ServiceRecord)
             return _Verdict.FAILED
         if target.is_stopped:
             if target.id in attempt.tried:
-                return _Verdict.FAILED
+                return _Verdict.MET if one_shots.has_done(target) else _Verdict.FAILED
             try:
                 needed = f"needed by {attempt.record.config.name}"
                 begin(state, target, None, actor=Actor(SCM_ITSELF.name, needed))

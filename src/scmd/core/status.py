@@ -216,7 +216,7 @@ def overdue(record: ServiceRecord, now: int) -> int:
     """Milliseconds by which progress of a pending state is late; 0: it is not."""
     if record.status.state not in PENDING_STATES or record.progress is None:
         return 0
-    if record.attempt is not None:
+    if record.attempt is not None or _takes_its_time(record):
         # The SCM itself has not come so far; it has deadlines of its own.
         return 0
     hint = min(record.status.wait_hint, LONGEST_WAIT_HINT)
@@ -287,6 +287,10 @@ def died(state: State, record: ServiceRecord, cause: str) -> None:
     state.failures.append((record, Failure.DIED))
 
 
+def _takes_its_time(record: ServiceRecord) -> bool:
+    return record.run is not None and record.run.takes_its_time
+
+
 def _watch(state: State, record: ServiceRecord) -> None:
     delay = HANG_AFTER + min(record.status.wait_hint, LONGEST_WAIT_HINT)
     if record.hang is None:
@@ -298,7 +302,7 @@ def _watch(state: State, record: ServiceRecord) -> None:
 
 
 def _hung(state: State, record: ServiceRecord) -> None:
-    if record.attempt is not None:
+    if record.attempt is not None or _takes_its_time(record):
         # The attempt has deadlines of its own; the service has not been asked yet.
         _watch(state, record)
         return

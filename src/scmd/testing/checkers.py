@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from scmd.core import one_shots
 from scmd.core.memory import LaunchMemory, Memory, ServiceMemory
 from scmd.core.messages import (
     Adopted,
@@ -109,6 +110,8 @@ class Checkers:
         self.messages = 0
         self.owed_exit: tuple[ServiceId, int, int] | None = None
         """A service whose program has just exited, and the exit codes that it must show."""
+        self.done: set[ServiceId] = set()
+        """One-shot services that have stopped because their work was done."""
         self.failed_removals: set[ServiceId] = set()
         self.recoveries = Recoveries(world)
         self.readiness = ReadinessChecker(world)
@@ -347,7 +350,14 @@ class Checkers:
             for run in self.runs.values():
                 run.services.discard(change.service)
         elif status.state != ServiceState.START_PENDING:
-            assert status.process_id, "a running service has a process"
+            # But a one-shot one that stays has done its work.
+            stays = change.cause == one_shots.DONE or not self.statuses[change.service].process_id
+            assert status.process_id or stays, "a running service has a process"
+        moves = change.before, status.state, status.win32_exit_code
+        if status.state == ServiceState.START_PENDING:
+            self.done.discard(change.service)
+        elif moves == (ServiceState.START_PENDING, ServiceState.STOPPED, 0):
+            self.done.add(change.service)
         if self.owed_exit is not None and self.owed_exit[0] == change.service:
             codes = list(self.owed_exit[1:])
             found = [status.win32_exit_code, status.service_specific_exit_code]
@@ -413,7 +423,7 @@ class Checkers:
 
     def _is_up(self, service: ServiceId) -> bool:
         status = self.statuses.get(service)
-        return status is not None and status.state in _UP
+        return status is not None and (status.state in _UP or service in self.done)
 
     def _send_start(self, request: SendStart) -> None:
         run = self.runs[request.launch]

@@ -49,6 +49,7 @@ ADMINISTRATOR = Caller(unix_token(0, [0], administrator=True), "root", "simulati
 GUEST = Caller(unix_token(1000, [1000], administrator=False), "guest", "simulation")
 ALL_SERVICE = 0xF01FF
 ASSOCIATIONS = 4
+ONE_SHOTS = ("stop", "stop", "stay")
 
 
 class Clients:
@@ -132,6 +133,8 @@ class Clients:
                     if self.random.random() < 0.15:
                         ways = ("notify", "tcp:1", "command:/bin/hook-probe", "log:up")
                         values["AppReady"] = RegistryValue.of(self.random.choice(ways))
+                    if self.random.random() < 0.15:
+                        values["AppOneShot"] = RegistryValue.of(self.random.choice(ONE_SHOTS))
                     if self.random.random() < 0.1:
                         values["AppPidFile"] = RegistryValue.of("/run/program.pid")
                     call = self._call(association)
@@ -298,6 +301,8 @@ class Clients:
             ("AppRestartDelay", of(choice((0, 2_000)))),
             ("AppReloadSignal", of("HUP")),
             ("AppPidFile", of("/run/program.pid")),
+            ("AppOneShot", of(choice(("stop", "stay", "no")))),
+            ("AppRunTime", of(choice((0, 2_000, 90_000)))),
             ("AppReloadCommand", of("/bin/hook-reload")),
             ("Application", None),
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scmd.core import health
+from scmd.core import health, srvany
 from scmd.core.messages import (
     ChannelClosed,
     ControlAnswered,
@@ -207,7 +207,9 @@ class SimulatedProcess:
         """It becomes ready, late or never; it says so, and more, where it is heard."""
         if self._bad(0.3):
             self._notifies("STATUS=not yet", "EXTEND_TIMEOUT_USEC=5000000", "READY=0")
-        if health.PID_FILE in self.world.disk[self.spec.service].parameters:
+        if srvany.ONE_SHOT in self.world.disk[self.spec.service].parameters:
+            self._soon(self._dies)
+        elif health.PID_FILE in self.world.disk[self.spec.service].parameters:
             self._soon(self._goes_into_background)
         elif not self._bad(0.2):
             self._soon(self._becomes_ready)

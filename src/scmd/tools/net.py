@@ -146,9 +146,14 @@ class Net:
                 raise self._already(handle) from error
             raise
         status = self._wait(handle, "starting")
-        if status.state != ServiceState.RUNNING:
+        if status.state != ServiceState.RUNNING and not self._has_done_its_work(status):
             raise self._ended(status, "could not be started")
         self._say("was started successfully.")
+
+    def _has_done_its_work(self, status: ServiceStatus) -> bool:
+        from scmd.client.one_shots import has_done_its_work
+
+        return has_done_its_work(self._calls, self._scm, self.name, status)
 
     def _already(self, handle: ContextHandle) -> NetError:
         if self._calls.query_status(handle).state in PENDING_STATES:

@@ -37,6 +37,7 @@ Shows the parameters of a service, or the value of one (a list: one item a line)
 _NUMBERS = (
     "AppStopTime",
     "AppSettleTime",
+    "AppRunTime",
     "AppKillProcessTree",
     "AppTimestampLog",
     "AppLogName",
@@ -52,6 +53,7 @@ _TEXTS = (
     "AppDirectory",
     "AppStopSignal",
     "AppPidFile",
+    "AppOneShot",
     "AppReloadSignal",
     "AppReloadCommand",
     "AppUmask",
