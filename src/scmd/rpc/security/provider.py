@@ -69,6 +69,12 @@ class Mechanism(Protocol):
     def step(self, token: bytes) -> bytes | None:
         """Take a token and give the next one, if there is one. SecurityError: refused."""
 
+    def list_mic(self, data: bytes) -> bytes:
+        """The proof that SPNEGO's list of mechanisms is the one this end knows."""
+
+    def check_list_mic(self, data: bytes, mic: bytes) -> None:
+        """SecurityError: the other end knows another list."""
+
     def signature_size(self, sealing: bool) -> int:
         """The size of every signature, or of every seal's signature."""
 

@@ -1,0 +1,69 @@
+"""Lockout: who is locked out, for how long, and what it may cost."""
+
+from __future__ import annotations
+
+from scmd.rpc.security.lockout import MAX_ENTRIES, Lockout, LockoutPolicy
+
+POLICY = LockoutPolicy(failures_per_origin=3, failures_per_account=7, lock=1000, forget=5000)
+
+
+def failing(times: int, *, origin: str = "a", now: int = 0) -> Lockout:
+    lockout = Lockout(POLICY)
+    for _ in range(times):
+        lockout.failed("ann", origin, now)
+    return lockout
+
+
+def test_the_last_failure_that_is_forgiven() -> None:
+    assert failing(2).locked_until("ann", "a", 0) is None
+    assert failing(3).locked_until("ann", "a", 0) == 1000
+
+
+def test_a_lock_ends_by_itself() -> None:
+    lockout = failing(3)
+    assert lockout.locked_until("ann", "a", 999) == 1000
+    assert lockout.locked_until("ann", "a", 1000) is None
+    lockout.failed("ann", "a", 1000)
+    assert lockout.locked_until("ann", "a", 1000) is None
+
+
+def test_another_spelling_is_the_same_account() -> None:
+    assert failing(3).locked_until("Ann", "a", 0) == 1000
+
+
+def test_others_are_not_locked_out_by_one_guesser() -> None:
+    lockout = failing(3)
+    assert lockout.locked_until("ann", "b", 0) is None
+    assert lockout.locked_until("bob", "a", 0) is None
+
+
+def test_guessing_from_many_places_locks_the_account() -> None:
+    lockout = Lockout(POLICY)
+    for number in range(7):
+        lockout.failed("ann", f"10.0.0.{number}", 0)
+    assert lockout.locked_until("ann", "elsewhere", 0) == 1000
+
+
+def test_old_failures_are_forgotten() -> None:
+    lockout = failing(2)
+    lockout.failed("ann", "a", 5001)
+    assert lockout.locked_until("ann", "a", 5001) is None
+
+
+def test_success_forgives_its_own_origin_alone() -> None:
+    lockout = failing(2)
+    lockout.succeeded("ann", "a")
+    lockout.failed("ann", "a", 0)
+    assert lockout.locked_until("ann", "a", 0) is None
+    for number in range(4):
+        lockout.failed("ann", f"10.0.0.{number}", 0)
+    assert lockout.locked_until("ann", "a", 0) == 1000
+
+
+def test_names_from_outside_do_not_fill_the_memory() -> None:
+    lockout = Lockout(POLICY)
+    for number in range(MAX_ENTRIES):
+        lockout.failed(f"user{number}" + "x" * 1000, "a", 0)
+    assert len(lockout) == MAX_ENTRIES
+    lockout.failed("ann", "a", 0)
+    assert len(lockout) == MAX_ENTRIES
