@@ -227,3 +227,31 @@ def test_a_service_may_save_its_parameters_while_it_stops() -> None:
     values = {"X": RegistryValue.of(1)}
     assert bench.error(SetParameters(bench.call(), service, values)) == 0
     assert not bench.found(LaunchProcess)
+
+
+def test_who_did_not_take_it_in_its_turn_is_told_when_it_does() -> None:
+    bench = Bench()
+    service = bench.create()
+    launch = bench.running(service, accepted=0x102)
+    bench.control(service, Control.PAUSE)
+    pause = bench.one(SendControl)
+    bench.tell(Shutdown())
+    bench.report(launch, service, ServiceState.PAUSE_PENDING, 0)
+    bench.tell(ControlAnswered(launch, pause.control, 0))
+    assert not told(bench)
+    bench.report(launch, service, ServiceState.PAUSED, 0x102)
+    assert told(bench) == {launch: Control.PRESHUTDOWN}
+    bench.report(launch, service, ServiceState.PAUSED, 0x102, check_point=1)
+    assert not told(bench)
+
+
+def test_who_accepts_it_late_is_told_late() -> None:
+    bench = Bench()
+    late = bench.create("Late")
+    launch = bench.running(late, ServiceState.START_PENDING, 0)
+    bench.running(bench.create("Slow"), accepted=4)
+    bench.tell(Shutdown())
+    bench.report(launch, late, ServiceState.START_PENDING, 4)
+    assert not told(bench)
+    bench.report(launch, late, ServiceState.RUNNING, 4)
+    assert told(bench) == {launch: Control.SHUTDOWN}

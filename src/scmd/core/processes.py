@@ -231,6 +231,7 @@ def _send_control(state: State, launch: Launch, request: ControlRequest) -> None
         error = refusal(state, record, request.code)
     if error:
         _refused(state, launch, request)
+        _not_delivered(request)
         _settle_control(state, request, error)
         return
     launch.current = request
@@ -280,6 +281,8 @@ def _late(state: State, launch: Launch, request: StartRequest | ControlRequest) 
     if not sent:
         launch.queue.remove(request)
     if isinstance(request, ControlRequest):
+        if not sent:
+            _not_delivered(request)
         call, request.call = request.call, None
         state.reply(call, Error.SERVICE_REQUEST_TIMEOUT)
     else:
@@ -376,6 +379,13 @@ def _refused(state: State, launch: Launch, request: ControlRequest) -> None:
     if request.code in _STOPPING and record.launch is launch:
         record.stop_asked = False
         state.touched[record.id] = record
+
+
+def _not_delivered(request: ControlRequest) -> None:
+    """A shutdown tells it again when the service takes it."""
+    notice = request.record.notice
+    if notice is not None and notice.control == request.code:
+        notice.dropped = True
 
 
 def _done(launch: Launch, request: StartRequest | ControlRequest) -> None:

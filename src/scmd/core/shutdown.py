@@ -6,8 +6,8 @@ Services that accept PRESHUTDOWN come first: those that `PreshutdownOrder` names
 the other in its order, then the others at once. Each has its own limit, the
 configured one, which begins anew whenever it raises its check point in STOP_PENDING
 (within an hour); who misses it is not waited for (event 7043). None of them gets SHUTDOWN.
-Then SHUTDOWN goes to everyone else who accepts it, hosted programs are stopped, and one
-budget (WaitToKillServiceTimeout) runs for all. Dependents are not considered. Starts under
+Then SHUTDOWN goes to everyone else who accepts it, or does so later, hosted programs are stopped,
+and one budget (WaitToKillServiceTimeout) runs for all. Dependents are not considered. Starts under
 way are broken off at the beginning. When all who were told have stopped, or the budget is
 spent, the rest is killed. It is completed when every launch is gone and every save is done;
 should the kill fail, when the budget has passed a second time.
@@ -62,7 +62,7 @@ class Phase(Enum):
 class Notice:
     """What a service was told; one that was sent PRESHUTDOWN is waited for on its own."""
 
-    __slots__ = ("answered", "check_point", "control", "deadline", "record", "told_at")
+    __slots__ = ("answered", "check_point", "control", "deadline", "dropped", "record", "told_at")
 
     def __init__(self, record: ServiceRecord, control: Control, told_at: int) -> None:
         self.record = record
@@ -70,6 +70,8 @@ class Notice:
         self.told_at = told_at
         self.answered = False
         """Its Handler has; a hosted program has none."""
+        self.dropped = False
+        """The service did not take it when its turn came: it was pausing, or its process busy."""
         self.check_point = 0
         self.deadline: Deadline | None = None
         """Until when it is waited for; None: not, or not any more."""
@@ -168,6 +170,8 @@ def look(state: State) -> None:
         return
     if run.phase is Phase.PRESHUTDOWN:
         _look_at_notices(state, run)
+    if not run.killing:
+        _tell_late(state, run)
     if run.phase is Phase.SHUTDOWN and _all_told_have_stopped(run):
         _kill_untold(state)
     left = state.launches or state.strays or state.saves
@@ -270,6 +274,18 @@ def _tell(state: State, run: ShutdownRun, record: ServiceRecord) -> None:
             return
 
 
+def _tell_late(state: State, run: ShutdownRun) -> None:
+    """Tell those that take it only now."""
+    for record in list(state.touched.values()):
+        notice = record.notice
+        if notice is None:
+            if run.phase is Phase.SHUTDOWN and record.run is None:
+                _tell(state, run, record)
+        elif notice.dropped and _takes(state, record, notice.control):
+            notice.dropped = False
+            processes.send_control(state, record, notice.control, None)
+
+
 def _kill_untold(state: State) -> None:
     """Those who have stopped may still clean up, and hooks may end; the others are killed."""
     for launch in list(state.launches.values()):
@@ -361,12 +377,15 @@ def restore_notice(
 
 
 def resume(state: State) -> None:
-    """Tell those again who may not have heard it; processes and runs are known by now."""
+    """Tell those again who may not have heard it; processes and runs are known by now.
+
+    Who does not take it, because it says that it stops, is not told.
+    """
     run = state.shutdown
     if run is None or run.killing:
         return
     for record in run.told.values():
         notice = record.notice
         assert notice is not None
-        if not notice.answered and _takes(state, record, notice.control):
-            processes.send_control(state, record, notice.control, None)
+        notice.dropped = not notice.answered
+    _tell_late(state, run)

@@ -207,6 +207,7 @@ def _announce(
         record.since = state.now
     if status.state in _RESTING:
         record.actor = None
+    state.touched[record.id] = record
     state.emit(
         StatusChanged(record.id, record.config.name, status, cause, actor, old.state, lasted)
     )

@@ -51,8 +51,6 @@ class ShutdownChecker:
         """Those who may not have heard it from a manager that has died since."""
         self._delivered: set[ServiceId] = set()
         """Whose process has really been told, by whatever manager."""
-        self._takers: set[ServiceId] = set()
-        """Who accepted it when SHUTDOWN's turn came."""
         self._ends_at: int | None = None
         """When the budget of SHUTDOWN is spent."""
         self._back_at = 0
@@ -101,17 +99,15 @@ class ShutdownChecker:
             return
         if self._ends_at is None:
             self._ends_at = self._world.now + self._world.settings.kill_timeout
-            records = self._world.scm.state.records.values()
-            self._takers = {record.id for record in records if _takes(record)}
         latest = max(self._ends_at, self._back_at)
         assert self._world.now <= latest, "the budget is spent, and nobody is killed"
 
     def killed(self, services: set[ServiceId]) -> None:
         """A process that is not busy is killed, with these services in it."""
         state = self._world.scm.state
-        if state.shutdown is None:
+        if state.shutdown is None or state.shutdown.phase is Phase.PRESHUTDOWN:
             return
-        for service in services & self._takers:
+        for service in services:
             told = service in self._delivered
             assert told or not _takes(state.records[service]), f"{service} was not told"
 
