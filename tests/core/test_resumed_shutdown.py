@@ -95,3 +95,14 @@ def test_a_shutdown_that_was_completed_is_completed_again() -> None:
     bench.tell(Shutdown())
     assert bench.one(ShutdownCompleted).exit_status == 0
     assert successor(bench).one(ShutdownCompleted).exit_status == 0
+
+
+def test_a_process_that_is_gone_is_told_nothing() -> None:
+    bench = Bench()
+    service = bench.create("A")
+    launch = bench.running(service, accepted=4)
+    bench.tell(Shutdown())
+    new = successor(bench, held(launch, control_channel=True, ended=True))
+    assert new.found(SendControl) == []
+    new.tell(ProcessExited(launch, 0, None))
+    assert new.found(ShutdownCompleted)

@@ -221,6 +221,7 @@ def _resume(
     if held is None:
         _never_begun(state, launch, users)
         return
+    launch.gone = held.ended
     if launch.phase is LaunchPhase.KILLED:
         launch.process_id = held.process_id
         launches.resume_end(state, launch, ended=held.ended)

@@ -33,7 +33,7 @@ def begin(state: State, kind: LaunchKind, spec: LaunchSpec, record: ServiceRecor
 
 def is_live(launch: Launch) -> bool:
     """Whether the process takes, or will take, requests."""
-    return launch.phase in _LIVE
+    return launch.phase in _LIVE and not launch.gone
 
 
 def end(state: State, launch: Launch, grace: int, cause: str) -> None:

@@ -172,7 +172,7 @@ def resume(
     if launch.phase is LaunchPhase.ENDING:
         launches.resume_end(state, launch, ended=held.ended)
         return
-    if launch.share_key is not None:
+    if launch.share_key is not None and not held.ended:
         state.shared[launch.share_key] = launch
     for attempt in starts:
         request = _start_request(state, launch, attempt)

@@ -238,6 +238,7 @@ class Launch:
         "deadline",
         "drained",
         "exit",
+        "gone",
         "hook",
         "id",
         "kind",
@@ -267,6 +268,8 @@ class Launch:
         self.cause = ""
         """Why it is being ended, for people."""
         self.exit: ProcessExited | None = None
+        self.gone = False
+        """Adopted with an exit that is still to come: nothing is asked of it."""
         self.without: tuple[str, ...] = ()
         """Limits that are not in force, for people."""
         self.hook: Callable[[int, int], None] | None = None
