@@ -104,6 +104,23 @@ def test_the_processor_time_of_a_launch_is_held_to_its_quota_and_weight(made: Cg
     made.close()
 
 
+@pytest.mark.root
+def test_a_program_that_wants_more_than_its_quota_is_held_back(made: Cgroups) -> None:
+    bounds = made.limit(1, 7, [("CPUQuota", 2)])
+    files = [Path(folder, "cpu.stat") for folder in bounds.folders]
+    code = f"""if 1:
+        throttled = 0
+        while not throttled:
+            for path in {list(map(str, files))}:
+                for line in open(path):
+                    name, number = line.split()
+                    throttled += int(number) if name == "nr_throttled" else 0
+    """
+    assert run_inside(bounds, code).returncode == 0
+    assert made.end(1)
+    made.close()
+
+
 def test_what_version_2_is_told() -> None:
     told = {name: files(300) for name, files in controllers.VERSION_2.items()}
     assert told == {

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 
 from scmd.linux import process_tree
-from scmd.linux.cgroups import homes_in
+from scmd.linux.cgroups import homes_in, own_cgroups
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,8 +31,18 @@ def usage_of(process_id: int, instance: str) -> dict[str, int]:
     cpu_ms, memory = _sums(pids)
     if folder is not None:
         cpu_ms = _cpu_ms(_read(os.path.join(folder, "cpu.stat")), cpu_ms)
-        memory = int(_read(os.path.join(folder, "memory.current")) or memory)
+        counted = _read(os.path.join(folder, "memory.current")) or _old_memory(process_id, instance)
+        memory = int(counted or memory)
     return {"processes": len(pids), "cpu_ms": cpu_ms, "memory_bytes": memory}
+
+
+def _old_memory(process_id: int, instance: str) -> str:
+    """What version 1 counts, where the launch has a cgroup there because it has a limit."""
+    found = own_cgroups(_read(f"/proc/{process_id}/cgroup"), _read("/proc/self/mountinfo"))
+    folder = found.get("memory", "")
+    if os.path.basename(os.path.dirname(folder)) != f"scmd-{instance}":
+        return ""
+    return _read(os.path.join(folder, "memory.usage_in_bytes"))
 
 
 def cgroup_of(process_id: int, instance: str) -> str | None:
