@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scmd.core.messages import (
+    Audited,
     HandleId,
     OpenScm,
     QuerySettings,
@@ -76,6 +77,14 @@ def test_one_wrong_value_refuses_them_all() -> None:
     reply = bench.ask(command)
     assert (reply.error, bench.found(SaveControl)) == (Error.INVALID_PARAMETER, [])
     assert reply.result == f"{PIPE}: expected a number from 1 to 86400000"
+
+
+def test_a_change_is_in_the_audit_trail() -> None:
+    bench = Bench()
+    bench.ask(setting(bench, {PIPE: 0, KILL: 5}))
+    told = bench.one(Audited)
+    assert (told.action, told.target) == (f"change settings {PIPE}, {KILL} of", "the SCM")
+    assert told.error == Error.INVALID_PARAMETER
 
 
 def test_only_who_may_do_everything_sets_them() -> None:

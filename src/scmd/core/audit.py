@@ -24,6 +24,7 @@ from scmd.core.messages import (
     OpenScm,
     OpenService,
     SetParameters,
+    SetSettings,
     SetStatus,
     StartService,
 )
@@ -54,6 +55,7 @@ ACTIONS: Mapping[type[Command], str | Callable[[Any], str]] = {
     ChangeConfig: "change configuration",
     ChangeConfig2: _change2,
     SetParameters: "change parameters",
+    SetSettings: lambda command: f"change settings {', '.join(command.values)} of",
     DeleteService: "delete",
     SetSecurity: "change security",
     SetStatus: "set status",
