@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import subprocess
-import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from scmd.linux import cgroups, controllers
 from scmd.linux.cgroups import Cgroups
+from tests.linux.inside import inside
 
 HOG = "held = []\nwhile True: held.append(b'x' * (1 << 20))"
 FORKER = """if 1:
@@ -36,19 +39,7 @@ def made() -> Cgroups:
 
 
 def run_inside(bounds: controllers.Bounds, code: str) -> subprocess.CompletedProcess[str]:
-    """A program that joins the cgroups as the keeper's children do."""
-
-    def join() -> None:
-        for path in bounds.join:
-            Path(path).write_text("0")
-
-    return subprocess.run(
-        [sys.executable, "-I", "-S", "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        preexec_fn=join,
-    )
+    return subprocess.run(inside(bounds.join, code), capture_output=True, text=True, check=False)
 
 
 @pytest.mark.root
@@ -156,7 +147,7 @@ STEPPING = """if 1:
     import os, subprocess, sys
     from scmd.linux import controllers
     from scmd.linux.cgroups import Cgroups
-    home, controller, stranger = sys.argv[1:]
+    home, controller = sys.argv[1:]
     made = Cgroups(home, "x")
     child = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
     controllers.CONTROLLER = {"New": controller}
@@ -192,30 +183,42 @@ def version_2_with_a_controller() -> tuple[str, str]:
     return home, controllers.read(home, controllers.CONTROLLERS).split()[0]
 
 
+@contextmanager
+def passing_on(home: str, controller: str) -> Iterator[None]:
+    """Ours passes the controller on, for one test of this machine at a time."""
+    lock = os.open(home, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        before = controllers.read(home, controllers.PASSED_ON).split()
+        controllers.write(home, controllers.PASSED_ON, f"+{controller}")
+        yield
+        if controller not in before:
+            controllers.write(home, controllers.PASSED_ON, f"-{controller}")
+    finally:
+        os.close(lock)
+
+
 def step(stranger: bool) -> str:
     home, controller = version_2_with_a_controller()
-    passed_on = controllers.read(home, controllers.PASSED_ON).split()
-    controllers.write(home, controllers.PASSED_ON, f"+{controller}")
     above = Path(home, f"test-{os.getpid()}")
-    above.mkdir()
+    code = f"import sys; sys.argv = ['', {str(above)!r}, {controller!r}]\n{STEPPING}"
     other = subprocess.Popen(["/bin/cat"], stdin=subprocess.PIPE)
-    try:
-        if stranger:
-            (above / "cgroup.procs").write_text(str(other.pid))
-        done = subprocess.run(
-            [sys.executable, "-c", STEPPING, str(above), controller, ""],
-            capture_output=True,
-            text=True,
-            check=False,
-            preexec_fn=lambda: (above / "cgroup.procs").write_text("0") and None,
-        )
-    finally:
-        assert other.stdin is not None
-        other.stdin.close()
-        other.wait()
-        above.rmdir()
-        if controller not in passed_on:
-            controllers.write(home, controllers.PASSED_ON, f"-{controller}")
+    with passing_on(home, controller):
+        above.mkdir()
+        try:
+            if stranger:
+                (above / "cgroup.procs").write_text(str(other.pid))
+            done = subprocess.run(
+                inside([str(above / "cgroup.procs")], code),
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+        finally:
+            assert other.stdin is not None
+            other.stdin.close()
+            other.wait()
+            above.rmdir()
     assert done.returncode == 0, done.stderr
     return done.stdout.strip()
 

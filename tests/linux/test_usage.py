@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from scmd.linux.cgroups import find
 from scmd.linux.usage import cgroup_of, usage_of
+from tests.linux.inside import inside
 
 WAIT = "os.write(1, b'+'); os.read(0, 1)"
 PROGRAM = """if 1:
@@ -31,17 +31,10 @@ def test_the_memory_of_a_limited_launch_is_what_its_cgroup_counts() -> None:
     made = find(instance)
     bounds = made.limit(1, 7, [("MemoryMax", 1 << 30)])
 
-    def join() -> None:
-        for path in bounds.join:
-            Path(path).write_text("0")
-
     # Pages of a file count for the cgroup, and nothing maps them.
     program = "import os; f = os.memfd_create('x'); os.write(f, bytes(1 << 26)); " + WAIT
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", program],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        preexec_fn=join,
+        inside(bounds.join, program), stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     with process:
         assert process.stdout is not None

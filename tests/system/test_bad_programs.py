@@ -63,7 +63,7 @@ def test_output_without_an_end_of_line_at_full_speed(machine: Machine) -> None:
 
 def check_lines(file: Path) -> None:
     for line in file.read_bytes().splitlines(keepends=True):
-        assert line.startswith(b"x" * 100) or b"lines dropped" in line
+        assert set(line.removesuffix(CUT).rstrip()) <= set(b"x") or b"lines dropped" in line
         assert len(line) <= LONGEST_LINE + len(CUT)
 
 

@@ -95,7 +95,7 @@ def test_a_keeper_that_dies_or_hangs_is_started_again(folder: Path, state: Path)
                 machine.run("sh", "-c", f"printf '{text}' >{folder_inside}/watchdog.conf")
                 machine.run("systemctl", "daemon-reload")
                 machine.run("systemctl", "restart", "scmd")
-            old = machine.service("Web")["process_id"]
+            old = machine.await_state("Web", "RUNNING")["process_id"]
             restarts = machine.show("NRestarts")
             machine.run("kill", f"-{signal}", machine.show("MainPID"))
             await_another(machine, restarts)
