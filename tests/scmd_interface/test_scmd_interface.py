@@ -76,6 +76,7 @@ def test_numbers_are_never_renumbered() -> None:
         (14, "RQueryUsage"),
         (15, "RQuerySettings"),
         (16, "RSetSettings"),
+        (17, "RPrepareService"),
     ]
     assert str(SCMD.uuid) == "97a066fd-bdad-48f4-90f7-529328ef19c3"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pytest
 
@@ -11,8 +12,10 @@ from scmd.core.messages import (
     BootEntry,
     CheckScmHandle,
     ExplainService,
+    FailureActionsChange,
     IdentifyService,
     KillService,
+    PrepareService,
     QueryBoot,
     QueryParameters,
     QueryRecovery,
@@ -23,7 +26,7 @@ from scmd.core.messages import (
 from scmd.core.recovery import Preview, Step
 from scmd.core.why import Explanation, Holder
 from scmd.scmd_interface import operations as scmd_operations
-from scmd.scmd_interface.parameters import pack_changes, unpack_parameters
+from scmd.scmd_interface.parameters import pack_changes, pack_parameters, unpack_parameters
 from scmd.server.handles import ForeignHandle
 from scmd.server.host_requests import (
     LOG_END,
@@ -37,8 +40,9 @@ from scmd.server.host_requests import (
     ReportEvent,
 )
 from scmd.server.scmd_server import SCMD_OPERATIONS
+from scmd.vocabulary.configuration import FailureAction
 from scmd.vocabulary.registry import RegistryType, RegistryValue
-from scmd.vocabulary.service import ActionType, ScmAccess, ServiceAccess
+from scmd.vocabulary.service import ActionType, ConfigLevel, ScmAccess, ServiceAccess
 from scmd.vocabulary.status import ServiceStatus
 from tests.server.exchange import (
     CALL,
@@ -140,7 +144,7 @@ def test_the_use_of_the_process_of_a_status() -> None:
 def test_the_version_is_the_interfaces() -> None:
     exchange = Exchange()
     response = exchange.run(scmd_operations.QUERY_VERSION, scmd_operations.EmptyRequest())
-    assert (response.major, response.minor, response.error) == (1, 6, 0)
+    assert (response.major, response.minor, response.error) == (1, 7, 0)
     assert exchange.asked == []
 
 
@@ -345,3 +349,44 @@ def test_a_kill_is_the_core_s() -> None:
     request = scmd_operations.ServiceRequest(service=WIRE_SERVICE)
     assert exchange.run(scmd_operations.KILL_SERVICE, request, error(1062)).error == 1062
     assert exchange.asked == [KillService(CALL, SERVICE)]
+
+
+def test_what_is_prepared_comes_to_the_core_as_changes_would() -> None:
+    request = scmd_operations.PrepareServiceRequest(
+        scm=WIRE_SCM,
+        image_path="srvany",
+        description="",
+        delayed=1,
+        failure_actions_flag=7,
+        reset_period=60,
+        actions=(scmd_operations.PreparedAction(type=1, delay=5),),
+        values=pack_parameters(VALUES),
+    )
+    exchange = Exchange()
+    response = exchange.run(scmd_operations.PREPARE_SERVICE, request, error(87, "Port: expected"))
+    assert (response.error, response.detail) == (87, "Port: expected")
+    restart = FailureActionsChange(
+        60, None, None, (FailureAction(type=ActionType.RESTART, delay=5),)
+    )
+    changes = (
+        (ConfigLevel.DESCRIPTION, ""),
+        (ConfigLevel.DELAYED_AUTO_START_INFO, True),
+        (ConfigLevel.FAILURE_ACTIONS_FLAG, True),
+        (ConfigLevel.FAILURE_ACTIONS, restart),
+    )
+    assert exchange.asked == [PrepareService(CALL, SCM, "srvany", VALUES, changes)]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"actions": (scmd_operations.PreparedAction(type=99, delay=5),)},
+        {"values": (scmd_operations.Parameter(name="A", type=99),)},
+    ],
+)
+def test_what_means_nothing_is_87_to_who_may_create(wrong: dict[str, Any]) -> None:
+    request = scmd_operations.PrepareServiceRequest(scm=WIRE_SCM, **wrong)
+    for reply, expected in ((ok(None), 87), (error(5), 5)):
+        exchange = Exchange()
+        assert exchange.run(scmd_operations.PREPARE_SERVICE, request, reply).error == expected
+        assert exchange.asked == [CheckScmHandle(CALL, SCM, ScmAccess.CREATE_SERVICE)]

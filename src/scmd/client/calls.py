@@ -190,6 +190,10 @@ class Calls:
 
         return self._handles.opened(handle, reopen)
 
+    def prepared(self, handle: ContextHandle, prepare: Callable[[ContextHandle], None]) -> None:
+        """Remember what else to do when this handle has to be opened again."""
+        self._handles.opened_with(handle, prepare)
+
     def close_handle(self, handle: ContextHandle) -> None:
         """Any handle; 6 when it is none (any more). One of a broken connection is closed."""
         present = self._handles.present(handle)

@@ -9,17 +9,18 @@ from __future__ import annotations
 from scmd.client.calls import bad_answers
 from scmd.ndr.errors import NdrError
 from scmd.scmd_interface import operations as scmd
-from scmd.scmd_interface.parameters import pack_changes, unpack_parameters
+from scmd.scmd_interface.parameters import pack_changes, pack_parameters, unpack_parameters
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.value import Value
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from scmd.client.calls import Calls
     from scmd.ndr.values import ContextHandle
+    from scmd.vocabulary.configuration import FailureAction
     from scmd.vocabulary.registry import RegistryValue
 
 LOG_END = scmd.LOG_END
@@ -80,6 +81,49 @@ def _packed(
         return pack_changes(values)
     except NdrError as error:
         raise WinError(Error.INVALID_PARAMETER, function, str(error)) from error
+
+
+def prepare_service(
+    calls: Calls,
+    scm: ContextHandle,
+    image_path: str,
+    values: Mapping[str, RegistryValue],
+    *,
+    description: str = "",
+    delayed: bool = False,
+    failure_actions_flag: bool = False,
+    reset_period_s: int = 0,
+    actions: Sequence[FailureAction] = (),
+) -> None:
+    """What the next service that is created with this SCM handle is to have besides, at once.
+
+    Needs SC_MANAGER_CREATE_SERVICE. WinError 87 as by `set_parameters`.
+    """
+    try:
+        packed = pack_parameters(values)
+    except NdrError as error:
+        raise WinError(Error.INVALID_PARAMETER, "SetParameters", str(error)) from error
+    packed_actions = tuple(
+        scmd.PreparedAction(type=action.type, delay=action.delay) for action in actions
+    )
+    request = scmd.PrepareServiceRequest(
+        scm=scm,
+        image_path=image_path,
+        description=description or None,
+        delayed=int(delayed),
+        failure_actions_flag=int(failure_actions_flag),
+        reset_period=reset_period_s,
+        actions=packed_actions or None,
+        values=packed or None,
+    )
+    response = calls.call(scmd.PREPARE_SERVICE, request, allowed=(Error.INVALID_PARAMETER,))
+    if response.error:
+        raise WinError(response.error, "SetParameters", response.detail or None)
+
+    def again(fresh: ContextHandle) -> None:
+        calls.connection.call(scmd.PREPARE_SERVICE, request.replace(scm=fresh))
+
+    calls.prepared(scm, again)
 
 
 def read_log(

@@ -38,7 +38,9 @@ class ServiceParameters(MutableMapping[str, "Any"]):
     def change(self, values: Mapping[str, Data | None]) -> None:
         """Write all of these values or none; None deletes one."""
         service = self._service
-        changes = {name: None if data is None else _value(data) for name, data in values.items()}
+        changes = {
+            name: None if data is None else registry_value(data) for name, data in values.items()
+        }
         with service.opened(ServiceAccess.CHANGE_CONFIG) as handle:
             set_parameters(service.scm.calls, handle, changes)
 
@@ -83,7 +85,7 @@ class ServiceParameters(MutableMapping[str, "Any"]):
         return f"<parameters of {self._service.name!r}>"
 
 
-def _value(data: Data) -> RegistryValue:
+def registry_value(data: Data) -> RegistryValue:
     if isinstance(data, RegistryValue):
         return data
     if isinstance(data, (str, int, bytes)):

@@ -45,6 +45,17 @@ class OpenHandles:
         self._reopen[handle] = reopen
         return handle
 
+    def opened_with(self, handle: ContextHandle, prepare: Callable[[ContextHandle], None]) -> None:
+        """Opened again, it is no use without this."""
+        reopen = self._reopen[handle]
+
+        def both(handles: OpenHandles) -> ContextHandle:
+            fresh = reopen(handles)
+            prepare(fresh)
+            return fresh
+
+        self._reopen[handle] = both
+
     def closed(self, handle: ContextHandle) -> None:
         self._reopen.pop(handle, None)
         self._present.pop(handle, None)

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import time
 
-from scmd.client import configuration
+from scmd.client import configuration, creation
 from scmd.client.calls import Calls, open_calls
+from scmd.client.creation import Besides
 from scmd.client.waiting import Progress
-from scmd.vocabulary.configuration import LOCAL_SYSTEM, FailureAction, ServiceConfig
+from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import (
     FIRST_USER_CONTROL,
-    ActionType,
-    ConfigLevel,
     Control,
     ErrorControl,
     ScmAccess,
@@ -38,6 +37,7 @@ if TYPE_CHECKING:
     from scmd.client.calls import Entry
     from scmd.client.parameters import ServiceParameters
     from scmd.ndr.values import ContextHandle
+    from scmd.vocabulary.registry import RegistryValue
     from scmd.vocabulary.status import ServiceStatus
 
 START_WORDS: Mapping[str, StartType] = {
@@ -52,7 +52,6 @@ STATE_WORDS: Mapping[str, StateMask] = {
     "all": StateMask.ALL,
 }
 DEFAULT_WAIT_S = 30.0
-RESET_PERIOD_S = 86_400
 THROTTLE = 10_000
 """Milliseconds; a program that was to be restarted and fails sooner was quick to fail."""
 
@@ -144,12 +143,13 @@ class Scm:
         group: str = "",
         failure_actions_flag: bool = False,
         restart_delay: int | None = None,
+        parameters: Mapping[str, RegistryValue] | None = None,
     ) -> Service:
         """A program that speaks the control protocol as a service; `install` takes any other.
 
         `command` is an ImagePath, or the arguments of one. `start` is auto, delayed, demand or
-        disabled. `restart_delay`: after a failure it is restarted, so many ms later. When a later
-        step fails the record is deleted again.
+        disabled. `restart_delay`: after a failure it is restarted, so many ms later. It is there
+        with all that, or not at all.
         """
         if start not in START_WORDS:
             raise ValueError(f"start is one of {', '.join(START_WORDS)}, not {start!r}")
@@ -164,21 +164,14 @@ class Scm:
             dependencies=tuple(depends),
             account=account,
         )
-        extras: dict[ConfigLevel, str | bool] = {}
-        if description:
-            extras[ConfigLevel.DESCRIPTION] = description
-        if start == "delayed":
-            extras[ConfigLevel.DELAYED_AUTO_START_INFO] = True
-        if failure_actions_flag:
-            extras[ConfigLevel.FAILURE_ACTIONS_FLAG] = True
-        with self._created(record, password) as service:
-            for level, value in extras.items():
-                configuration.change_config2(self.calls, service, level, value)
-            if restart_delay is not None:
-                restart = FailureAction(type=ActionType.RESTART, delay=restart_delay)
-                configuration.change_failure_actions(
-                    self.calls, service, reset_period_s=RESET_PERIOD_S, actions=(restart,)
-                )
+        besides = Besides(
+            description=description,
+            delayed=start == "delayed",
+            failure_actions_flag=failure_actions_flag,
+            restart_delay=restart_delay,
+            parameters=parameters or {},
+        )
+        creation.create(self.calls, record, password, besides)
         return Service(self, name)
 
     def install(
@@ -202,13 +195,15 @@ class Scm:
         The program is found on PATH now and recorded by its absolute path; a relative
         `directory` is made absolute too. The failure-actions flag is set. FileNotFoundError: no
         such program. `restart_delay`: after a failure it is restarted, so many ms later, and after
-        quick failures (AppThrottle, 10 s) ever later. When a later step fails the record is deleted
-        again.
+        quick failures (AppThrottle, 10 s) ever later. It is there with all that, or not at all.
         """
         from scmd.client.hosting import hosting_parameters
+        from scmd.client.parameters import registry_value
 
         values = hosting_parameters(command, directory, environment, here=not self.is_remote)
-        service = self.create(
+        held_back = {} if restart_delay is None else {"AppThrottle": THROTTLE}
+        given = {**values, **held_back, **(parameters or {})}
+        return self.create(
             name,
             "srvany",
             start=start,
@@ -219,14 +214,8 @@ class Scm:
             description=description,
             failure_actions_flag=True,
             restart_delay=restart_delay,
+            parameters={key: registry_value(value) for key, value in given.items()},
         )
-        held_back = {} if restart_delay is None else {"AppThrottle": THROTTLE}
-        try:
-            service.parameters.update({**values, **held_back, **(parameters or {})})
-        except BaseException:
-            service.delete()
-            raise
-        return service
 
     def status(self) -> dict[str, object]:
         """The manager itself: keeper_pid, manager_pid, version, uptime_ms, counts, end_points."""
@@ -236,12 +225,6 @@ class Scm:
 
         document: dict[str, object] = json.loads(manager_status(self.calls))
         return document
-
-    def _created(self, record: ServiceConfig, password: str | None) -> _OpenService:
-        access = ServiceAccess.CHANGE_CONFIG | ServiceAccess.START | ServiceAccess.DELETE
-        with self._opened(ScmAccess.CONNECT | ScmAccess.CREATE_SERVICE) as scm:
-            handle, _ = configuration.create_service(self.calls, scm, record, access, password)
-        return _OpenService(self.calls, handle, delete_on_error=True)
 
     def _opened(self, access: int) -> _OpenService:
         """A context that gives a handle to the SCM with these rights."""
@@ -410,12 +393,11 @@ class Service:
 
 
 class _OpenService:
-    """A handle in a `with`; with `delete_on_error` an error deletes the service again."""
+    """A handle in a `with`."""
 
-    def __init__(self, calls: Calls, handle: ContextHandle, delete_on_error: bool = False) -> None:
+    def __init__(self, calls: Calls, handle: ContextHandle) -> None:
         self._calls = calls
         self._handle = handle
-        self._delete_on_error = delete_on_error
 
     def __enter__(self) -> ContextHandle:
         return self._handle
@@ -428,8 +410,6 @@ class _OpenService:
     ) -> None:
         if error is not None and self._calls.is_closed:
             return
-        if error is not None and self._delete_on_error:
-            configuration.delete_service(self._calls, self._handle)
         self._calls.close_handle(self._handle)
 
 

@@ -15,6 +15,7 @@ from scmd.core import (
     handles,
     locks,
     object_security,
+    preparing,
     queries,
     recovery,
     saves,
@@ -43,6 +44,7 @@ from scmd.core.messages import (
     KillService,
     OpenScm,
     OpenService,
+    PrepareService,
     QueryBoot,
     QueryConfig,
     QueryParameters,
@@ -125,6 +127,8 @@ def _dispatch_rest(state: State, command: Command) -> None:
             state.reply(command.call.id, Error.SUCCESS, record.parameters)
         case SetParameters():
             database.set_parameters(state, command)
+        case PrepareService():
+            preparing.prepare_service(state, command)
         case QueryRecovery():
             record = handles.service(state, command.call, command.service, _QUERY_STATUS)
             state.reply(command.call.id, Error.SUCCESS, recovery.preview(record, state.now))

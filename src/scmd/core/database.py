@@ -10,7 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from scmd.core import handles, identities, locks, parameters, saves, validation
+from scmd.core import (
+    handles,
+    identities,
+    locks,
+    parameters,
+    preparing,
+    saves,
+    validation,
+)
 from scmd.core.config_levels import changed_by_level
 from scmd.core.dependencies import closes_cycle, on_cycles
 from scmd.core.event_ids import EventId
@@ -89,6 +97,9 @@ def create_service(state: State, command: CreateService) -> None:
     check_service_name(config.name)
     validation.check_config(config, state.settings)
     validation.check_security(config.security)
+    opened = handles.lookup(state, command.call, command.scm)
+    granted = handles.grant_creator(command.desired_access)
+    config, given = preparing.completed(config, opened.prepared, granted)
     _refuse_unknown_account(command)
     if command.assign_tag and not config.load_order_group:
         raise Refused(Error.INVALID_PARAMETER, "a tag needs a group")
@@ -100,15 +111,15 @@ def create_service(state: State, command: CreateService) -> None:
     id = ServiceId(state.next_service)
     config = identities.with_number(config, id, state.settings)
     state.next_service += 1
-    granted = handles.grant_creator(command.desired_access)
+    opened.prepared = None
     save = saves.save_record(
         state,
         None,
         id,
         config,
-        parameters={},
+        parameters=given,
         names=tuple(dict.fromkeys(keys)),
-        saved=lambda: _created(state, save, command.call, id, granted),
+        saved=lambda: _created(state, save, command.call, id, granted, given),
         failed=lambda error: state.reply(command.call.id, error),
     )
     save.association = command.call.association
@@ -175,10 +186,12 @@ def _with_tag(state: State, config: ServiceConfig, assign: bool) -> ServiceConfi
     return config.replace(tag=state.tags[group])
 
 
-def _created(state: State, save: Save, call: Call, id: ServiceId, granted: int) -> None:
+def _created(
+    state: State, save: Save, call: Call, id: ServiceId, granted: int, given: Parameters
+) -> None:
     config = save.config
     assert config is not None
-    record = ServiceRecord(id, config, {}, False)
+    record = ServiceRecord(id, config, given, False)
     _insert(state, record)
     if state.next_service > id + 1:
         # Saves may end in another order than they began.
@@ -332,7 +345,7 @@ def set_parameters(state: State, command: SetParameters) -> None:
     """All of the values or none; a hosted program's are checked for their meaning."""
     record = _changeable(state, command)
     try:
-        parameters.check(record, command.values)
+        parameters.check(record.config.image_path, command.values)
     except Refused as refused:
         state.reply(command.call.id, refused.error, refused.detail)
         return

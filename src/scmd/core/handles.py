@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from scmd.core.messages import AssociationId, Call, HandleId
+from scmd.core.messages import AssociationId, Call, HandleId, PrepareService
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.security.access import access_check
@@ -40,7 +40,7 @@ class HandleKind(Enum):
 class Handle:
     """An open reference; `record` is a service handle's."""
 
-    __slots__ = ("association", "caller", "granted", "id", "kind", "record")
+    __slots__ = ("association", "caller", "granted", "id", "kind", "prepared", "record")
 
     def __init__(
         self,
@@ -57,6 +57,8 @@ class Handle:
         """Who opened it."""
         self.record = record
         self.granted = granted
+        self.prepared: PrepareService | None = None
+        """Of an SCM handle: what the next service created with it is to have besides."""
 
 
 def lookup(state: State, call: Call, id: HandleId) -> Handle:

@@ -280,6 +280,21 @@ class SetParameters(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class PrepareService(Command):
+    """What the next CreateService on this SCM handle is to make besides, in one step with it.
+
+    `values` are its Parameters, checked now for a service with this image path, as by
+    SetParameters; `changes` are levels and values of ChangeConfig2, checked when it is created.
+    Needs SC_MANAGER_CREATE_SERVICE.
+    """
+
+    scm: HandleId
+    image_path: str
+    values: Mapping[str, RegistryValue]
+    changes: tuple[tuple[ConfigLevel, Config2Value], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class IdentifyService(Command):
     """Result: ServiceId, if the handle was granted all of `access`; else error 5."""
 

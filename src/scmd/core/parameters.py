@@ -6,7 +6,6 @@ from collections.abc import Mapping
 
 from scmd.core import limits, srvany
 from scmd.core.messages import Parameters, SetParameters
-from scmd.core.records import ServiceRecord
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_text, name_key, utf16_units
 from scmd.vocabulary.registry import RegistryValue
@@ -15,8 +14,8 @@ MAX_VALUE_NAME_UNITS = 16_383
 """What the registry allows."""
 
 
-def check(record: ServiceRecord, values: Mapping[str, RegistryValue | None]) -> None:
-    """Refuse with 87 what is no value, no limit, or wrong for the hosted program that it is."""
+def check(image_path: str, values: Mapping[str, RegistryValue | None]) -> None:
+    """Refuse with 87 what is no value, no limit, or wrong for a hosted program, if it is one."""
     for name in values:
         if not 0 < utf16_units(name) <= MAX_VALUE_NAME_UNITS:
             expected = f"1 to {MAX_VALUE_NAME_UNITS} characters"
@@ -24,7 +23,7 @@ def check(record: ServiceRecord, values: Mapping[str, RegistryValue | None]) -> 
         check_text(name, 0, Error.INVALID_PARAMETER)
     given = {name: value for name, value in values.items() if value is not None}
     limits.check(given)
-    if srvany.is_hosted(record.config.image_path):
+    if srvany.is_hosted(image_path):
         srvany.check_parameters(given)
 
 

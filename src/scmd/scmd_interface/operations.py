@@ -22,7 +22,7 @@ from scmd.ndr.types import (
 )
 from scmd.rpc.interface import Interface
 
-SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 6)
+SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 7)
 
 MAX_PARAMETERS = 4096
 MAX_PARAMETER_NAME = 1024
@@ -30,6 +30,10 @@ MAX_PARAMETER_NAME = 1024
 MAX_PARAMETER_BYTES = 1_048_576
 MAX_DETAIL = 1024
 """UTF-16 units with the NUL."""
+MAX_IMAGE_PATH = 32_768
+MAX_DESCRIPTION = 8193
+"""UTF-16 units with the NUL."""
+MAX_ACTIONS = 1024
 MAX_LOG_BYTES = 65_536
 MAX_JSON_BYTES = 1_048_576
 MAX_EVENTS = 65_536
@@ -278,6 +282,36 @@ class SetSettingsRequest(Structure):
     ] = None
 
 
+class PreparedAction(Structure):
+    """One failure action: SC_ACTION_* and milliseconds."""
+
+    type: DWORD
+    delay: DWORD
+
+
+class PrepareServiceRequest(Structure):
+    """What the next service that is created with this handle is to have besides, in one step.
+
+    Needs SC_MANAGER_CREATE_SERVICE. `image_path`: what the values are checked for.
+    """
+
+    scm: HANDLE
+    image_path: Annotated[str | None, Unique(Text(MAX_IMAGE_PATH))] = None
+    description: Annotated[str | None, Unique(Text(MAX_DESCRIPTION))] = None
+    delayed: DWORD = 0
+    failure_actions_flag: DWORD = 0
+    reset_period: DWORD = 0
+    """Seconds; without actions it means nothing."""
+    action_count: Annotated[int, SizeOf("actions", MAX_ACTIONS)] = 0
+    actions: Annotated[
+        tuple[PreparedAction, ...] | None, Unique(Array(Struct(PreparedAction), MAX_ACTIONS))
+    ] = None
+    count: Annotated[int, SizeOf("values", MAX_PARAMETERS)] = 0
+    values: Annotated[
+        tuple[Parameter, ...] | None, Unique(Array(Struct(Parameter), MAX_PARAMETERS))
+    ] = None
+
+
 QUERY_MANAGER_STATUS = SCMD.operation(0, "RQueryManagerStatus", EmptyRequest, ManagerStatusResponse)
 QUERY_PARAMETERS = SCMD.operation(
     1, "RQueryParameters", QueryParametersRequest, QueryParametersResponse
@@ -299,3 +333,6 @@ KILL_SERVICE = SCMD.operation(13, "RKillService", ServiceRequest, KillServiceRes
 QUERY_USAGE = SCMD.operation(14, "RQueryUsage", ServiceRequest, QueryUsageResponse)
 QUERY_SETTINGS = SCMD.operation(15, "RQuerySettings", QuerySettingsRequest, QuerySettingsResponse)
 SET_SETTINGS = SCMD.operation(16, "RSetSettings", SetSettingsRequest, SetParametersResponse)
+PREPARE_SERVICE = SCMD.operation(
+    17, "RPrepareService", PrepareServiceRequest, SetParametersResponse
+)

@@ -14,9 +14,12 @@ import msgspec
 
 from scmd.core.messages import (
     CheckScmHandle,
+    Config2Value,
     ExplainService,
+    FailureActionsChange,
     IdentifyService,
     KillService,
+    PrepareService,
     QueryBoot,
     QueryParameters,
     QueryRecovery,
@@ -26,10 +29,12 @@ from scmd.core.messages import (
 )
 from scmd.core.recovery import Preview
 from scmd.core.why import Explanation
+from scmd.ndr.errors import NdrError
 from scmd.scmd_interface.operations import (
     EXPLAIN,
     KILL_SERVICE,
     MAX_JSON_BYTES,
+    PREPARE_SERVICE,
     QUERY_BOOT,
     QUERY_MANAGER_STATUS,
     QUERY_PARAMETERS,
@@ -50,6 +55,7 @@ from scmd.scmd_interface.operations import (
     ExplainResponse,
     KillServiceResponse,
     ManagerStatusResponse,
+    PrepareServiceRequest,
     QueryBootRequest,
     QueryBootResponse,
     QueryParametersRequest,
@@ -73,7 +79,7 @@ from scmd.scmd_interface.operations import (
     SetParametersRequest,
     SetParametersResponse,
 )
-from scmd.scmd_interface.parameters import pack_parameters
+from scmd.scmd_interface.parameters import pack_parameters, unpack_parameters
 from scmd.server.explanations import explanation_json
 from scmd.server.host_requests import (
     QueryManagerStatus,
@@ -87,8 +93,9 @@ from scmd.server.host_requests import (
 )
 from scmd.server.settings import change_response, changed_values, query_settings, set_settings
 from scmd.server.steps import Steps, Work, served, table
+from scmd.vocabulary.configuration import FailureAction
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.service import ScmAccess, ServiceAccess
+from scmd.vocabulary.service import ActionType, ConfigLevel, ScmAccess, ServiceAccess
 from scmd.vocabulary.status import ServiceStatus
 
 
@@ -121,6 +128,39 @@ def set_parameters(work: Work, request: SetParametersRequest) -> Steps[SetParame
         reply = yield IdentifyService(work.call, service, ServiceAccess.CHANGE_CONFIG)
         return SetParametersResponse(error=reply.error or Error.INVALID_PARAMETER)
     return change_response((yield SetParameters(work.call, service, values)))
+
+
+def prepare_service(work: Work, request: PrepareServiceRequest) -> Steps[SetParametersResponse]:
+    """Values that mean nothing are error 87, as in RSetParameters."""
+    scm = work.handle(request.scm)
+    try:
+        values, changes = unpack_parameters(request.values), _prepared_changes(request)
+    except (NdrError, ValueError):
+        reply = yield CheckScmHandle(work.call, scm, ScmAccess.CREATE_SERVICE)
+        return SetParametersResponse(error=reply.error or Error.INVALID_PARAMETER)
+    reply = yield PrepareService(work.call, scm, request.image_path or "", values, changes)
+    return change_response(reply)
+
+
+def _prepared_changes(
+    request: PrepareServiceRequest,
+) -> tuple[tuple[ConfigLevel, Config2Value], ...]:
+    """As RChangeServiceConfig2W would bring them. ValueError: an action without a meaning."""
+    changes: list[tuple[ConfigLevel, Config2Value]] = []
+    if request.description is not None:
+        changes.append((ConfigLevel.DESCRIPTION, request.description))
+    if request.delayed:
+        changes.append((ConfigLevel.DELAYED_AUTO_START_INFO, True))
+    if request.failure_actions_flag:
+        changes.append((ConfigLevel.FAILURE_ACTIONS_FLAG, True))
+    if request.actions:
+        actions = tuple(
+            FailureAction(type=ActionType(action.type), delay=action.delay)
+            for action in request.actions
+        )
+        change = FailureActionsChange(request.reset_period, None, None, actions)
+        changes.append((ConfigLevel.FAILURE_ACTIONS, change))
+    return tuple(changes)
 
 
 def read_log(work: Work, request: ReadLogRequest) -> Steps[ReadLogResponse]:
@@ -282,4 +322,5 @@ SCMD_OPERATIONS = table(
     served(EXPLAIN, explain),
     served(READ_CRASH, read_crash),
     served(KILL_SERVICE, kill_service),
+    served(PREPARE_SERVICE, prepare_service),
 )
