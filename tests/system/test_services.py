@@ -124,6 +124,12 @@ def test_two_services_share_a_process(machine: Machine) -> None:
     process_id = machine.status("First").process_id
     assert machine.status("Second").process_id == process_id
     machine.await_log("First", f"first in {process_id}\n")
+    shown = machine.try_scmd("logs", "Second")
+    assert f"first in {process_id}\n" in shown.stdout
+    assert (
+        shown.stderr == "scmd: Second shares its process with First: this is the output of both\n"
+    )
+    assert not machine.try_scmd("logs", "First").stderr
     machine.scmd("net", "stop", "First")
     assert machine.status("Second").state == 4
     machine.scmd("net", "start", "First")
@@ -131,8 +137,10 @@ def test_two_services_share_a_process(machine: Machine) -> None:
     os.kill(process_id, signal.SIGKILL)
     assert machine.await_state("First", "STOPPED").win32_exit_code == Error.PROCESS_ABORTED
     assert machine.await_state("Second", "STOPPED").win32_exit_code == Error.PROCESS_ABORTED
+    assert f"first in {process_id}" in machine.scmd("crash", "Second")
     machine.scmd("net", "start", "Second")
     assert machine.status("First").state == 1
+    assert not machine.try_scmd("logs", "Second").stderr
 
 
 def test_the_tutorial_runs(machine: Machine) -> None:

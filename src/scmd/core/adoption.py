@@ -163,6 +163,7 @@ def _restore_launch(state: State, memory: LaunchMemory) -> Launch | None:
     for id in map(ServiceId, memory.services):
         if id in state.records:
             launch.services[id] = state.records[id]
+            state.records[id].log_of = launch.owner.id
     state.launches[launch.id] = launch
     state.touched_launches[launch.id] = None
     return launch
@@ -297,6 +298,7 @@ def _take_in(state: State, held: HeldLaunch) -> None:
     state.touched_launches[launch.id] = None
     if kind is LaunchKind.PROTOCOL:
         launch.services[record.id] = record
+        record.log_of = launch.owner.id
         if record.config.type & ServiceType.WIN32_SHARE_PROCESS:
             launch.share_key = record.config.image_path
         processes.resume(state, launch, held, [], ServiceId(0))

@@ -41,5 +41,6 @@ def failed(state: State, record: ServiceRecord, launch: Launch | None, cause: st
             exit.signal if exit is not None else None,
             record.config,
             record.parameters,
+            record.log_of,
         )
     )

@@ -83,6 +83,7 @@ def _launch(state: State, run: HostedRun) -> None:
     spec = listening(run.watch.plan, run.plan.spec, state.settings.notify_socket)
     run.launch = launches.begin(state, LaunchKind.PROGRAM, spec, record)
     record.launch = run.launch
+    record.log_of = None
     hint = state.settings.pipe_timeout
     status.starting(state, record, hint, "its program is being started")
     arm(state, run, hint, not_started, "a program to start")

@@ -776,6 +776,8 @@ class ServiceFailed(Effect):
     """Both None when the process was still there: it reported an error, or was too slow."""
     config: ServiceConfig
     parameters: Parameters
+    log_of: ServiceId | None = None
+    """Whose log has the output of the process, when it is not the service's own."""
 
 
 @dataclass(frozen=True, slots=True)

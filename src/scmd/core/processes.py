@@ -252,6 +252,7 @@ def _send_start(state: State, launch: Launch, request: StartRequest) -> None:
     launch.current = request
     _limit(state, launch, request)
     launch.services[record.id] = record
+    record.log_of = launch.owner.id
     status.starting(state, record, status.START_WAIT_HINT, "it has been asked to start")
     _expect_handler(state, launch, record)
     state.emit(_send_start_effect(launch, attempt))

@@ -77,6 +77,7 @@ class ServiceRecord:
         "key",
         "killed",
         "launch",
+        "log_of",
         "noted",
         "notice",
         "parameters",
@@ -107,6 +108,8 @@ class ServiceRecord:
         self.attempt: StartAttempt | None = None
         self.launch: Launch | None = None
         """The process it runs in, from the decision to launch until it is STOPPED."""
+        self.log_of: ServiceId | None = None
+        """Whose log has the output of the process it ran in last: whom that was launched for."""
         self.run: HostedRun | None = None
         self.hang: Deadline | None = None
         self.hung = False

@@ -57,6 +57,8 @@ class Explanation:
     """Without the handle that was used for asking."""
     findings: tuple[Finding, ...]
     scmd_explanation: int = FORMAT
+    log_of: str = ""
+    """The service whose log has the output, when that is another: they share a process."""
 
 
 def explain(state: State, record: ServiceRecord, asking: HandleId | None = None) -> Explanation:
@@ -76,7 +78,13 @@ def explain(state: State, record: ServiceRecord, asking: HandleId | None = None)
         record.deleted,
         holders,
         tuple(_chain(state, record, holders)),
+        log_of=_log_of(state, record),
     )
+
+
+def _log_of(state: State, record: ServiceRecord) -> str:
+    owner = None if record.log_of is None else state.records.get(record.log_of)
+    return "" if owner is None or owner is record else owner.config.name
 
 
 def _holders(state: State, record: ServiceRecord, asking: HandleId | None) -> tuple[Holder, ...]:

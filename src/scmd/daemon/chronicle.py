@@ -207,7 +207,8 @@ class Chronicle:
 
     def _write(self, time: str, failure: ServiceFailed) -> None:
         """On a thread."""
-        lines = crash_document.output_lines(read_tail(self._logs, failure.service, _TAIL_BYTES))
+        tail = read_tail(self._logs, failure.log_of or failure.service, _TAIL_BYTES)
+        lines = crash_document.output_lines(tail)
         try:
             transitions = self._history.read(failure.service)
         except (HistoryError, OSError):

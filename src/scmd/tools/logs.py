@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 import time
 from collections import deque
 
-from scmd.client.management import LOG_END, read_log
+from scmd.client.management import LOG_END, explain, read_log
 from scmd.tools.commands import CommandUsageError, Options
 from scmd.tools.target import open_calls
+from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ServiceAccess
+from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from scmd.client.calls import Calls
     from scmd.client.management import LogPart
+    from scmd.ndr.values import ContextHandle
 
     Reader = Callable[[int, int], LogPart]
 
 USAGE = """\
 usage: scmd logs NAME [-f] [-n LINES]
 
-Shows the captured output of a service, as much of it as is kept.
+Shows the captured output of a service, as much of it as is kept. Services that share a process
+share its output: it is in the log of the one the process was started for, and shown from there.
 
   -f         go on as it grows, until Ctrl-C
   -n LINES   only the last LINES lines
@@ -44,6 +50,11 @@ def run(arguments: list[str]) -> int:
     with open_calls() as calls:
         scm = calls.open_scm()
         service = calls.open_service(scm, options.rest[0], ServiceAccess.START)
+        owner = _owner(calls, scm, options.rest[0])
+        if owner:
+            service = calls.open_service(scm, owner, ServiceAccess.START)
+            text = f"{escaped(options.rest[0])} shares its process with {escaped(owner)}"
+            sys.stderr.write(f"scmd: {text}: this is the output of both\n")
 
         def read(position: int, size: int) -> LogPart:
             return read_log(calls, service, position, size)
@@ -53,6 +64,16 @@ def run(arguments: list[str]) -> int:
         if options.flag("-f"):
             follow(read, position)
     return 0
+
+
+def _owner(calls: Calls, scm: ContextHandle, name: str) -> str:
+    """The service whose log has this one's output; "" for itself, or when nobody says."""
+    try:
+        service = calls.open_service(scm, name, ServiceAccess.QUERY_STATUS)
+        explanation = json.loads(explain(calls, service))
+    except WinError:
+        return ""
+    return str(explanation.get("log_of", ""))
 
 
 def show_from(read: Reader, position: int) -> int:
