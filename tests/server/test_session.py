@@ -185,7 +185,7 @@ def test_bad_stub_data_is_a_fault(sessions: Sessions, stub: bytes) -> None:
 def test_a_union_tag_without_an_arm_is_a_fault(sessions: Sessions) -> None:
     client = Client(sessions)
     handle = sessions.handles.to_wire(HandleId(5))
-    client.call(37, bytes(handle) + b"\x0b\0\0\0" * 2 + bytes(4))
+    client.call(37, bytes(handle) + b"\x0d\0\0\0" * 2 + bytes(4))
     assert fault_of(client.last) == INVALID_TAG
     request = QueryServiceConfigExRequest(service=handle, level=3)
     client.call(56, QUERY_SERVICE_CONFIG_EX.encode_request(request))
