@@ -18,6 +18,24 @@ from scmd.vocabulary.winerror import WinError as WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from scmd.client.administration_functions import (
+        LockServiceDatabase as LockServiceDatabase,
+    )
+    from scmd.client.administration_functions import (
+        NotifyBootConfigStatus as NotifyBootConfigStatus,
+    )
+    from scmd.client.administration_functions import (
+        QueryServiceLockStatus as QueryServiceLockStatus,
+    )
+    from scmd.client.administration_functions import (
+        QueryServiceObjectSecurity as QueryServiceObjectSecurity,
+    )
+    from scmd.client.administration_functions import (
+        SetServiceObjectSecurity as SetServiceObjectSecurity,
+    )
+    from scmd.client.administration_functions import (
+        UnlockServiceDatabase as UnlockServiceDatabase,
+    )
     from scmd.client.functions import ChangeServiceConfig as ChangeServiceConfig
     from scmd.client.functions import ChangeServiceConfig2 as ChangeServiceConfig2
     from scmd.client.functions import CloseServiceHandle as CloseServiceHandle
@@ -201,6 +219,22 @@ SERVICE_CONFIG_REQUIRED_PRIVILEGES_INFO = 6
 SERVICE_CONFIG_PRESHUTDOWN_INFO = 7
 SERVICE_CONFIG_TRIGGER_INFO = 8
 SERVICE_CONFIG_PREFERRED_NODE = 9
+SERVICE_CONFIG_RUNLEVEL_INFO = 10
+SERVICE_CONFIG_MANAGED_ACCOUNT_INFO = 11
+SERVICE_CONFIG_LAUNCH_PROTECTED = 12
+
+# SECURITY_INFORMATION
+OWNER_SECURITY_INFORMATION = 0x01
+GROUP_SECURITY_INFORMATION = 0x02
+DACL_SECURITY_INFORMATION = 0x04
+SACL_SECURITY_INFORMATION = 0x08
+LABEL_SECURITY_INFORMATION = 0x10
+
+# dwLaunchProtected
+SERVICE_LAUNCH_PROTECTED_NONE = 0
+SERVICE_LAUNCH_PROTECTED_WINDOWS = 1
+SERVICE_LAUNCH_PROTECTED_WINDOWS_LIGHT = 2
+SERVICE_LAUNCH_PROTECTED_ANTIMALWARE_LIGHT = 3
 
 # SC_ACTION_TYPE
 SC_ACTION_NONE = 0
@@ -329,16 +363,26 @@ _CLIENT = (
     "StartService",
 )
 
+_ADMINISTRATION = (
+    "LockServiceDatabase",
+    "NotifyBootConfigStatus",
+    "QueryServiceLockStatus",
+    "QueryServiceObjectSecurity",
+    "SetServiceObjectSecurity",
+    "UnlockServiceDatabase",
+)
+
 
 def __getattr__(name: str) -> object:
-    if name not in _CLIENT:
+    if name not in _CLIENT + _ADMINISTRATION:
         raise AttributeError(f"module 'scmd.winsvc' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module("scmd.client.functions"), name)
+    part = "administration_functions" if name in _ADMINISTRATION else "functions"
+    value = getattr(import_module(f"scmd.client.{part}"), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_CLIENT])
+    return sorted([*globals(), *_CLIENT, *_ADMINISTRATION])

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from scmd.client.calls import Calls, Entry
     from scmd.ndr.values import ContextHandle
     from scmd.svcctl.config2_buffers import Config2Value
+    from scmd.vocabulary.configuration import Trigger
     from scmd.vocabulary.status import ServiceStatus
 
 
@@ -191,9 +192,15 @@ def QueryServiceConfig(service: ScHandle) -> ServiceConfig:
     return configuration.query_config(*service.use("QueryServiceConfig"), service.name)
 
 
-def QueryServiceConfig2(service: ScHandle, info_level: int) -> Config2Value:
-    """1 str; 2 FailureActions; 3, 4 bool; 5, 7 int; 6 tuple of str; 9 int or None. 124."""
-    return configuration.query_config2(*service.use("QueryServiceConfig2"), info_level)
+def QueryServiceConfig2(service: ScHandle, info_level: int) -> Config2Value | tuple[Trigger, ...]:
+    """1 str; 2 FailureActions; 3, 4, 11 bool; 5, 7, 10, 12 int; 6 tuple of str; 8 tuple of Trigger;
+    9 int or None. 124."""
+    calls, raw = service.use("QueryServiceConfig2")
+    if info_level == ConfigLevel.TRIGGER_INFO:
+        from scmd.client.administration import query_triggers
+
+        return query_triggers(calls, raw)
+    return configuration.query_config2(calls, raw, info_level)
 
 
 def ChangeServiceConfig(
@@ -233,7 +240,9 @@ def _changed(value: int | None) -> int | None:
     return None if value is None or value & NO_CHANGE == NO_CHANGE else value
 
 
-def ChangeServiceConfig2(service: ScHandle, info_level: int, info: Config2Value) -> None:
+def ChangeServiceConfig2(
+    service: ScHandle, info_level: int, info: Config2Value | tuple[Trigger, ...]
+) -> None:
     """The value of a level as QueryServiceConfig2 gives it; None changes nothing, but deletes at 9.
 
     87: a value of another type than the level's; 124: a level there is not.
@@ -245,7 +254,11 @@ def ChangeServiceConfig2(service: ScHandle, info_level: int, info: Config2Value)
         return
     if info is not None and not isinstance(info, _LEVEL_TYPES[info_level]):
         raise WinError(Error.INVALID_PARAMETER, "ChangeServiceConfig2")
-    if isinstance(info, FailureActions):
+    if info_level == ConfigLevel.TRIGGER_INFO:
+        from scmd.client.administration import change_triggers
+
+        change_triggers(calls, raw, info)  # type: ignore[arg-type] # the level's type
+    elif isinstance(info, FailureActions):
         configuration.change_failure_actions(
             calls,
             raw,
@@ -255,7 +268,8 @@ def ChangeServiceConfig2(service: ScHandle, info_level: int, info: Config2Value)
             actions=info.actions,
         )
     else:
-        configuration.change_config2(calls, raw, ConfigLevel(info_level), info)
+        level = ConfigLevel(info_level)
+        configuration.change_config2(calls, raw, level, info)  # type: ignore[arg-type] # likewise
 
 
 _LEVEL_TYPES: dict[int, type] = {
@@ -266,7 +280,11 @@ _LEVEL_TYPES: dict[int, type] = {
     ConfigLevel.SERVICE_SID_INFO: int,
     ConfigLevel.REQUIRED_PRIVILEGES_INFO: tuple,
     ConfigLevel.PRESHUTDOWN_INFO: int,
+    ConfigLevel.TRIGGER_INFO: tuple,
     ConfigLevel.PREFERRED_NODE: int,
+    ConfigLevel.RUNLEVEL_INFO: int,
+    ConfigLevel.MANAGED_ACCOUNT_INFO: int,
+    ConfigLevel.LAUNCH_PROTECTED: int,
 }
 
 

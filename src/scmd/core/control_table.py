@@ -102,6 +102,8 @@ def refusal(state: State, record: ServiceRecord, control: int) -> Error:
     error = check(status.state, status.controls_accepted, control, accepted)
     if error:
         return error
+    if record.is_built_in and control != Control.INTERROGATE:
+        return Error.INVALID_SERVICE_CONTROL
     if record.run is not None and rule is not None and not _program_takes(control):
         return Error.INVALID_SERVICE_CONTROL
     if control == Control.STOP and state.index.has_active_dependent(record):

@@ -28,6 +28,8 @@ RESTART_LIMIT_PERIOD = "RestartLimitPeriod"
 REBOOT_COMMAND = "RebootCommand"
 SECURITY = "ServiceGroupOrder\\Security"
 LOCK_HAS_EFFECT = "LockHasEffect"
+BUILT_IN_SERVICES = "BuiltInServices"
+BUILT_IN_DEFAULT = 0
 VIRTUAL_BASE = "VirtualAccountBase"
 VIRTUAL_COUNT = "VirtualAccountCount"
 
@@ -193,6 +195,16 @@ SETTINGS: tuple[Setting, ...] = (
         "services that get PRESHUTDOWN before all others, one after the other",
         lambda values, default: {"preshutdown_order": names(values, PRESHUTDOWN_ORDER)},
         lambda settings: list(settings.preshutdown_order),
+    ),
+    Setting(
+        BUILT_IN_SERVICES,
+        "",
+        "1: EventLog, RpcSs, Tcpip and LanmanServer are created when the SCM starts",
+        lambda values, default: {
+            "built_in_services": number(values, BUILT_IN_SERVICES, BUILT_IN_DEFAULT) != 0
+        },
+        lambda settings: int(settings.built_in_services),
+        range(2),
     ),
     Setting(
         LOCK_HAS_EFFECT,

@@ -50,6 +50,8 @@ def control_service(state: State, command: ControlService) -> None:
         if command.control == Control.STOP:
             hosting.stop(state, record)
         state.reply(command.call.id, Error.SUCCESS, record.status)
+    elif record.is_built_in:
+        state.reply(command.call.id, Error.SUCCESS, record.status)
     elif record.launch is None or not launches.is_live(record.launch):
         state.reply(command.call.id, Error.SERVICE_CANNOT_ACCEPT_CTRL, record.status)
     else:
@@ -68,6 +70,8 @@ def kill_service(state: State, command: KillService) -> None:
     right = int(ServiceAccess.STOP)
     record = handles.service(state, command.call, command.service, right)
     launch, attempt, run = record.launch, record.attempt, record.run
+    if record.is_built_in and not record.is_stopped:
+        raise Refused(Error.INVALID_SERVICE_CONTROL, "it runs in the SCM's own process")
     if record.is_stopped and attempt is None:
         recovery.stop_asked(state, record)
         state.reply(command.call.id, Error.SERVICE_NOT_ACTIVE)

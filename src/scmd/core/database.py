@@ -44,7 +44,7 @@ from scmd.core.state import State
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_service_name, check_text, name_key
-from scmd.vocabulary.service import ScmAccess, ServiceAccess, ServiceState, StartType
+from scmd.vocabulary.service import ConfigLevel, ScmAccess, ServiceAccess, ServiceState, StartType
 
 START_TYPE_WORDS = {
     StartType.BOOT_START: "boot start",
@@ -59,7 +59,7 @@ def load(state: State, stored: Iterable[StoredService]) -> None:
     """Take the stored records over; those still marked for delete are put up for removal."""
     for service in sorted(stored, key=lambda service: service.id):
         record = ServiceRecord(service.id, service.config, service.parameters, service.deleted)
-        _insert(state, record)
+        insert(state, record)
         state.next_service = max(state.next_service, service.id + 1)
         if record.deleted:
             state.changed.append(record)
@@ -72,9 +72,14 @@ def _find_cycles(state: State) -> None:
     state.cyclic = on_cycles(configs) if needy else frozenset()
 
 
-def _insert(state: State, record: ServiceRecord) -> None:
+def insert(state: State, record: ServiceRecord) -> None:
+    """Take a record into the database, or its new configuration."""
     config = record.config
+    last = next(reversed(state.records), record.id)
     state.records[record.id] = record
+    if last > record.id:
+        # Saves may end in another order than they began.
+        state.records = {key: state.records[key] for key in sorted(state.records)}
     state.by_key[record.key] = record
     state.by_display[name_key(config.display_name)] = record
     if config.own_id:
@@ -192,10 +197,7 @@ def _created(
     config = save.config
     assert config is not None
     record = ServiceRecord(id, config, given, False)
-    _insert(state, record)
-    if state.next_service > id + 1:
-        # Saves may end in another order than they began.
-        state.records = {key: state.records[key] for key in sorted(state.records)}
+    insert(state, record)
     state.emit(ServiceCreated(id, config.name))
     type, start = f"{config.type:#x}", START_TYPE_WORDS[StartType(config.start_type)]
     strings = (config.name, config.image_path, type, start, config.account)
@@ -228,6 +230,8 @@ def change_config(state: State, command: ChangeConfig) -> None:
     record = _changeable(state, command)
     _refuse_in_shutdown(state)
     config = _changed(record.config, command)
+    if config != record.config:
+        validation.check_not_built_in(record)
     _check_change(state, record, config)
     _refuse_unknown_account(command)
     key = name_key(config.display_name)
@@ -281,6 +285,8 @@ def change_config2(state: State, command: ChangeConfig2) -> None:
     """[MS-SCMR] 3.1.4.37."""
     record = _changeable(state, command)
     _refuse_in_shutdown(state)
+    if record.is_built_in and command.level == ConfigLevel.FAILURE_ACTIONS:
+        raise Refused(Error.CANNOT_DETECT_PROCESS_ABORT)
     granted = handles.lookup(state, command.call, command.service).granted
     token = command.call.caller.token
     config = changed_by_level(record.config, command.level, command.value, granted, token)
@@ -322,7 +328,7 @@ def _apply(state: State, record: ServiceRecord, config: ServiceConfig) -> None:
     del state.by_display[name_key(old.display_name)]
     record.config = config
     record.descriptor = None
-    _insert(state, record)
+    insert(state, record)
     if state.cyclic:
         _find_cycles(state)
     if record.status.state == ServiceState.STOPPED and config.type != old.type:
@@ -383,6 +389,7 @@ def delete_service(state: State, command: DeleteService) -> None:
     record = handles.service(state, command.call, command.service, right)
     _refuse_in_shutdown(state)
     locks.refuse_change(state, command.call)
+    validation.check_not_built_in(record)
     saves.require_idle(record)
     if record.deleted:
         raise Refused(Error.SERVICE_MARKED_FOR_DELETE)

@@ -883,6 +883,10 @@ class Settings:
     """`scmd init`: the SCM ends when an essential service does."""
     security: bytes | None = None
     """The SCM's own descriptor, self-relative; None: the documented default."""
+    built_in_services: bool = False
+    """BuiltInServices: EventLog, RpcSs, Tcpip and LanmanServer are there; see `built_in`."""
+    process_id: int = 0
+    """The manager's own: where built-in services run."""
     lock_has_effect: bool = False
     """LockHasEffect: the database lock is NT 4's; see `locks`."""
     notify_socket: str = ""

@@ -55,6 +55,11 @@ def never_started(type: int) -> ServiceStatus:
     return status
 
 
+BUILT_IN_IMAGE = "scmd run"
+"""The image path of a service that runs in the manager itself; see `built_in`."""
+BUILT_IN_KEYS = frozenset(map(name_key, ("EventLog", "RpcSs", "Tcpip", "LanmanServer")))
+
+
 class ServiceRecord:
     """One installed service: what is stored, and what is true now."""
 
@@ -74,6 +79,7 @@ class ServiceRecord:
         "hang",
         "hung",
         "id",
+        "is_built_in",
         "key",
         "killed",
         "launch",
@@ -98,6 +104,7 @@ class ServiceRecord:
     ) -> None:
         self.id = id
         self.key = name_key(config.name)
+        self.is_built_in = config.image_path == BUILT_IN_IMAGE and self.key in BUILT_IN_KEYS
         self.config = config
         self.parameters = parameters
         self.deleted = deleted

@@ -17,6 +17,7 @@ from scmd.core import (
     attempts,
     auto_start,
     boot,
+    built_in,
     commands,
     database,
     essential,
@@ -32,6 +33,7 @@ from scmd.core import (
     starting,
     status,
 )
+from scmd.core.built_in import SmbFrontChanged
 from scmd.core.memory import Journal, Memory, snapshot
 from scmd.core.messages import (
     Adopted,
@@ -220,7 +222,10 @@ def _event(state: State, event: Event) -> None:
         case Adopted():
             adoption.adopt(state, event)
         case AutoStart():
+            built_in.begin(state)
             auto_start.begin(state)
+        case SmbFrontChanged():
+            built_in.front_changed(state, event)
         case Shutdown():
             _shut_down(state)
         case LaunchFailed() | ProcessStarted() | ProcessExited():

@@ -86,6 +86,7 @@ class State:
         self.scm_save: Save | None = None
         """A new descriptor of the SCM on its way to the disk."""
         self.boot_accepted = False
+        self.fronted_by_smbd = False
         self.next_handle = 1
         self.next_save = 1
         self.next_service = settings.first_service

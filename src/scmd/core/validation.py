@@ -9,6 +9,7 @@ from __future__ import annotations
 from scmd.core import identities
 from scmd.core.dependencies import group_of, is_group
 from scmd.core.messages import FailureActionsChange, Settings
+from scmd.core.records import ServiceRecord
 from scmd.security.descriptor import DescriptorError, SecurityDescriptor
 from scmd.security.token import Token
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig, Trigger
@@ -122,6 +123,12 @@ def check_account(account: str, settings: Settings) -> None:
         return
     if not account.strip() or settings.single_user:
         raise Refused(Error.INVALID_SERVICE_ACCOUNT, account)
+
+
+def check_not_built_in(record: ServiceRecord) -> None:
+    """Refuse with 5, as for what only the system itself may change."""
+    if record.is_built_in:
+        raise Refused(Error.ACCESS_DENIED, f"{record.config.name} is part of the SCM itself")
 
 
 def check_description(description: str) -> None:

@@ -60,6 +60,7 @@ class Manager:
         settings = replace(
             settings,
             ends_with_essential=state.is_init,
+            process_id=os.getpid(),
             notify_socket=str(state.notify.getsockname()),
         )
         stored = database.load()

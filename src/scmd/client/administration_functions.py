@@ -1,0 +1,74 @@
+"""The Win32 functions that administer the SCM itself; `scmd.winsvc` has them under these names.
+
+As in `functions`: Python's own values in and out, `WinError` on failure.
+"""
+
+from __future__ import annotations
+
+from scmd.client import administration
+from scmd.client.calls import open_calls
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.winerror import WinError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.client.administration import LockStatus
+    from scmd.client.functions import ScHandle
+    from scmd.ndr.values import ContextHandle
+
+
+class ScLock:
+    """SC_LOCK: the lock of the database, held until it is given back or the handle's end."""
+
+    __slots__ = ("_raw", "_scm")
+
+    def __init__(self, scm: ScHandle, raw: ContextHandle) -> None:
+        self._scm = scm
+        self._raw: ContextHandle | None = raw
+
+    def __bool__(self) -> bool:
+        return self._raw is not None
+
+    def release(self) -> None:
+        """Give it back; 1071 when that was done before."""
+        raw, self._raw = self._raw, None
+        if raw is None:
+            raise WinError(Error.INVALID_SERVICE_LOCK, "UnlockServiceDatabase")
+        calls, _ = self._scm.use("UnlockServiceDatabase")
+        administration.unlock_database(calls, raw)
+
+
+def LockServiceDatabase(scm: ScHandle) -> ScLock:
+    """The lock, if nobody has it (1055). Needs SC_MANAGER_LOCK."""
+    calls, raw = scm.use("LockServiceDatabase")
+    return ScLock(scm, administration.lock_database(calls, raw))
+
+
+def UnlockServiceDatabase(lock: ScLock) -> None:
+    lock.release()
+
+
+def QueryServiceLockStatus(scm: ScHandle) -> LockStatus:
+    """is_locked, owner, duration in seconds. Needs SC_MANAGER_QUERY_LOCK_STATUS."""
+    calls, raw = scm.use("QueryServiceLockStatus")
+    return administration.query_lock_status(calls, raw)
+
+
+def QueryServiceObjectSecurity(handle: ScHandle, security_information: int) -> bytes:
+    """The asked components as a self-relative security descriptor. 5, 87."""
+    calls, raw = handle.use("QueryServiceObjectSecurity")
+    return administration.query_security(calls, raw, security_information)
+
+
+def SetServiceObjectSecurity(
+    handle: ScHandle, security_information: int, security_descriptor: bytes
+) -> None:
+    """Replace the components that the bits name. 5, 87, 1072."""
+    calls, raw = handle.use("SetServiceObjectSecurity")
+    administration.set_security(calls, raw, security_information, security_descriptor)
+
+
+def NotifyBootConfigStatus(boot_acceptable: bool) -> None:
+    """Accept this boot, or say that it is no good. 5; 1076 when it was accepted before."""
+    with open_calls() as calls:
+        administration.notify_boot_config_status(calls, boot_acceptable)

@@ -1,0 +1,451 @@
+"""Every operation over the real core, in every form of the wire: handles, rights, buffers, ranges.
+
+What an operation does is tested elsewhere; here stands what holds for all of them, read from one
+table. Notifications come with their own tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import pytest
+
+from scmd.core.locks import LockDatabase
+from scmd.core.messages import (
+    CONTEXT_MISMATCH,
+    AssociationId,
+    Call,
+    Caller,
+    CallId,
+    CloseHandle,
+    Command,
+    CreateService,
+    HandleId,
+    OpenScm,
+    OpenService,
+    RecordSaved,
+    RemoveRecord,
+    Reply,
+    SaveControl,
+    SaveRecord,
+    Settings,
+)
+from scmd.core.scm import Scm
+from scmd.ndr.errors import INVALID_TAG, NdrError
+from scmd.ndr.structure import ANSI, BIG_ENDIAN, NDR, NDR64, Structure
+from scmd.security.defaults import SERVICE_DESCRIPTOR
+from scmd.server.handles import ForeignHandle
+from scmd.server.resume import ResumeIndexes
+from scmd.server.steps import Fault, Work
+from scmd.server.svcctl_server import SVCCTL_OPERATIONS
+from scmd.svcctl import administration, configuration, control, opening
+from scmd.svcctl.configuration import ConfigInfo
+from scmd.svcctl.interface import ScmRequest, ServiceRequest
+from scmd.vocabulary.configuration import ServiceConfig
+from scmd.vocabulary.status import ServiceStatus
+from tests.core.bench import ROOT
+from tests.server.exchange import FOREIGN, HANDLES
+
+FORMS = (NDR, BIG_ENDIAN, NDR64, NDR64 | BIG_ENDIAN)
+BAD_STUB = 0x6F7
+EVERYTHING = 0x010F81FF
+"""Every right on a service, SET_STATUS and ACCESS_SYSTEM_SECURITY among them."""
+EVERYTHING_SCM = 0x010F003F
+MARK = 0x1234
+"""A buffer size that is found again in the bytes of a request."""
+STOP_REASON = control.ControlReasonIn(reason=0x4002_0004)
+
+
+@dataclass(frozen=True)
+class Case:
+    """`kind` of handle, the right it needs, what a request is, its result when all is well."""
+
+    kind: str
+    right: int
+    request: Callable[[Any], Structure]
+    result: int = 0
+    denied: int = 5
+    short: int = 0
+    """The result for a buffer that is too small."""
+    wrong: int = 6
+    """For a handle of another kind."""
+
+
+def creation(kind: type[Structure], **more: object) -> Callable[[Any], Structure]:
+    return lambda handle: kind(
+        scm=handle,
+        name="New",
+        desired_access=0,
+        type=0x10,
+        start_type=3,
+        error_control=1,
+        binary_path_name="/bin/new",
+        **more,
+    )
+
+
+def level(number: int) -> Callable[[Any], Structure]:
+    kind = configuration.QueryServiceConfig2Request
+    return lambda handle: kind(service=handle, level=number, buffer_size=MARK)
+
+
+CREATION = creation(configuration.CreateServiceRequest)
+DACL = SERVICE_DESCRIPTOR.to_bytes()
+STOP = Case(
+    "service", 0x20, lambda h: control.ControlServiceRequest(service=h, control=1), result=1062
+)
+STOP_EX = Case(
+    "service",
+    0x20,
+    lambda h: control.ControlServiceExRequest(service=h, control=1, parameters=STOP_REASON),
+    result=1062,
+)
+START = Case("service", 0x10, lambda h: control.StartServiceRequest(service=h), result=1058)
+CHANGE = Case("service", 0x2, lambda h: configuration.ChangeServiceConfigRequest(service=h))
+CHANGE2 = Case(
+    "service",
+    0x2,
+    lambda h: configuration.ChangeServiceConfig2Request(
+        service=h, config=ConfigInfo(level=3, info=configuration.ServiceFlag(value=1))
+    ),
+)
+DEPENDENTS = Case(
+    "service",
+    0x8,
+    lambda h: control.EnumDependentServicesRequest(service=h, state=3, buffer_size=MARK),
+    short=234,
+)
+SERVICES = Case(
+    "scm",
+    0x4,
+    lambda h: control.EnumServicesStatusRequest(
+        scm=h, type=0x30, state=3, buffer_size=MARK, resume_index=0
+    ),
+    short=234,
+)
+SERVICES_EX = Case(
+    "scm",
+    0x4,
+    lambda h: control.EnumServicesStatusExRequest(scm=h, type=0x30, state=3, buffer_size=MARK),
+    short=234,
+)
+CONFIG = Case(
+    "service",
+    0x1,
+    lambda h: configuration.QueryServiceConfigRequest(service=h, buffer_size=MARK),
+    short=122,
+)
+CONFIG2 = Case("service", 0x1, level(1), short=122)
+LOCK_STATUS = Case(
+    "scm",
+    0x10,
+    lambda h: administration.QueryServiceLockStatusRequest(scm=h, buffer_size=0xABC),
+    short=122,
+)
+OPEN = Case("scm", 0, lambda h: opening.OpenServiceRequest(scm=h, name="a", desired_access=4))
+NAME = Case("scm", 0, lambda h: control.NameRequest(scm=h, name="A", buffer_size=100))
+CREATE = Case("scm", 0x2, CREATION)
+
+CASES: dict[int, Case] = {
+    0: Case("any", 0, lambda h: opening.CloseServiceHandleRequest(handle=h)),
+    1: STOP,
+    2: Case("service", 0x10000, lambda h: ServiceRequest(service=h)),
+    3: Case("scm", 0x8, lambda h: ScmRequest(scm=h)),
+    4: Case(
+        "any",
+        0x20000,
+        lambda h: administration.QueryServiceObjectSecurityRequest(
+            handle=h, security_information=4, buffer_size=MARK
+        ),
+        short=122,
+    ),
+    5: Case(
+        "any",
+        0x40000,
+        lambda h: administration.SetServiceObjectSecurityRequest(
+            handle=h, security_information=4, security_descriptor=DACL
+        ),
+    ),
+    6: Case("service", 0x4, lambda h: ServiceRequest(service=h)),
+    7: Case(
+        "service",
+        0x8000,
+        lambda h: control.SetServiceStatusRequest(service=h, status=ServiceStatus(state=4)),
+        result=6,
+        denied=6,
+    ),
+    8: Case("lock", 0, lambda h: administration.LockRequest(lock=h), wrong=1071),
+    11: CHANGE,
+    12: CREATE,
+    13: DEPENDENTS,
+    14: SERVICES,
+    16: OPEN,
+    17: CONFIG,
+    18: LOCK_STATUS,
+    19: START,
+    20: NAME,
+    21: NAME,
+    23: CHANGE,
+    24: CREATE,
+    25: DEPENDENTS,
+    26: SERVICES,
+    28: OPEN,
+    29: CONFIG,
+    30: LOCK_STATUS,
+    31: START,
+    32: NAME,
+    33: NAME,
+    35: Case(
+        "scm",
+        0x4,
+        lambda h: control.EnumServiceGroupRequest(
+            scm=h, type=0x30, state=3, buffer_size=MARK, group="g"
+        ),
+        short=234,
+    ),
+    36: CHANGE2,
+    37: CHANGE2,
+    38: CONFIG2,
+    39: CONFIG2,
+    40: Case(
+        "service",
+        0x4,
+        lambda h: control.QueryServiceStatusExRequest(service=h, buffer_size=MARK),
+        short=122,
+    ),
+    41: SERVICES_EX,
+    42: SERVICES_EX,
+    44: CREATE,
+    45: CREATE,
+    50: STOP_EX,
+    51: STOP_EX,
+    56: Case(
+        "service",
+        0x1,
+        lambda h: configuration.QueryServiceConfigExRequest(service=h, level=8),
+    ),
+    60: Case("scm", 0x2, creation(configuration.CreateWowServiceRequest)),
+}
+WITHOUT_HANDLE = {9, 15, 27, 64}
+NOTIFICATIONS = {47, 48, 49}
+
+
+class World:
+    """A core with services A, which has a dependent, a group and a description, and B."""
+
+    def __init__(self, form: int) -> None:
+        self.form = form
+        self.scm = Scm((), Settings())
+        self.call = Call(CallId(1), AssociationId(3), Caller(ROOT, "root", "a test"))
+        self.resume = ResumeIndexes()
+        manager = self.open_scm(EVERYTHING_SCM)
+        a = ServiceConfig(
+            name="A",
+            image_path="/bin/a",
+            start_type=4,
+            description="What it is.",
+        )
+        b = ServiceConfig(name="B", image_path="/bin/b", dependencies=("A",), load_order_group="G")
+        for config in (a, b):
+            self.ask(CreateService(self.call, manager, config, 0))
+
+    def ask(self, command: Command) -> Reply:
+        """The reply, which comes once the disk has obeyed."""
+        waiting: list[Any] = [command]
+        reply = None
+        while waiting:
+            for effect in self.scm.handle(waiting.pop(0), 0):
+                if isinstance(effect, Reply):
+                    assert reply is None, "answered twice"
+                    reply = effect
+                elif isinstance(effect, SaveRecord | RemoveRecord | SaveControl):
+                    waiting.append(RecordSaved(effect.save))
+        assert reply is not None, f"{command} is not answered"
+        return reply
+
+    def open_scm(self, access: int) -> HandleId:
+        result = self.ask(OpenScm(self.call, None, access)).result
+        assert isinstance(result, int)
+        return HandleId(result)
+
+    def handle(self, kind: str, access: int = EVERYTHING) -> HandleId:
+        """One of this kind with these rights; any: to the service."""
+        manager = self.open_scm(EVERYTHING_SCM)
+        if kind == "scm":
+            return self.open_scm(access & EVERYTHING_SCM)
+        if kind == "lock":
+            result = self.ask(LockDatabase(self.call, manager)).result
+        elif access & 0x8000:
+            # Only who creates a service is given SET_STATUS.
+            config = ServiceConfig(name="Mine", image_path="/bin/mine", start_type=4)
+            created = self.ask(CreateService(self.call, manager, config, access)).result
+            assert isinstance(created, tuple)
+            result = created[0]
+        else:
+            result = self.ask(OpenService(self.call, manager, "A", access)).result
+        assert isinstance(result, int)
+        return HandleId(result)
+
+    def run(self, opnum: int, request: Structure) -> Any:
+        """The response as the client decodes it; a fault is raised."""
+        operation = SVCCTL_OPERATIONS[opnum].operation
+        return self.serve(opnum, operation.encode_request(request, self.form))
+
+    def serve(self, opnum: int, stub: bytes) -> Any:
+        entry = SVCCTL_OPERATIONS[opnum]
+        work = Work(self.call, HANDLES, self.resume, entry.charset)
+        steps = entry.perform(work, entry.operation.decode_request(stub, self.form))
+        try:
+            asked = next(steps)
+            while True:
+                assert isinstance(asked, Command)
+                reply = self.ask(asked)
+                if reply.error == CONTEXT_MISMATCH:
+                    raise Fault(CONTEXT_MISMATCH)
+                asked = steps.send(reply)
+        except StopIteration as stop:
+            answer = entry.operation.encode_response(stop.value, self.form)
+            return entry.operation.decode_response(answer, self.form)
+
+
+def wire(handle: HandleId) -> Any:
+    return HANDLES.to_wire(handle)
+
+
+@pytest.fixture(params=FORMS, ids=["NDR", "NDR big", "NDR64", "NDR64 big"])
+def world(request: pytest.FixtureRequest) -> World:
+    return World(request.param)
+
+
+every = pytest.mark.parametrize("opnum", sorted(CASES))
+with_buffer = pytest.mark.parametrize("opnum", [n for n, case in CASES.items() if case.short])
+
+
+def test_the_table_has_every_operation() -> None:
+    assert set(CASES) | WITHOUT_HANDLE | NOTIFICATIONS >= set(SVCCTL_OPERATIONS)
+    assert set(CASES) | WITHOUT_HANDLE <= set(SVCCTL_OPERATIONS)
+    for reserved in (10, 22, 34, 43, 46, *range(52, 56), *range(57, 60), *range(61, 64)):
+        assert reserved not in SVCCTL_OPERATIONS
+
+
+@every
+def test_the_right_alone_is_enough(world: World, opnum: int) -> None:
+    case = CASES[opnum]
+    response = world.run(opnum, case.request(wire(world.handle(case.kind, case.right))))
+    assert response.error == case.result
+
+
+@every
+def test_every_other_right_does_not_help(world: World, opnum: int) -> None:
+    case = CASES[opnum]
+    if not case.right:
+        return
+    handle = world.handle(case.kind, EVERYTHING & ~(case.right | 0x8000))
+    assert world.run(opnum, case.request(wire(handle))).error == case.denied
+
+
+@every
+def test_a_handle_of_another_kind(world: World, opnum: int) -> None:
+    case = CASES[opnum]
+    others = {"any": ["lock"], "scm": ["service", "lock"], "service": ["scm", "lock"]}
+    for kind in others.get(case.kind, ["scm", "service"]):
+        request = case.request(wire(world.handle(kind, EVERYTHING & ~0x8000)))
+        assert world.run(opnum, request).error == case.wrong
+
+
+@every
+def test_a_handle_that_is_closed_or_nobodys(world: World, opnum: int) -> None:
+    case = CASES[opnum]
+    manager = world.open_scm(1)
+    world.ask(CloseHandle(world.call, manager))
+    with pytest.raises(Fault) as fault:
+        world.run(opnum, case.request(wire(manager)))
+    assert fault.value.status == CONTEXT_MISMATCH
+    with pytest.raises(ForeignHandle):
+        world.run(opnum, case.request(FOREIGN))
+
+
+@with_buffer
+def test_buffers(world: World, opnum: int) -> None:
+    """Nothing, a byte too little, just enough; the buffer is always as long as was said."""
+    case = CASES[opnum]
+    request = case.request(wire(world.handle(case.kind, case.right)))
+    nothing = world.run(opnum, request.replace(buffer_size=0))
+    needed = nothing.bytes_needed
+    assert (nothing.error, needed > 0) == (case.short, True)
+    short = world.run(opnum, request.replace(buffer_size=needed - 1))
+    assert short.error == case.short
+    if case.short == 122:
+        assert short.bytes_needed == needed
+    enough = world.run(opnum, request.replace(buffer_size=needed))
+    assert (enough.error, enough.bytes_needed) == (0, needed)
+    for response, size in ((nothing, 0), (short, needed - 1), (enough, needed)):
+        for field in ("buffer", "security_descriptor"):
+            assert len(getattr(response, field, bytes(size))) == size
+
+
+@with_buffer
+def test_a_buffer_past_its_range_is_a_fault(world: World, opnum: int) -> None:
+    case = CASES[opnum]
+    operation = SVCCTL_OPERATIONS[opnum].operation
+    request = case.request(wire(world.handle(case.kind, case.right)))
+    order: Literal["big", "little"] = "big" if world.form & BIG_ENDIAN else "little"
+    mark = request.buffer_size.to_bytes(4, order)  # type: ignore[attr-defined] # by field
+    stub = operation.encode_request(request, world.form)
+    assert stub.count(mark) == 1
+    limit = {122: 8192, 234: 262_144}[case.short]
+    if opnum == 4:
+        limit = 262_144
+    if opnum in (18, 30):
+        limit = 4096
+    for size, fits in ((limit, True), (limit + 1, False), (0xFFFF_FFFF, False)):
+        changed = stub.replace(mark, size.to_bytes(4, order))
+        if fits:
+            assert world.serve(opnum, changed).error == 0
+            continue
+        with pytest.raises(NdrError) as fault:
+            world.serve(opnum, changed)
+        assert fault.value.status == BAD_STUB
+
+
+@pytest.mark.parametrize("opnum", [38, 39, 40, 41, 42])
+def test_an_unknown_level_is_124_after_handle_and_right(world: World, opnum: int) -> None:
+    case = CASES[opnum]
+    unknown = case.request(wire(world.handle(case.kind, case.right))).replace(level=99)
+    response = world.run(opnum, unknown)
+    assert (response.error, response.buffer) == (124, bytes(MARK))
+    denied = unknown.as_dict()
+    field = "scm" if case.kind == "scm" else "service"
+    denied[field] = wire(world.handle(case.kind, EVERYTHING & ~(case.right | 0x8000)))
+    assert world.run(opnum, type(unknown)(**denied)).error == 5
+
+
+def test_triggers_of_another_level_are_a_fault(world: World) -> None:
+    handle = wire(world.handle("service", 1))
+    for number in (*range(8), *range(9, 16)):
+        request = configuration.QueryServiceConfigExRequest(service=handle, level=number)
+        with pytest.raises(Fault) as fault:
+            world.run(56, request)
+        assert fault.value.status == INVALID_TAG
+
+
+@pytest.mark.parametrize("opnum", [15, 27, 64])
+def test_opening_the_scm(world: World, opnum: int) -> None:
+    kind = opening.OpenScManager2Request if opnum == 64 else opening.OpenScManagerRequest
+    for database, result in (
+        (None, 0),
+        ("servicesACTIVE", 0),
+        ("ServicesFailed", 1065),
+        ("x", 123),
+    ):
+        response = world.run(opnum, kind(database=database, desired_access=1))
+        assert response.error == result
+        assert any(response.handle) is (result == 0)
+
+
+def test_ansi_twins_are_ansi() -> None:
+    ansi = {23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 36, 38, 41, 44, 50}
+    found = {n for n, entry in SVCCTL_OPERATIONS.items() if entry.charset == ANSI}
+    assert found == ansi
