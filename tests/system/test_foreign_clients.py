@@ -60,8 +60,8 @@ SAID: dict[str, Any] = {
         "executablepath": "srvany",
         "displayname": "Bound service",
     },
-    **{f"QueryServiceConfig2W {level}": 124 for level in (0, 8, *range(10, 14))},
-    **{f"QueryServiceConfig2W {level}": 122 for level in (1, 2, 3, 4, 5, 6, 7, 9)},
+    **{f"QueryServiceConfig2W {level}": 124 for level in (0, 8, 13)},
+    **{f"QueryServiceConfig2W {level}": 122 for level in (*range(1, 8), 9, *range(10, 13))},
     "QueryServiceConfig2W": "ok",
     "QueryServiceStatus": {
         "type": 0x10,
