@@ -62,6 +62,19 @@ OLD_CALL_WINDOW = 150
 """How far behind a stray fragment of a call that was given up may be."""
 
 
+class Statistics:
+    """What the connections of one server have seen."""
+
+    __slots__ = ("calls", "received", "sent")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        """Requests handed out."""
+        self.received = 0
+        self.sent = 0
+        """PDUs; an answer counts as one, whatever its fragments."""
+
+
 class _WaitingBind:
     """A bind or alter_context and what it is to be answered with."""
 
@@ -89,6 +102,7 @@ class ServerConnection:
         secondary_address: str = "",
         max_fragment: int = REMOTE_FRAGMENT,
         policy: SecurityPolicy = TRUSTED_TRANSPORT,
+        statistics: Statistics | None = None,
     ) -> None:
         self.is_closing = False
         self.group = 0
@@ -104,6 +118,7 @@ class ServerConnection:
         self._contexts = self._presentation.by_id
         self._secondary_address = secondary_address
         self._max_fragment = max_fragment
+        self._statistics = statistics or Statistics()
         self._framer = pdu.Framer()
         self._outgoing: list[bytes] = []
         self._bind: _WaitingBind | None = None
@@ -119,7 +134,9 @@ class ServerConnection:
         """What the peer's bytes mean. Never raises; nothing more comes once closing."""
         events: list[ServerEvent] = []
         try:
-            for frame in self._framer.frames(data):
+            frames = self._framer.frames(data)
+            self._statistics.received += len(frames)
+            for frame in frames:
                 if self.is_closing:
                     return events
                 if frame[0] == pdu.REQUEST:
@@ -137,6 +154,7 @@ class ServerConnection:
         outgoing = self._outgoing
         if not outgoing:
             return b""
+        self._statistics.sent += len(outgoing)
         data = outgoing[0] if len(outgoing) == 1 else b"".join(outgoing)
         outgoing.clear()
         return data
@@ -212,6 +230,7 @@ class ServerConnection:
             self._send_fault(order, call_id, context_id, ACCESS_DENIED, True)
             return
         self._last_call = call_id
+        self._statistics.calls += 1
         self._calls[call_id] = (context_id, order, security)
         if flags & pdu.MAYBE:
             self._silent.add(call_id)

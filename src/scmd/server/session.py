@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from scmd.core.messages import (
     CONTEXT_MISMATCH,
@@ -34,13 +34,15 @@ from scmd.ndr.structure import Structure
 from scmd.rpc.errors import ACCESS_DENIED, OPERATION_RANGE
 from scmd.rpc.events import Authenticated, AuthenticationRefused, BindRequested, Request
 from scmd.rpc.interface import Interface
+from scmd.rpc.mgmt import MGMT
 from scmd.rpc.security.protection import Protection
 from scmd.rpc.security.provider import TRUSTED_TRANSPORT, Identity, SecurityPolicy
-from scmd.rpc.server import LOCAL_FRAGMENT, ServerConnection
+from scmd.rpc.server import LOCAL_FRAGMENT, ServerConnection, Statistics
 from scmd.scmd_interface.operations import SCMD
 from scmd.server.associations import Associations
 from scmd.server.handles import ContextHandles, ForeignHandle
 from scmd.server.host_requests import HostRequest
+from scmd.server.mgmt_server import Management
 from scmd.server.resume import ResumeIndexes
 from scmd.server.scmd_server import SCMD_OPERATIONS
 from scmd.server.steps import Fault, ServedOperation, Steps, Work
@@ -77,9 +79,8 @@ class Terms:
     """Whose association groups it may join: the client's address. None: its caller's own."""
     secondary_address: str = ""
     max_fragment: int = LOCAL_FRAGMENT
-    interfaces: Mapping[Interface, Mapping[int, ServedOperation]] = field(
-        default_factory=lambda: INTERFACES
-    )
+    interfaces: Mapping[Interface, Mapping[int, ServedOperation]] | None = None
+    """What is spoken there; None: `Sessions.interfaces`."""
 
 
 LOCAL = Terms()
@@ -122,12 +123,22 @@ class Sessions:
         self.handles = ContextHandles(nonce)
         self.resume = ResumeIndexes()
         self.associations = Associations()
+        self.statistics = Statistics()
+        self.interfaces = self.with_management(INTERFACES)
+        """The SCM's own."""
         self._pending: dict[CallId, _Pending] = {}
         self._last_call = 0
 
     def open(self, caller: Caller, terms: Terms = LOCAL) -> Session:
         """A session for a connection of this caller; who else may speak on it say the terms."""
         return Session(self, caller, terms)
+
+    def with_management(
+        self, interfaces: Mapping[Interface, Mapping[int, ServedOperation]], principal: str = ""
+    ) -> Mapping[Interface, Mapping[int, ServedOperation]]:
+        """An end point's interfaces and mgmt, which tells of them."""
+        management = Management(interfaces, self.statistics, principal)
+        return {**interfaces, MGMT: management.operations()}
 
     def answer(self, reply: Reply) -> Session | None:
         """Carry a call on with the reply it was owed.
@@ -169,11 +180,13 @@ class Session:
         self.caller = caller
         self._terms = terms
         self._sessions = sessions
+        self._interfaces = terms.interfaces or sessions.interfaces
         self._connection = ServerConnection(
-            terms.interfaces,
+            self._interfaces,
             secondary_address=terms.secondary_address,
             max_fragment=terms.max_fragment,
             policy=terms.policy,
+            statistics=sessions.statistics,
         )
         self._group: int | None = None
         self._identities: dict[Protection | None, tuple[AssociationId, Caller] | None] = {}
@@ -238,7 +251,7 @@ class Session:
         if identity is None:
             self._fault(request, ACCESS_DENIED)
             return
-        served = self._terms.interfaces[request.interface].get(request.opnum)
+        served = self._interfaces[request.interface].get(request.opnum)
         if served is None:
             self._fault(request, OPERATION_RANGE)
             return

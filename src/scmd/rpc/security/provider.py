@@ -56,8 +56,9 @@ class Mechanism(Protocol):
     Signing and sealing count PDUs: each must be done once, in the order of the wire.
     """
 
-    covers_headers: bool
-    """It signs the headers even where the ends have not agreed on header signing (NTLM)."""
+    @property
+    def covers_headers(self) -> bool:
+        """It signs headers even where the ends have not agreed on header signing (NTLM)."""
 
     @property
     def session_key(self) -> bytes:

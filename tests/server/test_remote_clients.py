@@ -1,0 +1,148 @@
+"""Other people's clients over TCP, at every level, against the real core."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from scmd.rpc import pdu
+from scmd.rpc.mgmt import MGMT
+from scmd.rpc.pdu import NDR64_SYNTAX, NDR_SYNTAX
+from scmd.rpc.security.provider import CONNECT, INTEGRITY, PACKET, PRIVACY
+from scmd.scmd_interface.operations import SCMD
+from scmd.svcctl.interface import SVCCTL
+from scmd.vocabulary.errors import Error
+from tests.server.remote import PASSWORD, USER, listening
+
+SAMBA = """
+import json, sys
+from samba import credentials, param
+from samba.dcerpc import mgmt, svcctl
+binding, user, password = sys.argv[1:]
+lp = param.LoadParm()
+creds = credentials.Credentials()
+creds.guess(lp)
+creds.set_username(user)
+creds.set_password(password)
+creds.set_domain("ELSEWHERE")
+creds.set_kerberos_state(credentials.DONT_USE_KERBEROS)
+answer = {}
+try:
+    scm = svcctl.svcctl(binding, lp, creds)
+    handle = scm.OpenSCManagerW(None, None, 0xF003F)
+    lock = scm.LockServiceDatabase(handle)
+    scm.UnlockServiceDatabase(lock)
+    scm.CloseServiceHandle(handle)
+    other = mgmt.mgmt(binding, lp, creds)
+    answer["ids"] = [str(i.id.uuid) for i in other.inq_if_ids().if_id]
+    answer["listening"] = other.is_server_listening()[1]
+    # In NDR64 its inq_stats is another one than [C706]'s: a structure.
+    if "ndr64" not in binding:
+        answer["statistics"] = len(other.inq_stats(4, 0).statistics)
+    other.stop_server_listening()
+except Exception as error:
+    answer["error"] = error.args[0]
+print(json.dumps(answer))
+"""
+
+OPTIONS = {
+    "sign": INTEGRITY,
+    "seal": PRIVACY,
+    "ntlm,sign": INTEGRITY,
+    "ntlm,seal": PRIVACY,
+    "spnego,seal,bigendian": PRIVACY,
+    "spnego,seal,ndr64": PRIVACY,
+    "ntlm,packet": PACKET,
+    "packet": PACKET,
+    "connect": CONNECT,
+}
+
+
+def samba(port: int, options: str, user: str = USER, password: str = PASSWORD) -> Any:
+    binding = f"ncacn_ip_tcp:127.0.0.1[{port},{options}]"
+    command = ["/usr/bin/python3", "-c", SAMBA, binding, user, password]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.stdout, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.peers("smbtorture")
+@pytest.mark.parametrize("options", OPTIONS)
+def test_samba_speaks_at_every_level(options: str) -> None:
+    with listening(minimum_level=OPTIONS[options]) as port:
+        answer = samba(port.number, options)
+        # To stop the server is refused, last of all.
+        assert answer["error"] == Error.ACCESS_DENIED, (answer, port.refusals)
+        assert answer["ids"] == [str(i.uuid) for i in (SVCCTL, SCMD, MGMT)]
+        assert answer["listening"] == 1
+        assert answer.get("statistics", 4) == 4
+        assert {identity.user for identity in port.identities} == {USER}
+        assert not port.refusals
+
+
+@pytest.mark.peers("smbtorture")
+@pytest.mark.parametrize(
+    ("options", "password", "error"),
+    [
+        ("spnego,seal", "wrong", 0xC000_006D),  # STATUS_LOGON_FAILURE, told by bind_nak or fault
+        ("ntlm,seal", "wrong", 0xC000_0022),  # STATUS_ACCESS_DENIED, at the first call
+        ("sign", PASSWORD, 0xC000_0022),
+        ("connect", PASSWORD, 0xC000_0022),
+    ],
+)
+def test_samba_is_refused(options: str, password: str, error: int) -> None:
+    with listening(minimum_level=PRIVACY) as port:
+        assert samba(port.number, options, password=password) == {"error": error}
+
+
+@contextmanager
+def impacket(port: int, level: int, password: str = PASSWORD) -> Iterator[Any]:
+    """A connection of impacket's, not bound yet."""
+    from impacket.dcerpc.v5 import transport
+
+    tcp = transport.DCERPCTransportFactory(f"ncacn_ip_tcp:127.0.0.1[{port}]")
+    tcp.set_credentials(USER, password, "")
+    dce = tcp.get_dce_rpc()
+    dce.set_auth_level(level)
+    dce.connect()
+    try:
+        yield dce
+    finally:
+        tcp.get_socket().close()
+
+
+@pytest.mark.parametrize("level", [CONNECT, INTEGRITY, PRIVACY])
+@pytest.mark.parametrize("syntax", [NDR_SYNTAX, NDR64_SYNTAX])
+def test_impacket_speaks_at_every_level(level: int, syntax: pdu.Syntax) -> None:
+    from impacket.dcerpc.v5 import mgmt, scmr
+
+    transfer = (str(syntax.uuid), f"{syntax.version}.0")
+    with listening(minimum_level=level) as port:
+        with impacket(port.number, level) as dce:
+            dce.bind(scmr.MSRPC_UUID_SCMR, transfer_syntax=transfer)
+            scm = scmr.hROpenSCManagerW(dce, "DUMMY\0", "ServicesActive\0", 0x3F)["lpScHandle"]
+            made = scmr.hRCreateServiceW(dce, scm, "Web\0", "W\0", lpBinaryPathName="/bin/web\0")
+            answer = scmr.hRQueryServiceConfigW(dce, made["lpServiceHandle"])
+            assert answer["lpServiceConfig"]["lpBinaryPathName"] == "/bin/web\0"
+        with impacket(port.number, level) as dce:
+            dce.bind(mgmt.MSRPC_UUID_MGMT, transfer_syntax=transfer)
+            assert mgmt.hinq_if_ids(dce)["if_id_vector"]["count"] == 3
+            assert mgmt.hinq_stats(dce)["count"] == 4
+        assert not port.refusals
+
+
+def test_impacket_with_a_wrong_password_is_denied() -> None:
+    from impacket.dcerpc.v5 import scmr
+    from impacket.dcerpc.v5.rpcrt import DCERPCException
+
+    with listening() as port:
+        with impacket(port.number, PRIVACY, password="wrong") as dce:
+            dce.bind(scmr.MSRPC_UUID_SCMR)
+            with pytest.raises(DCERPCException, match="rpc_s_access_denied"):
+                scmr.hROpenSCManagerW(dce)
+        assert "password is wrong" in port.refusals[0]
