@@ -19,6 +19,7 @@ from scmd.rpc.security.provider import (
     PRIVACY,
     SPNEGO,
     Identity,
+    Initiator,
     SecurityError,
     SecurityPolicy,
 )
@@ -113,6 +114,7 @@ class Ends:
         *,
         terms: SecurityPolicy | None = None,
         password: str = "ann",
+        mechanism: Initiator | None = None,
         form: int = 0,
         max_fragment: int = server.REMOTE_FRAGMENT,
         covers_headers: bool = False,
@@ -121,7 +123,7 @@ class Ends:
         security = None
         if auth_type is not None:
             toy = Toy(LEGS[auth_type], password, covers_headers=covers_headers)
-            security = Initiation(toy, auth_type, level)
+            security = Initiation(mechanism or toy, auth_type, level)
         self.security = security
         self.near = client.ClientConnection(form=form, security=security)
         self.far = server.ServerConnection(

@@ -1,0 +1,101 @@
+"""A Kerberos realm of a test's own: a KDC on loopback, principals, a keytab, ticket caches."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+REALM = "SCMD.TEST"
+SERVICE = "host/scmd.test"
+PASSWORD = "ann's password"
+PROGRAM_PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin"
+
+
+class Realm:
+    """`variables` lead the Kerberos library of a process to this realm."""
+
+    def __init__(self, folder: Path, variables: dict[str, str]) -> None:
+        self.folder = folder
+        self.variables = variables
+        self.keytab = str(folder / "keytab")
+
+    def run(self, *command: str, answer: str = "") -> None:
+        done = subprocess.run(
+            command,
+            input=answer,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **self.variables, "PATH": PROGRAM_PATH},
+        )
+        assert done.returncode == 0, (command, done.stdout)
+
+    def ticket(self, user: str) -> str:
+        """A cache with a ticket of this principal."""
+        cache = f"FILE:{self.folder}/cache-{user}"
+        self.run("kinit", "-c", cache, user, answer=PASSWORD + "\n")
+        return cache
+
+
+@contextmanager
+def realm(folder: Path) -> Iterator[Realm]:
+    """A realm with the users ann and bob and the service host/scmd.test."""
+    port = _free_port()
+    (folder / "krb5.conf").write_text(
+        f"[libdefaults]\n default_realm = {REALM}\n dns_lookup_kdc = false\n"
+        " dns_canonicalize_hostname = false\n rdns = false\n udp_preference_limit = 1\n"
+        f"[realms]\n {REALM} = {{\n  kdc = 127.0.0.1:{port}\n }}\n"
+        f"[domain_realm]\n scmd.test = {REALM}\n"
+    )
+    (folder / "kdc.conf").write_text(
+        f"[kdcdefaults]\n kdc_listen = 127.0.0.1:{port}\n kdc_tcp_listen = 127.0.0.1:{port}\n"
+        f"[realms]\n {REALM} = {{\n  database_name = {folder}/principal\n"
+        f"  key_stash_file = {folder}/stash\n  acl_file = {folder}/acl\n }}\n"
+        f"[logging]\n kdc = FILE:{folder}/kdc.log\n"
+    )
+    variables = {
+        "KRB5_CONFIG": str(folder / "krb5.conf"),
+        "KRB5_KDC_PROFILE": str(folder / "kdc.conf"),
+        "KRB5RCACHEDIR": str(folder),
+        "KRB5CCNAME": f"FILE:{folder}/none",
+    }
+    made = Realm(folder, variables)
+    made.run("kdb5_util", "create", "-s", "-r", REALM, "-P", "master")
+    for query in (
+        f'addprinc -pw "{PASSWORD}" ann',
+        f'addprinc -pw "{PASSWORD}" bob',
+        f"addprinc -randkey {SERVICE}",
+        f"ktadd -k {made.keytab} {SERVICE}",
+    ):
+        made.run("kadmin.local", "-r", REALM, "-q", query)
+    with subprocess.Popen(
+        ["krb5kdc", "-n", "-r", REALM],
+        env={**os.environ, **variables, "PATH": PROGRAM_PATH},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as kdc:
+        try:
+            _wait_for(kdc)
+            yield made
+        finally:
+            kdc.terminate()
+
+
+def _wait_for(kdc: subprocess.Popen[str]) -> None:
+    assert kdc.stdout is not None
+    for line in kdc.stdout:
+        if "starting" in line or "commencing" in line:
+            return
+    raise AssertionError("the KDC has ended")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
