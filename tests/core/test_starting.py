@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scmd.core.messages import (
+    Audited,
     ChangeConfig,
     CloseHandle,
     DeleteService,
@@ -15,6 +16,7 @@ from scmd.core.messages import (
     LaunchProcess,
     ProcessExited,
     ProcessStarted,
+    Reply,
     ServiceId,
     StartService,
     StoredService,
@@ -51,7 +53,7 @@ def test_refusals_leave_no_trace() -> None:
         before = bench.status(service)
         assert bench.error(StartService(bench.call(), service)) == error
         assert bench.status(service) == before
-        assert len(bench.effects) == 1
+        assert {type(effect) for effect in bench.effects} == {Reply, Audited}
 
 
 def test_start_needs_its_right() -> None:

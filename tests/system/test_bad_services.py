@@ -11,19 +11,19 @@ from tests.system import programs
 from tests.system.machine import Machine, eventually, is_gone
 from tests.system.programs import PYTHON
 
-LIMIT_MS = 400
+LIMIT_MS = 1_500
 """ServicesPipeTimeout of these tests."""
 
 
 @pytest.fixture
 def witness(bare: Machine) -> Machine:
     """An SCM of little patience, and a service that must not notice anything."""
-    bare.set_control(ServicesPipeTimeout=LIMIT_MS)
     bare.start()
     bare.expected_complaints = "malformed|nonsense"
     clock = programs.write(bare.folder, "clock.py", programs.CLOCK)
     bare.run(PYTHON, clock, "install").check_returncode()
     bare.scmd("net", "start", "Clock")
+    bare.scmd("settings", "ServicesPipeTimeout", str(LIMIT_MS))
     return bare
 
 
