@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 from collections import Counter
 
 import pytest
@@ -26,6 +27,14 @@ _skipped = pytest.StashKey[Counter[str]]()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[_skipped] = Counter()
+    # A shell starts its background jobs with SIGINT and SIGQUIT ignored, which programs inherit: a
+    # command under test would then rightly not end when it is interrupted.
+    for number, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGQUIT, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
