@@ -255,3 +255,16 @@ def test_who_accepts_it_late_is_told_late() -> None:
     assert not told(bench)
     bench.report(launch, late, ServiceState.RUNNING, 4)
     assert told(bench) == {launch: Control.SHUTDOWN}
+
+
+def test_a_busy_process_hears_of_it_when_it_comes_back() -> None:
+    bench = Bench(settings=Settings(kill_timeout=100_000))
+    service = bench.create()
+    launch = bench.running(service, accepted=4)
+    bench.control(service, 128)
+    asked = bench.one(SendControl)
+    bench.tell(Shutdown())
+    bench.pass_time(31_000)
+    assert not told(bench)
+    bench.tell(ControlAnswered(launch, asked.control, 0))
+    assert told(bench) == {launch: Control.SHUTDOWN}

@@ -231,7 +231,8 @@ def _send_control(state: State, launch: Launch, request: ControlRequest) -> None
         error = refusal(state, record, request.code)
     if error:
         _refused(state, launch, request)
-        _not_delivered(request)
+        if _is_notice(request) and record.notice is not None:
+            record.notice.dropped = True
         _settle_control(state, request, error)
         return
     launch.current = request
@@ -279,11 +280,10 @@ def _late(state: State, launch: Launch, request: StartRequest | ControlRequest) 
     )
     request.deadline = None
     sent = launch.current is request
-    if not sent:
+    if not sent and not _is_notice(request):
+        # What tells of a shutdown waits on: the process may yet come back in time to hear it.
         launch.queue.remove(request)
     if isinstance(request, ControlRequest):
-        if not sent:
-            _not_delivered(request)
         call, request.call = request.call, None
         state.reply(call, Error.SERVICE_REQUEST_TIMEOUT)
     else:
@@ -382,11 +382,12 @@ def _refused(state: State, launch: Launch, request: ControlRequest) -> None:
         state.touched[record.id] = record
 
 
-def _not_delivered(request: ControlRequest) -> None:
-    """A shutdown tells it again when the service takes it."""
+def _is_notice(request: StartRequest | ControlRequest) -> bool:
+    """Whether this is what tells the service of the shutdown."""
     notice = request.record.notice
-    if notice is not None and notice.control == request.code:
-        notice.dropped = True
+    if notice is None or not isinstance(request, ControlRequest):
+        return False
+    return notice.control == request.code
 
 
 def _done(launch: Launch, request: StartRequest | ControlRequest) -> None:

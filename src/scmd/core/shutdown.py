@@ -71,7 +71,7 @@ class Notice:
         self.answered = False
         """Its Handler has; a hosted program has none."""
         self.dropped = False
-        """The service did not take it when its turn came: it was pausing, or its process busy."""
+        """The service did not take it when its turn came: it was pausing."""
         self.check_point = 0
         self.deadline: Deadline | None = None
         """Until when it is waited for; None: not, or not any more."""
