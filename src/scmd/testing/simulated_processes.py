@@ -43,6 +43,10 @@ ALL_CONTROLS = 0x1F
 RELOAD_SIGNAL = 1
 SICK = 4
 """Every so many services there is one whose program hardly ever lives long."""
+CRASH = 11
+"""The signal of a program that ends as it should not, some of them out of memory."""
+MISSING = ("MemoryMax: this world has no cgroups",)
+"""What some programs have to do without."""
 _STATES = tuple(ServiceState)
 _DELAYS = (0, 0, 1, 1, 3, 10, 50, 500)
 
@@ -136,7 +140,8 @@ class SimulatedProcess:
 
     def _begins(self) -> None:
         self.pid = self.world.new_process_id()
-        self.world.tell(ProcessStarted(self.launch, self.pid))
+        without = MISSING if self.pid % 7 == 0 else ()
+        self.world.tell(ProcessStarted(self.launch, self.pid, without))
         if self.kill_asked:
             self._exits(None, 9)
         elif self.spec.control_channel:
@@ -152,7 +157,7 @@ class SimulatedProcess:
             return
         code = self.world.random.choice((0, 0, 1, 3)) if not self.world.calm else 0
         if self._bad(0.3):
-            self._exits(None, 11)
+            self._exits(None, CRASH)
         else:
             self._exits(code, None)
 
@@ -164,7 +169,7 @@ class SimulatedProcess:
         if up and self.world.random.random() < 0.4:
             self._report(self.world.random.choice(up), ServiceState.STOPPED, exit_code=3)
         else:
-            self._exits(None, 11)
+            self._exits(None, CRASH)
 
     def _exits(self, code: int | None, signal: int | None) -> None:
         if not self.alive:
@@ -177,7 +182,8 @@ class SimulatedProcess:
             if self.kill_asked and self.exit is not None:
                 self.world.tell(self.exit)
             return  # The keeper knows of the first process only.
-        self.exit = ProcessExited(self.launch, code, signal)
+        out_of_memory = signal == CRASH and self.pid % 5 == 0
+        self.exit = ProcessExited(self.launch, code, signal, out_of_memory)
         self.world.tell(self.exit)
 
     def signalled(self, signal: int) -> None:
