@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from scmd.linux.controllers import Bounds
     from scmd.linux.spawn import Request
 
-_UNLIMITED = -1
-
 
 def preparation(
     request: Request, account: Account, bounds: Bounds | None
@@ -86,16 +84,16 @@ def _account_change(request: Request, account: Account) -> Callable[[], None]:
 
 def _identity_change(request: Request, account: Account) -> Callable[[], None] | None:
     """How the child becomes who it is to be; None: fork_exec can do that, or nothing is to do."""
-    change_account = _account_change(request, account)
     wanted = request.capabilities
     if wanted is None:
-        return change_account if request.groups else None
+        return _account_change(request, account) if request.groups else None
     from scmd.linux import capabilities
 
     available = capabilities.available()
     if wanted & ~available and wanted != ALL_CAPABILITIES:
         detail = f"scmd itself has not: {capabilities.names(wanted & ~available)}"
         raise Refused(Error.INCOMPATIBLE_SERVICE_PRIVILEGE, detail)
+    change_account = _account_change(request, account)
     if not available:  # A user's SCM: there is nothing to be taken away.
         return change_account
 
