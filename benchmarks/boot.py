@@ -74,7 +74,7 @@ def _boot(root: Path) -> tuple[int, int]:
     """Milliseconds until the last one was RUNNING, and how long the critical path is."""
     with _running(root):
         with scmd.connect() as scm:
-            while sum(1 for _ in scm.services(state="running")) < COUNT:
+            while sum(s.name.startswith("Program") for s in scm.services(state="running")) < COUNT:
                 time.sleep(0.25)
         with open_calls() as calls:
             handle = calls.open_scm(ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE)

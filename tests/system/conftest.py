@@ -29,4 +29,5 @@ def bare(folder: Path) -> Iterator[Machine]:
 @pytest.fixture
 def machine(bare: Machine) -> Machine:
     """An SCM that runs and is empty."""
+    bare.set_control(BuiltInServices=0)
     return bare.start()

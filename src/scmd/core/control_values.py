@@ -29,7 +29,7 @@ REBOOT_COMMAND = "RebootCommand"
 SECURITY = "ServiceGroupOrder\\Security"
 LOCK_HAS_EFFECT = "LockHasEffect"
 BUILT_IN_SERVICES = "BuiltInServices"
-BUILT_IN_DEFAULT = 0
+BUILT_IN_DEFAULT = 1
 VIRTUAL_BASE = "VirtualAccountBase"
 VIRTUAL_COUNT = "VirtualAccountCount"
 

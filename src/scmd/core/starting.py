@@ -56,7 +56,10 @@ def _refusal(state: State, record: ServiceRecord) -> Error:
         return Error.SHUTDOWN_IN_PROGRESS
     if record.deleted or state.records.get(record.id) is not record:
         return Error.SERVICE_MARKED_FOR_DELETE
-    if record.config.start_type == StartType.DISABLED or record.is_driver or record.is_built_in:
+    if record.config.start_type == StartType.DISABLED:
+        return Error.SERVICE_DISABLED
+    if (record.is_driver or record.is_built_in) and record.is_stopped:
+        # Nothing of it could be launched; those that run are the SCM's own.
         return Error.SERVICE_DISABLED
     return Error.SUCCESS
 
