@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from scmd.core.control_table import CONTROLS, NOT_IN_STATE, SCM_CONTROLS
-from scmd.core.messages import ControlAnswered, ControlService, OpenService, SendControl
+from scmd.core.messages import (
+    ControlAnswered,
+    ControlService,
+    OpenService,
+    SendControl,
+    StatusChanged,
+)
 from scmd.vocabulary.service import Control, ControlsAccepted, ServiceAccess, ServiceState
 from tests.core.bench import ALL, Bench
 
@@ -171,6 +177,18 @@ def test_the_reason_of_a_stop_is_logged() -> None:
     bench.running(service)
     bench.tell(ControlService(bench.call(), service, 1, 0x40010001, "maintenance"))
     assert 7042 in bench.events()
+
+
+def test_the_reason_of_a_stop_is_kept_in_the_history() -> None:
+    bench = Bench()
+    service = bench.create("A")
+    launch = bench.running(service)
+    bench.tell(ControlService(bench.call(), service, 1, 0x4005_000A, "new lamps"))
+    bench.answer_control()
+    bench.report(launch, service, 1, 0)
+    [changed] = bench.found(StatusChanged)
+    why = "planned, application, environment (0x4005000a): new lamps"
+    assert (changed.actor.name, changed.actor.origin) == ("somebody", f"a test; {why}")
 
 
 @pytest.mark.parametrize("reason", [0x2005_000A, 0x4040_0100, 0x6001_0001, 0x4000_0000])

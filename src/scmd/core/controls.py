@@ -42,7 +42,7 @@ def control_service(state: State, command: ControlService) -> None:
     if command.control == Control.STOP and (command.reason or command.comment):
         _log_reason(state, record, command)
     if command.control in (Control.STOP, Control.PAUSE, Control.CONTINUE):
-        status.asked(state, record, actor_of(command.call))
+        status.asked(state, record, _actor_with_reason(command))
     if record.run is not None:
         if command.control == Control.PARAMCHANGE:
             reloads.ask(state, record.run, command.call.id)
@@ -60,6 +60,16 @@ def control_service(state: State, command: ControlService) -> None:
 
 def actor_of(call: Call) -> Actor:
     return Actor(call.caller.name, call.caller.origin)
+
+
+def _actor_with_reason(command: ControlService) -> Actor:
+    """Who asked, from where, and for a stop why: the service's history keeps it."""
+    actor = actor_of(command.call)
+    if command.control != Control.STOP or not command.reason:
+        return actor
+    reason = stop_reason_text(command.reason)
+    why = f"{reason}: {command.comment}" if command.comment else reason
+    return Actor(actor.name, f"{actor.origin}; {why}")
 
 
 def kill_service(state: State, command: KillService) -> None:
