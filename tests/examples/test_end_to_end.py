@@ -102,7 +102,7 @@ def test_the_web_api_tells_of_the_services(real: RealScm, monkeypatch: pytest.Mo
     service = real.start("WebApi", Port=0)
     address = real.await_log("http://").split()[-1]
     with urllib.request.urlopen(f"{address}services", timeout=30) as answer:
-        (told,) = json.load(answer)
+        (told,) = (found for found in json.load(answer) if found["name"] == "WebApi")
     assert told["name"] == "WebApi"
     assert told["process_id"] == service.status.process_id
     real.stop(service)
