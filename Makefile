@@ -10,7 +10,7 @@ PYTHONS ?= $(PYTHON)
 help:
 	@echo "make run           install into .venv, then run the demo (Ctrl-C ends it)"
 	@echo "make test          install what the tests need, then check everything"
-	@echo "make test-long     the same, then clean clones (PYTHONS=\"python3.11 python3.12\")"
+	@echo "make test-long     the same, fuzzing, then clean clones (PYTHONS=\"python3.11 python3.12\")"
 	@echo "make install       install into .venv only; the program is .venv/bin/scmd"
 	@echo "make dev           install into .venv for development (editable, with the tools)"
 	@echo "make requirements  resolve and hash the requirements again"
@@ -30,6 +30,7 @@ test: dev
 	@scripts/check
 
 test-long: test
+	@scripts/fuzz 60
 	@scripts/check-install $(PYTHONS)
 
 requirements:

@@ -56,11 +56,14 @@ CALL_HEADER_SIZE = 24
 _HEADERS = {"<": Packer("<BBBB4sHHI"), ">": Packer(">BBBB4sHHI")}
 _CALLS = {"<": Packer("<BBBB4sHHIIHH"), ">": Packer(">BBBB4sHHIIHH")}
 _FAULTS = {"<": Packer("<BBBB4sHHIIHBBII"), ">": Packer(">BBBB4sHHIIHBBII")}
+_TRAILERS = {"<": Packer("<BBBBI"), ">": Packer(">BBBBI")}
 _DREP = {"<": b"\x10\0\0\0", ">": b"\0\0\0\0"}
 _MINOR_VERSION = 0
 
 Frame = tuple[int, int, str, int, int, bytes]
 """Type, flags, order, call id, length of the authentication token, the whole PDU."""
+SecurityTrailer = tuple[int, int, int, int, int]
+"""auth_type, auth_level, padding, auth_context_id, and where in the PDU it stands."""
 
 
 class Framer:
@@ -210,10 +213,17 @@ def encode_secured(
             ),
             body,
             bytes(pad),
-            Packer(order + "BBBBI").pack(trailer.type, trailer.level, pad, 0, trailer.context_id),
+            security_trailer_bytes(order, trailer.type, trailer.level, pad, trailer.context_id),
             token,
         )
     )
+
+
+def security_trailer_bytes(
+    order: str, auth_type: int, level: int, pad: int, context_id: int
+) -> bytes:
+    """sec_trailer as it stands before its token."""
+    return _TRAILERS[order].pack(auth_type, level, pad, 0, context_id)
 
 
 def call_header(
@@ -310,23 +320,28 @@ def decode_fault(frame: Frame) -> int:
     return int.from_bytes(raw[24:28], "little" if order == "<" else "big")
 
 
-def auth_trailer(frame: Frame) -> AuthTrailer | None:
-    """The authentication trailer, if there is one."""
+def security_trailer(frame: Frame) -> SecurityTrailer:
+    """The sec_trailer of a PDU that has one."""
     _, _, order, call_id, auth_length, raw = frame
-    if not auth_length:
-        return None
     start = len(raw) - auth_length - 8
-    kind, level, pad, _, context_id = Packer(order + "BBBBI").unpack_from(raw, start)
+    kind, level, pad, _, context_id = _TRAILERS[order].unpack_from(raw, start)
     if pad > start - HEADER_SIZE:
         raise RpcError("more authentication padding than body", call_id)
+    return kind, level, pad, context_id, start
+
+
+def auth_trailer(frame: Frame) -> AuthTrailer | None:
+    """The authentication trailer, if there is one."""
+    if not frame[4]:
+        return None
+    kind, level, pad, context_id, start = security_trailer(frame)
     return AuthTrailer(
-        type=kind, level=level, pad_length=pad, context_id=context_id, token=raw[start + 8 :]
+        type=kind, level=level, pad_length=pad, context_id=context_id, token=frame[5][start + 8 :]
     )
 
 
 def _trailer_size(frame: Frame) -> int:
-    trailer = auth_trailer(frame)
-    return 0 if trailer is None else 8 + len(trailer.token) + trailer.pad_length
+    return 8 + frame[4] + security_trailer(frame)[2] if frame[4] else 0
 
 
 def encode_bind(bind: Bind, order: str) -> bytes:

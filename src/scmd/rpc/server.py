@@ -41,7 +41,7 @@ from scmd.rpc.security.provider import (
     SecurityError,
     SecurityPolicy,
 )
-from scmd.rpc.security.verification import Believed, agrees
+from scmd.rpc.security.verification import Agreed, CallHeader, agrees
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ class ServerConnection:
         self._open_interfaces = policy.open_interfaces
         self._presentation = PresentationContexts(interfaces, features)
         self._contexts = self._presentation.by_id
+        self._agreed: dict[tuple[Protection, int], Agreed] = {}
         self._secondary_address = secondary_address
         self._max_fragment = max_fragment
         self._statistics = statistics or Statistics()
@@ -226,7 +227,9 @@ class ServerConnection:
         context = self._admitted(order, call_id, context_id, security)
         if context is None:
             return
-        if security is not None and not self._agrees(frame, stub, security):
+        if security is not None and not self._agrees(
+            stub, security, CallHeader(order, call_id, context_id, opnum)
+        ):
             self._send_fault(order, call_id, context_id, ACCESS_DENIED, True)
             return
         self._last_call = call_id
@@ -274,19 +277,16 @@ class ServerConnection:
         self._send_fault(order, call_id, context_id, status, True)
         return None
 
-    def _agrees(self, frame: pdu.Frame, stub: bytes, security: Protection) -> bool:
+    def _agrees(self, stub: bytes, security: Protection, header: CallHeader) -> bool:
         """The verification trailer, if there is one, says what was agreed."""
-        _, _, order, call_id, _, _ = frame
-        context_id, opnum, _, _ = pdu.decode_call(frame)
-        believed = Believed(
-            order=order,
-            call_id=call_id,
-            context_id=context_id,
-            opnum=opnum,
-            syntaxes=self._presentation.syntaxes[context_id],
-            header_signing=security.header_signing,
-        )
-        return agrees(stub, believed)
+        key = security, header.context_id
+        agreed = self._agreed.get(key)
+        if agreed is None:
+            agreed = self._agreed[key] = Agreed(
+                self._presentation.syntaxes[header.context_id],
+                header_signing=security.header_signing,
+            )
+        return agrees(stub, agreed, header)
 
     def _assemble(
         self, flags: int, order: str, call_id: int, part: Partial, stub: bytes

@@ -6,43 +6,40 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scmd.rpc.security.verification import SIGNATURE, Believed, agrees, append
+from scmd.rpc.security.verification import SIGNATURE, Agreed, CallHeader, agrees, append
 
 SYNTAXES = bytes(range(40))
 
 
-def believed(**changes: object) -> Believed:
-    values: dict[str, object] = {
-        "order": "<",
-        "call_id": 7,
-        "context_id": 1,
-        "opnum": 15,
-        "syntaxes": SYNTAXES,
-        "header_signing": True,
-    }
-    return Believed(**(values | changes))  # type: ignore[arg-type] # of each field's own type
+def agreed(syntaxes: bytes = SYNTAXES, *, header_signing: bool = True) -> Agreed:
+    return Agreed(syntaxes, header_signing=header_signing)
 
 
-@given(st.binary(max_size=100))
-def test_what_is_appended_agrees(stub: bytes) -> None:
-    whole = append(stub, believed())
+def header(order: str = "<", call_id: int = 7, context_id: int = 1, opnum: int = 15) -> CallHeader:
+    return CallHeader(order, call_id, context_id, opnum)
+
+
+@given(st.binary(max_size=100), st.booleans())
+def test_what_is_appended_agrees(stub: bytes, header_signing: bool) -> None:
+    whole = append(stub, agreed(header_signing=header_signing), header())
     assert whole.startswith(stub)
-    assert agrees(whole, believed())
+    # The client asks for header signing always; without an answer it must not be agreed.
+    assert agrees(whole, agreed(header_signing=header_signing), header()) is header_signing
+
+
+def test_each_difference_in_what_was_agreed_is_noticed() -> None:
+    whole = append(b"stub", agreed(), header())
+    assert not agrees(whole, agreed(bytes(40)), header())
+    assert not agrees(whole, agreed(header_signing=False), header())
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [
-        {"call_id": 8},
-        {"context_id": 2},
-        {"opnum": 16},
-        {"order": ">"},
-        {"syntaxes": bytes(40)},
-        {"header_signing": False},
-    ],
+    "other", [header(call_id=8), header(context_id=2), header(opnum=16), header(order=">")]
 )
-def test_each_difference_is_noticed(changes: dict[str, object]) -> None:
-    assert not agrees(append(b"stub", believed()), believed(**changes))
+def test_each_difference_in_the_header_is_noticed(other: CallHeader) -> None:
+    whole = b"arguments..." + trailer((1, bytes(4)), (2, SYNTAXES), (0x4003, header().encode()))
+    assert agrees(whole, agreed(), header())
+    assert not agrees(whole, agreed(), other)
 
 
 def trailer(*commands: tuple[int, bytes]) -> bytes:
@@ -69,7 +66,7 @@ def trailer(*commands: tuple[int, bytes]) -> bytes:
 def test_commands_that_are_not_understood_may_be_passed_over_unless_they_must_not(
     commands: list[tuple[int, bytes]], is_fine: bool
 ) -> None:
-    assert agrees(b"arguments..." + trailer(*commands) + bytes(12), believed()) is is_fine
+    assert agrees(b"arguments..." + trailer(*commands) + bytes(12), agreed(), header()) is is_fine
 
 
 @pytest.mark.parametrize(
@@ -84,4 +81,4 @@ def test_commands_that_are_not_understood_may_be_passed_over_unless_they_must_no
     ],
 )
 def test_arguments_are_not_taken_for_a_trailer(stub: bytes) -> None:
-    assert agrees(stub, believed())
+    assert agrees(stub, agreed(), header())

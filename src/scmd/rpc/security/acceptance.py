@@ -94,10 +94,10 @@ class Acceptance:
         """
         if self._has_failed:
             raise Refusal("authentication has failed", status=ACCESS_DENIED)
-        trailer = pdu.auth_trailer(frame)
-        if trailer is None:
+        if not frame[4]:
             return frame, self._implied()
-        context = self._contexts.get(trailer.context_id)
+        trailer = pdu.security_trailer(frame)
+        context = self._contexts.get(trailer[3])
         if context is None or context.protection is None:
             raise Refusal("a call in a security context that was not established")
         return context.protection.open(frame, trailer), context.protection

@@ -10,7 +10,7 @@ from scmd.rpc import pdu
 from scmd.rpc.errors import RpcError
 from scmd.rpc.security.protection import Protection
 from scmd.rpc.security.provider import CONNECT, NTLM, PRIVACY, SecurityError
-from scmd.rpc.security.verification import Believed, append
+from scmd.rpc.security.verification import Agreed, CallHeader, append
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ class Initiation:
         self._level = level
         self._context_id = context_id
         self._header_signing = False
+        self._agreed: dict[int, Agreed] = {}
 
     @property
     def bind_flags(self) -> int:
@@ -71,13 +72,12 @@ class Initiation:
     def check(self, frame: pdu.Frame) -> pdu.Frame:
         """A response without its protection; RpcError: it is not what the server sent."""
         protection = self.protection
-        trailer = pdu.auth_trailer(frame)
-        if trailer is None or protection is None:
+        if not frame[4] or protection is None:
             if self._level <= CONNECT:
                 return frame
             raise RpcError("the answer is not protected", frame[3])
         try:
-            return protection.open(frame, trailer)
+            return protection.open(frame, pdu.security_trailer(frame))
         except SecurityError as error:
             raise RpcError(f"the answer was changed on the way: {error}", frame[3]) from error
 
@@ -88,15 +88,11 @@ class Initiation:
         protection = self.protection
         if protection is None or protection.level <= CONNECT:
             return stub
-        believed = Believed(
-            order=order,
-            call_id=call_id,
-            context_id=context_id,
-            opnum=opnum,
-            syntaxes=syntaxes,
-            header_signing=protection.header_signing,
-        )
-        return append(stub, believed)
+        agreed = self._agreed.get(context_id)
+        if agreed is None:
+            agreed = Agreed(syntaxes, header_signing=protection.header_signing)
+            self._agreed[context_id] = agreed
+        return append(stub, agreed, CallHeader(order, call_id, context_id, opnum))
 
     def _token(self, frame: pdu.Frame) -> bytes:
         trailer = pdu.auth_trailer(frame)

@@ -8,8 +8,6 @@ and the mechanism does not insist, the body alone; at privacy level the body is 
 
 from __future__ import annotations
 
-from struct import Struct as Packer
-
 from scmd.rpc import pdu
 from scmd.rpc.security.provider import CONNECT, PRIVACY, SecurityError
 
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
 
 ALIGNMENT = 16
 TRAILER_SIZE = 8
-_TRAILERS = {"<": Packer("<BBBBI"), ">": Packer(">BBBBI")}
 _ZEROS = tuple(bytes(size) for size in range(ALIGNMENT))
 CONNECT_TOKEN = b"\1\0\0\0" + bytes(12)
 """What stands for a signature at connect level, where a trailer is sent: it proves nothing."""
@@ -84,20 +81,22 @@ class Protection:
             head = pdu.call_header(
                 kind, flags, order, length, size, call_id, whole - start, context_id, last
             )
-            tail = _TRAILERS[order].pack(self.auth_type, self.level, pad, 0, self.context_id)
+            tail = pdu.security_trailer_bytes(
+                order, self.auth_type, self.level, pad, self.context_id
+            )
             pieces += (head, *self._cover(head, body, tail))
         return b"".join(pieces)
 
-    def open(self, frame: pdu.Frame, trailer: pdu.AuthTrailer) -> pdu.Frame:
+    def open(self, frame: pdu.Frame, trailer: pdu.SecurityTrailer) -> pdu.Frame:
         """The PDU without its protection; SecurityError: it is not what the peer sent next."""
-        kind, flags, order, call_id, auth_length, raw = frame
-        if (trailer.type, trailer.level) != (self.auth_type, self.level):
+        kind, flags, order, call_id, _, raw = frame
+        auth_type, level, pad, _, at = trailer
+        if auth_type != self.auth_type or level != self.level:
             raise SecurityError("a PDU of another authentication type or level than was agreed")
         start = pdu.CALL_HEADER_SIZE
         if kind == pdu.REQUEST and flags & pdu.OBJECT:
             start += 16
-        at = len(raw) - auth_length - TRAILER_SIZE
-        end = at - trailer.pad_length
+        end = at - pad
         if end < start:
             raise SecurityError("a PDU with more padding than body")
         if self.level <= CONNECT:

@@ -28,61 +28,72 @@ LOOK_BACK = 1024
 _COMMAND = Packer("<HH")
 _HEADER_2 = Packer("<BBH4sIHH")
 _DREP = {"<": b"\x10\0\0\0", ">": b"\0\0\0\0"}
+_COMMON = SIGNATURE + _COMMAND.pack(BITMASK_1, 4) + CLIENT_SIGNS_HEADERS.to_bytes(4, "little")
 
 
-class Believed:
-    """What the trailer of a call has to agree with."""
+class Agreed:
+    """What was agreed of a presentation context, and the trailer that clients usually say so by."""
 
-    __slots__ = ("call_id", "context_id", "header_signing", "opnum", "order", "syntaxes")
+    __slots__ = ("header_signing", "syntaxes", "usual")
 
-    def __init__(
-        self,
-        *,
-        order: str,
-        call_id: int,
-        context_id: int,
-        opnum: int,
-        syntaxes: bytes,
-        header_signing: bool,
-    ) -> None:
+    def __init__(self, syntaxes: bytes, *, header_signing: bool) -> None:
+        self.syntaxes = syntaxes
+        """Abstract and transfer syntax, 40 bytes."""
+        self.header_signing = header_signing
+        self.usual = b"".join((_COMMON, _COMMAND.pack(PRESENTATION_CONTEXT | END, 40), syntaxes))
+
+
+class CallHeader:
+    """What else a trailer may say of its call."""
+
+    __slots__ = ("call_id", "context_id", "opnum", "order")
+
+    def __init__(self, order: str, call_id: int, context_id: int, opnum: int) -> None:
         self.order = order
         self.call_id = call_id
         self.context_id = context_id
         self.opnum = opnum
-        self.syntaxes = syntaxes
-        """Abstract and transfer syntax of the presentation context, 40 bytes."""
-        self.header_signing = header_signing
+
+    def encode(self) -> bytes:
+        return _HEADER_2.pack(
+            pdu.REQUEST, 0, 0, _DREP[self.order], self.call_id, self.context_id, self.opnum
+        )
 
 
-def append(stub: bytes, believed: Believed) -> bytes:
-    """The stub with a trailer that says all of it."""
-    bits = CLIENT_SIGNS_HEADERS.to_bytes(4, "little")
+def append(stub: bytes, agreed: Agreed, header: CallHeader) -> bytes:
+    """The stub with a trailer. Of the call it tells where its header is not signed."""
+    padded = stub + bytes(-len(stub) & 3)
+    if agreed.header_signing:
+        return padded + agreed.usual
     return b"".join(
         (
-            stub,
-            bytes(-len(stub) & 3),
-            SIGNATURE,
-            _COMMAND.pack(BITMASK_1, len(bits)),
-            bits,
-            _COMMAND.pack(PRESENTATION_CONTEXT, len(believed.syntaxes)),
-            believed.syntaxes,
+            padded,
+            _COMMON,
+            _COMMAND.pack(PRESENTATION_CONTEXT, 40),
+            agreed.syntaxes,
             _COMMAND.pack(HEADER_2 | END, _HEADER_2.size),
-            _header_2(believed),
+            header.encode(),
         )
     )
 
 
-def agrees(stub: bytes, believed: Believed) -> bool:
+def agrees(stub: bytes, agreed: Agreed, header: CallHeader) -> bool:
     """False: the stub has a trailer, and it says something else or more than we understand."""
     at = stub.rfind(SIGNATURE, max(0, len(stub) - LOOK_BACK))
     if at < 0 or at & 3:
+        return True
+    if (
+        agreed.header_signing
+        and stub.endswith(agreed.usual)
+        and len(stub) - at == len(agreed.usual)
+    ):
         return True
     try:
         commands = list(_commands(stub, at + len(SIGNATURE)))
     except StructError:
         # The arguments happen to contain the signature.
         return True
-    return all(_is_so(command, value, believed) for command, value in commands)
+    return all(_is_so(command, value, agreed, header) for command, value in commands)
 
 
 def _commands(stub: bytes, position: int) -> Iterator[tuple[int, bytes]]:
@@ -97,26 +108,14 @@ def _commands(stub: bytes, position: int) -> Iterator[tuple[int, bytes]]:
             return
 
 
-def _is_so(command: int, value: bytes, believed: Believed) -> bool:
+def _is_so(command: int, value: bytes, agreed: Agreed, header: CallHeader) -> bool:
     match command & ~MUST_PROCESS:
         case 1:
             claims = int.from_bytes(value, "little") & CLIENT_SIGNS_HEADERS
-            return len(value) == 4 and (not claims or believed.header_signing)
+            return len(value) == 4 and (not claims or agreed.header_signing)
         case 2:
-            return value == believed.syntaxes
+            return value == agreed.syntaxes
         case 3:
-            return value == _header_2(believed)
+            return value == header.encode()
         case _:
             return not command & MUST_PROCESS
-
-
-def _header_2(believed: Believed) -> bytes:
-    return _HEADER_2.pack(
-        pdu.REQUEST,
-        0,
-        0,
-        _DREP[believed.order],
-        believed.call_id,
-        believed.context_id,
-        believed.opnum,
-    )
