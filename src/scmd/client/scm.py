@@ -187,7 +187,7 @@ class Scm:
         environment: Mapping[str, str] | None = None,
         display: str = "",
         description: str = "",
-        parameters: Mapping[str, str | int | bytes | Sequence[str]] | None = None,
+        parameters: Mapping[str, str | int | bytes | Sequence[str] | RegistryValue] | None = None,
         restart_delay: int | None = None,
     ) -> Service:
         """Any unmodified program as a service, hosted by the srvany adaptor.

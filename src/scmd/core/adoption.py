@@ -37,6 +37,7 @@ from scmd.core import (
     processes,
     recovery,
     reloads,
+    schedules,
     shutdown,
     srvany,
     status,
@@ -124,6 +125,8 @@ def _restore_record(state: State, record: ServiceRecord, memory: ServiceMemory) 
     record.failures, record.started_at = memory.failures, memory.started_at
     record.stop_asked, record.process_exit = memory.stop_asked, memory.process_exit
     record.essential, record.completed = memory.essential, memory.completed
+    if memory.schedule is not None:
+        schedules.restore(state, record, *memory.schedule)
     if memory.recovery is not None:
         recovery.restore(state, record, memory.recovery)
     if memory.account is not None:

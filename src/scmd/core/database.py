@@ -17,6 +17,7 @@ from scmd.core import (
     parameters,
     preparing,
     saves,
+    schedules,
     validation,
 )
 from scmd.core.config_levels import changed_by_level
@@ -104,7 +105,7 @@ def create_service(state: State, command: CreateService) -> None:
     validation.check_security(config.security)
     opened = handles.lookup(state, command.call, command.scm)
     granted = handles.grant_creator(command.desired_access)
-    config, given = preparing.completed(config, opened.prepared, granted)
+    config, given = preparing.completed(state, config, opened.prepared, granted)
     _refuse_unknown_account(command)
     if command.assign_tag and not config.load_order_group:
         raise Refused(Error.INVALID_PARAMETER, "a tag needs a group")
@@ -198,6 +199,7 @@ def _created(
     assert config is not None
     record = ServiceRecord(id, config, given, False)
     insert(state, record)
+    schedules.look(state, record)
     state.emit(ServiceCreated(id, config.name))
     type, start = f"{config.type:#x}", START_TYPE_WORDS[StartType(config.start_type)]
     strings = (config.name, config.image_path, type, start, config.account)
@@ -338,6 +340,7 @@ def _apply(state: State, record: ServiceRecord, config: ServiceConfig) -> None:
             record.status = record.status.replace(type=config.type)
     if record.attempt is not None:
         state.work.append(record.attempt)
+    schedules.look(state, record)
     if config.start_type != old.start_type:
         words = START_TYPE_WORDS
         before, after = words[StartType(old.start_type)], words[StartType(config.start_type)]
@@ -351,7 +354,7 @@ def set_parameters(state: State, command: SetParameters) -> None:
     """All of the values or none; a hosted program's are checked for their meaning."""
     record = _changeable(state, command)
     try:
-        parameters.check(record.config.image_path, command.values)
+        parameters.check(state, record.config.image_path, command.values)
     except Refused as refused:
         state.reply(command.call.id, refused.error, refused.detail)
         return
@@ -374,6 +377,7 @@ def _parameters_saved(
     state: State, record: ServiceRecord, parameters: Parameters, call: CallId
 ) -> None:
     record.parameters = parameters
+    schedules.look(state, record)
     state.reply(call, Error.SUCCESS)
     launch = record.launch
     if launch is not None and launch.services.get(record.id) is record:

@@ -46,6 +46,8 @@ class EventId(IntEnum):
     RELOADED = 8012
     """scmd's own: a hosted program has read its configuration again."""
     RELOAD_FAILED = 8013
+    RUN_LEFT_OUT = 8014
+    """scmd's own: a scheduled service was not started at its time."""
 
 
 INSERTS: Mapping[EventId, tuple[str, ...]] = {
@@ -76,4 +78,5 @@ INSERTS: Mapping[EventId, tuple[str, ...]] = {
     EventId.LIMITS_MISSING: ("name", "which limits, and why"),
     EventId.RELOADED: ("name",),
     EventId.RELOAD_FAILED: ("name", "error text"),
+    EventId.RUN_LEFT_OUT: ("name", "its time", "why"),
 }

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scmd.core import recovery, status
+from scmd.core import recovery, schedules, status
 from scmd.core.deadlines import Deadline
 from scmd.core.dependencies import group_of, is_group
 from scmd.core.hosted_runs import HostedRun, Stage
@@ -62,6 +62,7 @@ class Code(StrEnum):
     ODD_REPORT = "odd_report"
     LIMIT_MISSING = "limit_missing"
     RELOADING = "reloading"
+    NEXT_RUN = "next_run"
     WORKS = "works"
     WORK_DONE = "work_done"
     WAITS_FOR_PID_FILE = "waits_for_pid_file"
@@ -97,6 +98,7 @@ def examine(state: State, record: ServiceRecord) -> Iterator[Finding]:
         yield from _awaited_report(state, record)
     else:
         yield from _obstacles_to_a_stop(state, record)
+    yield from _next_run(state, record)
     yield from _oddities(record)
     yield from _schedule(state, record)
 
@@ -381,6 +383,15 @@ def _reloading(state: State, record: ServiceRecord, reload: Reload) -> Finding:
     late = _due(left) or "; nobody waits for that any longer"
     text = f"reloads its configuration, for {so_far} by now, and has not said that it is done{late}"
     return Finding(Code.RELOADING, record.config.name, text, left=left)
+
+
+def _next_run(state: State, record: ServiceRecord) -> Iterator[Finding]:
+    upcoming = schedules.next_run(state, record)
+    if upcoming is not None:
+        at, left = upcoming
+        when = f"at {at}, " if at else ""
+        text = f"is started by its schedule {when}in {span(left)}"
+        yield Finding(Code.NEXT_RUN, record.config.name, text, left=left)
 
 
 # Whatever the state ---------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scmd.core import recovery, reloads, shutdown
+from scmd.core import recovery, reloads, schedules, shutdown
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.records import (
     AttemptPhase,
@@ -82,6 +82,8 @@ class ServiceMemory:
     """The last STATUS it gave."""
     notice: NoticeMemory | None = None
     """What it was told about the shutdown."""
+    schedule: tuple[int | None, int | None] | None = None
+    """Of a scheduled service: when it is due, and the time that came last."""
     completed: bool = False
     tried: tuple[int, ...] = ()
     """What its attempt has seen starting: down again, it has failed or done its work."""
@@ -232,6 +234,7 @@ def _is_untouched(record: ServiceRecord) -> bool:
         record.attempt is None
         and record.launch is None
         and not record.failures
+        and record.schedule is None
         and record.status == never_started(record.config.type)
     )
 
@@ -271,6 +274,7 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         reloads.since(run),
         run.watch.text if run is not None else "",
         shutdown.notice_memory(record),
+        schedules.memory(record),
         record.completed,
         tuple(sorted(attempt.tried)) if attempt is not None else (),
         run.named if run is not None else 0,

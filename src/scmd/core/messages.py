@@ -8,8 +8,9 @@ shell, the RPC server and the simulation.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, tzinfo
 from typing import NewType
 
 from scmd.core.health import Probe
@@ -536,6 +537,14 @@ class Adopted(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class ClockRead(Event):
+    """The time of day now: when the SCM begins, and whenever somebody has set the clock."""
+
+    wall: int
+    """Milliseconds since 1970, UTC."""
+
+
+@dataclass(frozen=True, slots=True)
 class AutoStart(Event):
     """The machine is up: start what is AUTO_START."""
 
@@ -845,6 +854,11 @@ class StoredService:
     deleted: bool = False
 
 
+def only_utc(name: str) -> tzinfo | None:
+    """The time zones of a host that knows no other."""
+    return UTC if name in ("", "UTC") else None
+
+
 @dataclass(frozen=True, slots=True)
 class Settings:
     """SCM-wide values (Control in the registry) and what the host is like. Milliseconds."""
@@ -891,4 +905,6 @@ class Settings:
     """LockHasEffect: the database lock is NT 4's; see `locks`."""
     notify_socket: str = ""
     """Where hosted programs send what they say by sd_notify; "": nobody hears it."""
+    zone: Callable[[str], tzinfo | None] = only_utc
+    """The host's time zones by their names, "" for its own; None for one that it does not know."""
     environment: Mapping[str, str] = field(default_factory=dict)

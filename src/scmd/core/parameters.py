@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scmd.core import limits, srvany
+from scmd.core import limits, schedules, srvany
 from scmd.core.messages import Parameters, SetParameters
+from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_text, name_key, utf16_units
 from scmd.vocabulary.registry import RegistryValue
@@ -14,8 +15,8 @@ MAX_VALUE_NAME_UNITS = 16_383
 """What the registry allows."""
 
 
-def check(image_path: str, values: Mapping[str, RegistryValue | None]) -> None:
-    """Refuse with 87 what is no value, no limit, or wrong for a hosted program, if it is one."""
+def check(state: State, image_path: str, values: Mapping[str, RegistryValue | None]) -> None:
+    """Refuse with 87 what is no value, limit or schedule, or wrong for its hosted program."""
     for name in values:
         if not 0 < utf16_units(name) <= MAX_VALUE_NAME_UNITS:
             expected = f"1 to {MAX_VALUE_NAME_UNITS} characters"
@@ -23,6 +24,7 @@ def check(image_path: str, values: Mapping[str, RegistryValue | None]) -> None:
         check_text(name, 0, Error.INVALID_PARAMETER)
     given = {name: value for name, value in values.items() if value is not None}
     limits.check(given)
+    schedules.check(state, given)
     if srvany.is_hosted(image_path):
         srvany.check_parameters(given)
 

@@ -20,7 +20,7 @@ def prepare_service(state: State, command: PrepareService) -> None:
     """Nothing is saved: with the handle it is forgotten."""
     handles.scm(state, command.call, command.scm, int(ScmAccess.CREATE_SERVICE))
     try:
-        parameters.check(command.image_path, command.values)
+        parameters.check(state, command.image_path, command.values)
     except Refused as refused:
         state.reply(command.call.id, refused.error, refused.detail)
         return
@@ -29,12 +29,12 @@ def prepare_service(state: State, command: PrepareService) -> None:
 
 
 def completed(
-    config: ServiceConfig, prepared: PrepareService | None, granted: int
+    state: State, config: ServiceConfig, prepared: PrepareService | None, granted: int
 ) -> tuple[ServiceConfig, Parameters]:
     """A new service's configuration and Parameters, with what was prepared for it."""
     if prepared is None:
         return config, {}
-    parameters.check(config.image_path, prepared.values)
+    parameters.check(state, config.image_path, prepared.values)
     for level, value in prepared.changes:
         config = changed_by_level(config, level, value, granted, prepared.call.caller.token)
     return config, prepared.values

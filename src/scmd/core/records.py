@@ -38,6 +38,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.core.hosted_runs import HostedRun
     from scmd.core.recovery import Recovery
+    from scmd.core.schedules import Schedule
     from scmd.core.shutdown import Notice
 
 NO_PARAMETERS: Mapping[str, object] = {}
@@ -92,6 +93,7 @@ class ServiceRecord:
         "recovery",
         "run",
         "save",
+        "schedule",
         "since",
         "started_at",
         "status",
@@ -131,6 +133,7 @@ class ServiceRecord:
         """The present run, or the wait for a restart, is to end: no failure brings it back."""
         self.essential = False
         """It was marked so when it was started last."""
+        self.schedule: Schedule | None = None
         self.completed = False
         """It has stopped because its work was done; see `one_shots`."""
         self.process_exit: int | None = None

@@ -29,6 +29,7 @@ from scmd.core import (
     processes,
     recovery,
     saves,
+    schedules,
     shutdown,
     starting,
     status,
@@ -41,6 +42,7 @@ from scmd.core.messages import (
     AssociationEnded,
     AutoStart,
     ChannelClosed,
+    ClockRead,
     Command,
     ControlAnswered,
     DispatcherConnected,
@@ -186,6 +188,7 @@ def _end_with_essential(state: State) -> None:
 
 def _shut_down(state: State, ended: ServiceRecord | None = None) -> None:
     recovery.cancel(state)
+    schedules.cancel(state)
     shutdown.begin(state, ended)
 
 
@@ -224,8 +227,11 @@ def _event(state: State, event: Event) -> None:
         case AutoStart():
             built_in.begin(state)
             auto_start.begin(state)
+            schedules.begin(state)
         case SmbFrontChanged():
             built_in.front_changed(state, event)
+        case ClockRead():
+            schedules.clock_read(state, event)
         case Shutdown():
             _shut_down(state)
         case LaunchFailed() | ProcessStarted() | ProcessExited():

@@ -81,6 +81,10 @@ class State:
         self.auto_start: AutoStartRun | None = None
         self.boot: BootLog | None = None
         self.shutdown: ShutdownRun | None = None
+        self.schedules_count = False
+        """From the automatic starts on."""
+        self.wall_offset: int | None = None
+        """The time of day less `now`, milliseconds since 1970; None: nobody has said it yet."""
         self.lock: DatabaseLock | None = None
         self.scm_descriptor = _scm_descriptor(settings)
         self.scm_save: Save | None = None

@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from scmd.core import status
+from scmd.core import schedules, status
 from scmd.core.findings import Code, Finding, examine
 from scmd.core.messages import HandleId
 from scmd.core.records import ServiceRecord
@@ -56,6 +56,8 @@ class Explanation:
     holders: tuple[Holder, ...]
     """Without the handle that was used for asking."""
     findings: tuple[Finding, ...]
+    next_run: str | None = None
+    """When its schedule starts it next: local time of the schedule's zone, with the offset."""
     scmd_explanation: int = FORMAT
     log_of: str = ""
     """The service whose log has the output, when that is another: they share a process."""
@@ -63,6 +65,7 @@ class Explanation:
 
 def explain(state: State, record: ServiceRecord, asking: HandleId | None = None) -> Explanation:
     """Everything that speaks for the service's present state, in order of importance."""
+    upcoming = schedules.next_run(state, record)
     since, current = record.since, record.status
     holders = _holders(state, record, asking)
     return Explanation(
@@ -79,6 +82,7 @@ def explain(state: State, record: ServiceRecord, asking: HandleId | None = None)
         holders,
         tuple(_chain(state, record, holders)),
         log_of=_log_of(state, record),
+        next_run=None if upcoming is None else upcoming[0],
     )
 
 

@@ -28,7 +28,7 @@ from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
 from scmd.daemon.keeper_setup import instance_of
 from scmd.daemon.notify_listener import NotifyListener, Tags
 from scmd.daemon.shell import Notice, Shell
-from scmd.linux import launch_numbers, runtime_journal
+from scmd.linux import clock, launch_numbers, runtime_journal
 from scmd.linux.database import Database, DatabaseError
 from scmd.linux.event_log import EventLog
 from scmd.linux.spool import Spool
@@ -62,12 +62,14 @@ class Manager:
             ends_with_essential=state.is_init,
             process_id=os.getpid(),
             notify_socket=str(state.notify.getsockname()),
+            zone=clock.zone,
         )
         stored = database.load()
         for problem in database.problems:
             log.error("record ignored: %s", problem)
         self._has_all_records = not database.problems
         self._launches = state.launches
+        self._clock: clock.ClockWatch | None = None
         self._names = {service.id: service.config.name for service in stored}
         self._scm = Scm(stored, settings)
         tags = Tags(instance_of(str(state.state)), state.keeper_pid)
@@ -120,12 +122,16 @@ class Manager:
             self._on_event, self._channels.open, self._on_keeper_lost, self._chronicle.output_ended
         )
         self._notify.start()
+        self._watch_clock()
         self._shell.submit(core.AutoStart())
         await self._server.start(listener)
         self._keeper.ready()
         status: int = await self._finished
         self._server.close()
         self._notify.close()
+        if self._clock is not None:
+            asyncio.get_running_loop().remove_reader(self._clock)
+            self._clock.close()
         await self._chronicle.close()
         await self._keeper.drain()
         self._journal.close()
@@ -139,6 +145,21 @@ class Manager:
                 self._channels.identify(launch.launch, launch.process_id)
             self._notify.know(launch.launch, launch.process_id)
         self._shell.submit(self._adopted)
+
+    def _watch_clock(self) -> None:
+        """Say what time it is, now and whenever somebody has set the clock."""
+        try:
+            self._clock = clock.ClockWatch()
+        except OSError as error:
+            log.warning("nobody will be told when the clock is set: %s", error)
+        else:
+            asyncio.get_running_loop().add_reader(self._clock, self._clock_set)
+        self._shell.submit(core.ClockRead(clock.wall()))
+
+    def _clock_set(self) -> None:
+        assert self._clock is not None
+        self._clock.again()
+        self._shell.submit(core.ClockRead(clock.wall()))
 
     def shut_down(self) -> None:
         self._shell.submit(core.Shutdown())

@@ -90,6 +90,7 @@ MESSAGES: Mapping[str, Mapping[int, tuple[int, str]]] = {
         8020: (ERROR, "The %1 service had processes killed out of memory, at its limit %2."),
         8021: (WARNING, "The %1 service runs without these limits: %2"),
         8012: (INFORMATION, "The %1 service has reloaded its configuration."),
+        8014: (WARNING, "The %1 service was not started at its time %2: %3."),
         8013: (ERROR, "The %1 service did not reload its configuration: %2."),
     },
     LOG_SOURCE: {EVENTS_LOST: (WARNING, "%1 events were lost here.")},

@@ -51,6 +51,7 @@ from scmd.testing.accounts import Accounts
 from scmd.testing.crashes import key_of
 from scmd.testing.readiness_checker import ReadinessChecker
 from scmd.testing.recoveries import Recoveries
+from scmd.testing.schedule_checker import ScheduleChecker
 from scmd.testing.shutdown_checker import ShutdownChecker
 from scmd.testing.simulated_processes import RELOAD_SIGNAL
 from scmd.vocabulary.errors import Error
@@ -115,6 +116,7 @@ class Checkers:
         self.failed_removals: set[ServiceId] = set()
         self.recoveries = Recoveries(world)
         self.readiness = ReadinessChecker(world)
+        self.schedules = ScheduleChecker(world)
         self.accounts = Accounts(self)
 
     # Messages in -------------------------------------------------------------------------
@@ -123,6 +125,7 @@ class Checkers:
         self.reported = self.following = None
         self.recoveries.before_message(message)
         self.readiness.before_message(message)
+        self.schedules.before_message(message)
         match message:
             case Command():
                 self.calls[message.call.id] = self.world.now, message
@@ -253,6 +256,7 @@ class Checkers:
         self.shutting_down = self.world.scm.state.shutdown is not None
         self.recoveries.after_message()
         self.readiness.after_message()
+        self.schedules.after_message()
         self.accounts.after_message()
         if isinstance(message, Adopted):
             self._check_adoption()
@@ -292,6 +296,7 @@ class Checkers:
     def effect(self, effect: Effect) -> None:
         self.recoveries.effect(effect)
         self.readiness.effect(effect)
+        self.schedules.effect(effect)
         self.accounts.effect(effect)
         self.shutdown.effect(effect)
         match effect:

@@ -22,6 +22,7 @@ from scmd.core.messages import (
     Adopted,
     AutoStart,
     ChannelClosed,
+    ClockRead,
     Command,
     ControlAnswered,
     DispatcherConnected,
@@ -153,6 +154,7 @@ class Crashes:
         world.note("a new manager")
         world.tell(Adopted(tuple(self.journal.values()), self._held()))
         if world.auto_started:
+            world.tell(ClockRead(world.wall))
             world.tell(AutoStart())
         for process in list(world.processes.values()):
             if process.ready and process.spec.awaited_line:

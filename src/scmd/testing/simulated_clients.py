@@ -49,6 +49,7 @@ ADMINISTRATOR = Caller(unix_token(0, [0], administrator=True), "root", "simulati
 GUEST = Caller(unix_token(1000, [1000], administrator=False), "guest", "simulation")
 ALL_SERVICE = 0xF01FF
 ASSOCIATIONS = 4
+SCHEDULES = ("* * * * *", "* * * * *", "*/2 * * * *", "every 10s", "every 5m", "30 2 * * *")
 ONE_SHOTS = ("stop", "stop", "stay")
 
 
@@ -135,6 +136,11 @@ class Clients:
                         values["AppReady"] = RegistryValue.of(self.random.choice(ways))
                     if self.random.random() < 0.15:
                         values["AppOneShot"] = RegistryValue.of(self.random.choice(ONE_SHOTS))
+                    if self.random.random() < 0.25:
+                        values["AppSchedule"] = RegistryValue.of(self.random.choice(SCHEDULES))
+                        values["AppScheduleMissed"] = RegistryValue.of(
+                            self.random.choice(("skip", "skip", "once"))
+                        )
                     if self.random.random() < 0.1:
                         values["AppPidFile"] = RegistryValue.of("/run/program.pid")
                     call = self._call(association)
@@ -301,6 +307,8 @@ class Clients:
             ("AppRestartDelay", of(choice((0, 2_000)))),
             ("AppReloadSignal", of("HUP")),
             ("AppPidFile", of("/run/program.pid")),
+            ("AppSchedule", of(choice((*SCHEDULES, "")))),
+            ("AppScheduleMissed", of(choice(("skip", "once")))),
             ("AppOneShot", of(choice(("stop", "stay", "no")))),
             ("AppRunTime", of(choice((0, 2_000, 90_000)))),
             ("AppReloadCommand", of("/bin/hook-reload")),

@@ -17,6 +17,7 @@ from scmd.core.messages import (
     AnyEffect,
     AutoStart,
     ChannelClosed,
+    ClockRead,
     Command,
     ControlAnswered,
     ControlId,
@@ -83,6 +84,8 @@ class World:
         self.next_service = 1
         self.scm = Scm((), self.settings)
         self.now = 1_000
+        self.wall_offset = 1_770_000_000_000 + self.random.randrange(10**10)
+        """The time of day less `now`."""
         self.calm = False
         self.shutdown_asked = False
         self.completed = False
@@ -235,6 +238,7 @@ class World:
         for step in range(steps):
             if step == auto_start_at:
                 self.auto_started = True
+                self.tell(ClockRead(self.wall))
                 self.tell(AutoStart())
             self._live()
             if self._is_shutting_down():
@@ -248,6 +252,8 @@ class World:
         self.manager.may_die(0.3 if self.shutdown_asked else 0.03)
         if self.chance(0.05):
             self._tell_nonsense()
+        if self.chance(0.02):
+            self._set_clock()
         self.clients.act()
         self._advance_to(self.now + self.random.choice(JUMPS))
 
@@ -267,6 +273,18 @@ class World:
             if self.completed:
                 break
             self._live()
+
+    @property
+    def wall(self) -> int:
+        """Milliseconds since 1970."""
+        return self.now + self.wall_offset
+
+    def _set_clock(self) -> None:
+        """Somebody corrects it, or the machine has slept."""
+        jump = self.random.choice((-7_200_000, -60_000, -500, 900, 50_000, 3_600_000, 40_000_000))
+        self.wall_offset += jump
+        if not self.down:
+            self.tell(ClockRead(self.wall))
 
     def _tell_nonsense(self) -> None:
         """Events of launches, services and controls that are over or never were."""

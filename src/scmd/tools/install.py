@@ -17,6 +17,7 @@ from scmd.vocabulary.winerror import WinError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.client.scm import Service
+    from scmd.vocabulary.registry import RegistryValue
 
 INSTALL_USAGE = """\
 usage: scmd install NAME [OPTION...] -- PROGRAM [ARG...]
@@ -31,6 +32,9 @@ failure-actions flag is set: a stop with an error counts as a failure.
   --env K=V                              a variable more in its environment; may be repeated
   --restart MS                           after a failure it is restarted, MS milliseconds later,
                                          and ever later when it fails within 10 s of its start
+  --one-shot stop|stay                   it is run to its end; then it is STOPPED, or stays RUNNING
+  --schedule WHEN                        the SCM starts it then: "every 15m", "30 3 * * mon-fri"
+  --set PARAMETER=VALUE                  one more of its parameters; may be repeated
   --display TEXT                         its display name (default NAME)
   --description TEXT
 """
@@ -48,6 +52,9 @@ _VALUED = (
     "--dir",
     "--env",
     "--restart",
+    "--one-shot",
+    "--schedule",
+    "--set",
     "--display",
     "--description",
 )
@@ -65,6 +72,7 @@ def install(arguments: list[str]) -> int:
         raise CommandUsageError(f"--start is one of {', '.join(START_WORDS)}, not {start}")
     restart_delay = options.number("--restart", 0) if "--restart" in options.values else None
     directory, environment = options.last("--dir"), _environment(options)
+    parameters = _parameters(options)
     try:
         # Before the SCM is asked, so that a wrong program is refused first.
         hosting_parameters(options.after, directory, environment, here=not is_remote())
@@ -82,6 +90,7 @@ def install(arguments: list[str]) -> int:
             display=options.last("--display") or "",
             description=options.last("--description") or "",
             restart_delay=restart_delay,
+            parameters=parameters,
         )
     sys.stdout.write(f"{escaped(name)} is installed.\n")
     return 0
@@ -99,6 +108,22 @@ def _check_name(name: str) -> None:
 
 def _list(text: str | None) -> list[str]:
     return [part for part in (text or "").split(",") if part]
+
+
+def _parameters(options: Options) -> dict[str, RegistryValue]:
+    from scmd.tools.parameters import value_for
+
+    settings = options.values.get("--set", [])
+    for option, parameter in (("--one-shot", "AppOneShot"), ("--schedule", "AppSchedule")):
+        value = options.last(option)
+        settings += [] if value is None else [f"{parameter}={value}"]
+    parameters = {}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        if not equals or not name:
+            raise CommandUsageError(f"--set needs PARAMETER=VALUE, not {setting}")
+        parameters[name] = value_for(name, [value])
+    return parameters
 
 
 def _environment(options: Options) -> dict[str, str]:

@@ -54,6 +54,7 @@ def _service(name: str) -> dict[str, object]:
         "service_name": name,
         "state": ServiceState(status.state).name,
         "overdue_ms": explanation["overdue"],
+        "next_run": explanation.get("next_run"),
         "win32_exit_code": status.win32_exit_code,
         "service_specific_exit_code": status.service_specific_exit_code,
         **recovery,
@@ -72,6 +73,8 @@ def as_text(document: dict[str, object]) -> str:
             value = ", ".join(f"{s['failure']}: {s['action']} ({s['delay_ms']} ms)" for s in value)
         elif isinstance(value, list):
             value = ", ".join(map(str, value))
+        elif value is None:
+            value = "none"
         elif isinstance(value, bool):
             value = "yes" if value else "no"
         elif name == "uptime_ms" and isinstance(value, int):

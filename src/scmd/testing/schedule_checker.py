@@ -1,0 +1,86 @@
+"""What must hold of scheduled services, judged by the calendar and the world's own clocks.
+
+Nobody is started by a calendar at a time that the calendar does not name, but for a run that
+makes up for missed ones; nobody twice for one time, unless the clock was put back by hours;
+and whoever has a schedule is waited for.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC
+
+from scmd.core import schedules
+from scmd.core.calendars import Every, next_after, parse
+from scmd.core.messages import ClockRead, Command, Effect, Event, ServiceId, StatusChanged
+from scmd.vocabulary.service import ServiceState, StartType
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.testing.simulation import World
+
+_TRIES = 4
+
+
+class ScheduleChecker:
+    """The checker of schedules in one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.starts = 0
+        """How many starts by a calendar were judged."""
+        self._last: dict[ServiceId, tuple[str, int]] = {}
+        """The calendar and the nominal time of the last start by it."""
+        self._latest = 0
+        """The latest time of day so far."""
+
+    def before_message(self, message: Command | Event) -> None:
+        if isinstance(message, ClockRead) and message.wall < self._latest - schedules.CORRECTION:
+            self._last.clear()
+            self._latest = 0
+        self._latest = max(self._latest, self.world.wall)
+
+    def effect(self, effect: Effect) -> None:
+        if not isinstance(effect, StatusChanged) or effect.actor != schedules.ACTOR:
+            return
+        if effect.before == ServiceState.STOPPED == effect.status.state:
+            return
+        if effect.before == ServiceState.STOPPED:
+            self._started(effect)
+
+    def _started(self, change: StatusChanged) -> None:
+        assert not self.world.scm.state.shutdown, "nobody is started in a shutdown"
+        stored = self.world.disk[change.service]
+        values = {name: str(value.data) for name, value in stored.parameters.items()}
+        text = values.get(schedules.WHEN, "")
+        when = parse(schedules.WHEN, text)
+        assert when is not None, f"{change.name} has no schedule"
+        assert stored.config.start_type != StartType.DISABLED, f"{change.name} is disabled"
+        if isinstance(when, Every) or values.get(schedules.MISSED) == "once":
+            return
+        self.starts += 1
+        # The last time that the calendar has named by now, and how long ago that was.
+        earliest = self.world.wall - schedules.GRACE
+        nominal = next_after(when, earliest // 1_000 - 1, UTC)
+        for _ in range(_TRIES):
+            later = next_after(when, nominal, UTC) if nominal is not None else None
+            if later is None or later * 1_000 > self.world.wall:
+                break
+            nominal = later
+        assert nominal is not None
+        assert nominal * 1_000 <= self.world.wall, f"{change.name} is started at no time of its own"
+        known = self._last.get(change.service)
+        assert known is None or known[0] != text or known[1] < nominal, (
+            f"{change.name} is started twice for one time"
+        )
+        self._last[change.service] = text, nominal
+
+    def after_message(self) -> None:
+        state = self.world.scm.state
+        if not state.schedules_count or state.shutdown is not None or state.wall_offset is None:
+            return
+        for record in state.records.values():
+            known = record.schedule
+            if known is not None:
+                waited = known.deadline is not None and known.deadline.at is not None
+                assert waited or known.due is None, f"{record.config.name} is waited for no more"
+                assert known.due is not None, f"{record.config.name} has no next time"
