@@ -32,6 +32,7 @@ from scmd.core import (
     hooks,
     hosted_adoption,
     hosting,
+    instances,
     launches,
     mains,
     processes,
@@ -194,7 +195,7 @@ def _connect(state: State, record: ServiceRecord, memory: ServiceMemory, users: 
     if memory.stage:
         hook = state.launches.get(LaunchId(memory.hook))
         stage = Stage.__members__.get(memory.stage, Stage.RUNNING)
-        hosted_adoption.restore(record, _plan(record), stage, hook)
+        hosted_adoption.restore(record, _plan(state, record), stage, hook)
         assert record.run is not None
         record.run.watch = Watch(health.restored(memory.health))
         record.run.watch.text, record.run.named = memory.said, memory.named
@@ -202,10 +203,10 @@ def _connect(state: State, record: ServiceRecord, memory: ServiceMemory, users: 
             reloads.restore(state, record.run, memory.reloading)
 
 
-def _plan(record: ServiceRecord) -> srvany.Plan:
+def _plan(state: State, record: ServiceRecord) -> srvany.Plan:
     """How the program is to be stopped, by its Parameters of now; the defaults without any."""
     try:
-        return srvany.plan(record.id, record.config, record.parameters)
+        return srvany.plan(record.id, record.config, instances.parameters_of(state, record))
     except Refused:
         program = {"Application": RegistryValue.of("/")}
         return srvany.plan(record.id, record.config, program)
@@ -307,7 +308,7 @@ def _take_in(state: State, held: HeldLaunch) -> None:
         processes.resume(state, launch, held, [], ServiceId(0))
         status.starting(state, record, state.settings.pipe_timeout, ADOPTED)
     else:
-        hosted_adoption.take_in(state, record, _plan(record), launch)
+        hosted_adoption.take_in(state, record, _plan(state, record), launch)
 
 
 def _settle(state: State, record: ServiceRecord, memory: ServiceMemory) -> None:
@@ -315,6 +316,7 @@ def _settle(state: State, record: ServiceRecord, memory: ServiceMemory) -> None:
     run = record.run
     if run is not None:
         hosted_adoption.resume(state, run, memory.deadline)
+        state.changed.append(record)
     elif record.launch is None and record.attempt is None and not record.is_stopped:
         status.died(state, record, GONE)
     if record.status.state == ServiceState.STOPPED:

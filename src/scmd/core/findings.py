@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from scmd.core import recovery, schedules, status
+from scmd.core import instances, recovery, schedules, status
 from scmd.core.deadlines import Deadline
 from scmd.core.dependencies import group_of, is_group
 from scmd.core.hosted_runs import HostedRun, Stage
@@ -281,6 +281,13 @@ def _hosted(state: State, record: ServiceRecord, run: HostedRun) -> Iterator[Fin
             why = f" ({run.watch.problem})" if run.watch.problem else ""
             text = f"runs, and {run.plan.pid_file} does not name its process yet{why}{_due(left)}"
             yield Finding(Code.WAITS_FOR_PID_FILE, name, text, left=left)
+        case Stage.GATHERING | Stage.SCATTERING:
+            for member in instances.members(state, record):
+                if member.is_stopped if run.stage is Stage.SCATTERING else member.is_up:
+                    continue
+                other, its = member.config.name, _S(member.status.state).name
+                text = f"waits for {other}, which is {its}"
+                yield Finding(Code.WAITS_FOR_SERVICE, name, text, other=other)
         case Stage.WORKING:
             limit = _due(left) or "; there is no limit"
             text = f"works, and counts as started when it has exited with 0{limit}"

@@ -39,6 +39,10 @@ class Stage(Enum):
     DONE = auto()
     """A one-shot program has ended, and its service stays RUNNING."""
     LEAVING = auto()
+    GATHERING = auto()
+    """A template starts its instances; see `instances`."""
+    GATHERED = auto()
+    SCATTERING = auto()
     STOP_HOOK = auto()
     STOPPING = auto()
 
@@ -88,7 +92,12 @@ class HostedRun:
     @property
     def takes_its_time(self) -> bool:
         """It is pending for as long as its program works, which is no sign of a hang."""
-        return self.stage is Stage.WORKING
+        return self.stage in (Stage.WORKING, Stage.GATHERING, Stage.SCATTERING)
+
+    @property
+    def is_template(self) -> bool:
+        """It has instances instead of a process."""
+        return self.stage in (Stage.GATHERING, Stage.GATHERED, Stage.SCATTERING)
 
 
 def current(launch: Launch) -> HostedRun | None:

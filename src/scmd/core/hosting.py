@@ -14,7 +14,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from scmd.core import attempts, crashes, hooks, launches, mains, one_shots, srvany, status
+from scmd.core import (
+    attempts,
+    crashes,
+    hooks,
+    instances,
+    launches,
+    mains,
+    one_shots,
+    srvany,
+    status,
+)
 from scmd.core.health import Way
 from scmd.core.hooks import HOOK_TIME
 from scmd.core.hosted_runs import (
@@ -38,7 +48,7 @@ from scmd.core.records import (
 )
 from scmd.core.state import State
 from scmd.core.watches import listening
-from scmd.vocabulary.errors import Error
+from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.service import ServiceState
 
 SIGKILL = SIGNALS["KILL"]
@@ -51,10 +61,19 @@ _STOPPABLE = (
 def start(state: State, attempt: StartAttempt) -> None:
     """Begin a run; raises Refused when the Parameters do not make one."""
     record = attempt.record
-    plan = srvany.plan(record.id, record.config, record.parameters)
+    parameters = instances.parameters_of(state, record)
+    plan = srvany.plan(record.id, record.config, parameters)
+    is_template = instances.count_of(record.parameters) > 0
+    if is_template and not any(instances.members(state, record)):
+        raise Refused(Error.SERVICE_DEPENDENCY_DELETED, "none of its instances exists")
     run = HostedRun(record, attempt, plan)
     attempt.phase = AttemptPhase.LAUNCHING
     record.run = run
+    if is_template:
+        instances.gather(state, run)
+        run.attempt = None
+        attempts.succeed(state, attempt)
+        return
     if plan.start_pre is None:
         _launch(state, run)
         return
@@ -207,6 +226,9 @@ def stop(state: State, record: ServiceRecord) -> None:
     """Ask the program to stop: STOP_PENDING at once, STOPPED when it has exited."""
     run = record.run
     assert run is not None
+    if run.stage in (Stage.GATHERING, Stage.GATHERED):
+        instances.scatter(state, run, stop)
+        return
     if run.stage not in _STOPPABLE:
         return
     record.stop_asked = True
@@ -277,6 +299,9 @@ def kill(state: State, record: ServiceRecord, cause: str) -> None:
     assert run is not None
     if run.attempt is not None:
         abort(state, record, Error.REQUEST_ABORTED, cause)
+        return
+    if run.is_template:
+        instances.scatter(state, run, lambda state, member: kill(state, member, cause))
         return
     disarm(state, run)
     if run.hook is not None and run.hook.phase is not LaunchPhase.KILLED:

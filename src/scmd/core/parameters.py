@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scmd.core import limits, schedules, srvany
+from scmd.core import instances, limits, schedules, srvany
 from scmd.core.messages import Parameters, SetParameters
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
@@ -25,6 +25,9 @@ def check(state: State, image_path: str, values: Mapping[str, RegistryValue | No
     given = {name: value for name, value in values.items() if value is not None}
     limits.check(given)
     schedules.check(state, given)
+    for name, value in given.items():
+        if name.upper() == instances.COUNT.upper():
+            instances.read_count(name, value)
     if srvany.is_hosted(image_path):
         srvany.check_parameters(given)
 

@@ -66,6 +66,8 @@ class Reload:
 
 def is_possible(run: HostedRun) -> bool:
     """Whether the program can be told: it accepts PARAMCHANGE."""
+    if run.is_template:
+        return False
     signal = run.plan.reload_signal is not None and run.launch is not None
     return signal or run.plan.reload_command is not None
 

@@ -24,6 +24,7 @@ from scmd.core import (
     handles,
     hooks,
     hosting,
+    instances,
     launches,
     mains,
     processes,
@@ -166,6 +167,7 @@ class Scm:
                 record = state.changed.popleft()
                 state.touched[record.id] = record
                 attempts.wake(state, record)
+                instances.look(state, record)
                 boot.look(state, record)
                 auto_start.look(state, record)
                 database.remove_if_over(state, record)

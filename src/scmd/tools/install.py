@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from scmd.client import instances
 from scmd.client.hosting import hosting_parameters, variable
 from scmd.client.scm import START_WORDS
 from scmd.tools.commands import CommandError, CommandUsageError, Options
@@ -34,6 +35,8 @@ failure-actions flag is set: a stop with an error counts as a failure.
                                          and ever later when it fails within 10 s of its start
   --one-shot stop|stay                   it is run to its end; then it is STOPPED, or stays RUNNING
   --schedule WHEN                        the SCM starts it then: "every 15m", "30 3 * * mon-fri"
+  --instances N                          N services of it, NAME@1 to NAME@N, with %i for the number;
+                                         NAME stands for all of them
   --set PARAMETER=VALUE                  one more of its parameters; may be repeated
   --display TEXT                         its display name (default NAME)
   --description TEXT
@@ -54,6 +57,7 @@ _VALUED = (
     "--restart",
     "--one-shot",
     "--schedule",
+    "--instances",
     "--set",
     "--display",
     "--description",
@@ -92,6 +96,8 @@ def install(arguments: list[str]) -> int:
             restart_delay=restart_delay,
             parameters=parameters,
         )
+        if "--instances" in options.values:
+            instances.adjust(scm, name, options.number("--instances", 1, 1))
     sys.stdout.write(f"{escaped(name)} is installed.\n")
     return 0
 
@@ -148,6 +154,8 @@ def remove(arguments: list[str]) -> int:
     with connect() as scm:
         service = scm[options.rest[0]]
         _stop(service)
+        if instances.COUNT in service.parameters:
+            instances.remove_all(scm, service.name)
         service.delete()
     sys.stdout.write(f"{escaped(options.rest[0])} is removed.\n")
     return 0

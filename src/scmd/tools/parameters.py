@@ -38,6 +38,7 @@ _NUMBERS = (
     "AppStopTime",
     "AppSettleTime",
     "AppRunTime",
+    "AppInstances",
     "AppKillProcessTree",
     "AppTimestampLog",
     "AppLogName",
@@ -95,6 +96,11 @@ def set_parameter(arguments: list[str]) -> int:
     change = None if values == ["--delete"] else value_for(parameter, values)
     with connect() as scm:
         own = scm[name].parameters
+        if change is not None and name_key(parameter) == name_key("AppInstances"):
+            from scmd.client.instances import adjust
+
+            adjust(scm, name, int(str(change.data)))
+            return 0
         if change is None and parameter not in own:
             raise CommandError(f"{escaped(name)} has no parameter {escaped(parameter)}")
         own.change({parameter: change})

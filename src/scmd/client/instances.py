@@ -1,0 +1,81 @@
+"""Instances of a template: as many records `NAME@1`, `NAME@2`... as it is to have.
+
+What is missing is created like the template, what is too much is stopped and removed, the
+highest number first; those between are not touched. Doing it again repairs what was broken off.
+"""
+
+from __future__ import annotations
+
+from scmd.client import configuration
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import ServiceAccess, ServiceState
+from scmd.vocabulary.winerror import WinError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.client.scm import Scm, Service
+
+COUNT = "AppInstances"
+_ACTIVE = (ServiceState.RUNNING, ServiceState.START_PENDING)
+
+
+def adjust(scm: Scm, name: str, count: int) -> None:
+    """Give the template this many instances; new ones are started if it runs."""
+    template = scm[name]
+    present = _present(scm, name)
+    template.parameters[COUNT] = count
+    for number in sorted(number for number in present if number > count)[::-1]:
+        _remove(scm[f"{name}@{number}"])
+    missing = [number for number in range(1, count + 1) if number not in present]
+    made = [_create(scm, template, number) for number in missing]
+    if template.status.state in _ACTIVE:
+        for instance in made:
+            instance.start(wait=False)
+
+
+def _present(scm: Scm, name: str) -> set[int]:
+    """The numbers of those that are there."""
+    found = set()
+    for service in scm.services():
+        base, mark, number = service.name.rpartition("@")
+        if mark and number.isdecimal() and base.casefold() == name.casefold():
+            found.add(int(number))
+    return found
+
+
+def _create(scm: Scm, template: Service, number: int) -> Service:
+    """As the template is: account, failure actions, description; the rest it gets from there."""
+    config = template.config
+    actions = config.failure_actions
+    instance = scm.create(
+        f"{template.name}@{number}",
+        config.image_path,
+        account=config.account,
+        description=config.description,
+        failure_actions_flag=config.failure_actions_flag,
+    )
+    if actions.actions:
+        with instance.opened(ServiceAccess.CHANGE_CONFIG | ServiceAccess.START) as handle:
+            configuration.change_failure_actions(
+                scm.calls,
+                handle,
+                reset_period_s=actions.reset_period_s,
+                command=actions.command,
+                actions=actions.actions,
+            )
+    return instance
+
+
+def remove_all(scm: Scm, name: str) -> None:
+    """Before the template itself is removed."""
+    for number in sorted(_present(scm, name))[::-1]:
+        _remove(scm[f"{name}@{number}"])
+
+
+def _remove(instance: Service) -> None:
+    try:
+        instance.stop(wait=True)
+    except WinError as error:
+        if error.winerror != Error.SERVICE_NOT_ACTIVE:
+            raise
+    instance.delete()

@@ -1,0 +1,164 @@
+"""Instances of one definition, and the template that stands for all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scmd.core.memory import latest
+from scmd.core.messages import (
+    Adopted,
+    ExplainService,
+    HandleId,
+    HeldLaunch,
+    KillService,
+    LaunchId,
+    LaunchProcess,
+    ProcessExited,
+    ProcessStarted,
+    SetParameters,
+    Shutdown,
+    ShutdownCompleted,
+    SignalProcess,
+    StoredService,
+)
+from scmd.vocabulary.registry import RegistryValue
+from scmd.vocabulary.service import Control
+from tests.core.bench import Bench
+
+
+def made(count: int = 2, **values: Any) -> tuple[Bench, HandleId, list[HandleId]]:
+    bench = Bench()
+    values.setdefault("AppParameters", "--port 80%i")
+    web = bench.create_hosted("Web", AppInstances=count, **values)
+    each = [bench.create(f"Web@{n + 1}", image_path="srvany") for n in range(count)]
+    return bench, web, each
+
+
+def run(bench: Bench, service: HandleId) -> list[LaunchId]:
+    """Start it; what is launched lives."""
+    command = bench.start(service)
+    assert bench.replies[command.call.id].error == 0
+    launches = [effect.launch for effect in bench.found(LaunchProcess)]
+    for number, launch in enumerate(launches):
+        bench.tell(ProcessStarted(launch, 100 + number))
+    return launches
+
+
+def states(bench: Bench, *services: HandleId) -> list[int]:
+    return [bench.status(service).state for service in services]
+
+
+def test_each_has_its_number_and_the_template_runs_when_all_do() -> None:
+    bench, web, each = made(AppEnvironmentExtra=("N=%i",))
+    bench.start(web)
+    specs = [effect.spec for effect in bench.found(LaunchProcess)]
+    assert [spec.argv[2] for spec in specs] == ["801", "802"]
+    assert [spec.extra_environment for spec in specs] == [(("N", "1"),), (("N", "2"),)]
+    first, second = (effect.launch for effect in bench.found(LaunchProcess))
+    bench.tell(ProcessStarted(first, 100))
+    assert states(bench, web, *each) == [2, 4, 2]
+    explanation = bench.result(ExplainService(bench.call(), web))
+    assert [f.other for f in explanation.findings if f.code == "waits_for_service"] == ["Web@2"]
+    bench.tell(ProcessStarted(second, 101))
+    assert states(bench, web, *each) == [4, 4, 4]
+    assert bench.status(web).process_id == 0
+
+
+def test_an_instances_own_parameters_come_first() -> None:
+    bench, web, each = made()
+    bench.tell(SetParameters(bench.call(), each[1], {"appparameters": RegistryValue.of("own %i")}))
+    bench.start(web)
+    argvs = [effect.spec.argv[1:] for effect in bench.found(LaunchProcess)]
+    assert argvs == [("--port", "801"), ("own", "2")]
+
+
+def test_a_stop_stops_them_all() -> None:
+    bench, web, each = made()
+    launches = run(bench, web)
+    bench.control(web, Control.STOP)
+    assert [effect.launch for effect in bench.found(SignalProcess)] == launches
+    bench.tell(ProcessExited(launches[0], 0, None))
+    assert states(bench, web, *each) == [3, 1, 3]
+    bench.tell(ProcessExited(launches[1], 0, None))
+    assert states(bench, web, *each) == [1, 1, 1]
+    assert bench.status(web).win32_exit_code == 0
+    assert bench.scm.next_deadline() is None
+
+
+def test_it_runs_as_long_as_one_of_them_does() -> None:
+    bench, web, _ = made()
+    first, second = run(bench, web)
+    bench.tell(ProcessExited(first, 1, None))
+    assert states(bench, web) == [4]
+    bench.tell(ProcessExited(second, 0, None))
+    assert states(bench, web) == [1]
+
+
+def test_one_that_cannot_be_started_fails_the_start() -> None:
+    bench, web, each = made(AppSettleTime=1_000)
+    first, _ = run(bench, web)
+    bench.tell(ProcessExited(first, 1, None))
+    assert bench.status(web).win32_exit_code == 1068
+    assert states(bench, web, *each) == [1, 1, 2]
+
+
+def test_who_depends_on_the_template_waits_for_all() -> None:
+    bench, _, _ = made()
+    needs = bench.create_hosted("Needs", dependencies=("Web",))
+    bench.start(needs)
+    first, second = (effect.launch for effect in bench.found(LaunchProcess))
+    bench.tell(ProcessStarted(first, 100))
+    assert not bench.found(LaunchProcess)
+    bench.tell(ProcessStarted(second, 101))
+    assert bench.one(LaunchProcess).spec.name == "Needs"
+
+
+def test_without_instances_there_is_nothing_to_start() -> None:
+    bench = Bench()
+    web = bench.create_hosted("Web", AppInstances=3)
+    command = bench.start(web)
+    assert bench.replies[command.call.id].error == 1075
+    assert states(bench, web) == [1]
+
+
+def test_a_kill_and_a_shutdown_reach_them_all() -> None:
+    bench, web, each = made()
+    launches = run(bench, web)
+    assert bench.error(KillService(bench.call(), web)) == 0
+    for launch in launches:
+        bench.tell(ProcessExited(launch, None, 9))
+    assert states(bench, web, *each) == [1, 1, 1]
+    launches = run(bench, web)
+    bench.tell(Shutdown())
+    for launch in launches:
+        bench.tell(ProcessExited(launch, 0, None))
+    assert bench.found(ShutdownCompleted)
+
+
+def test_a_new_manager_knows_them() -> None:
+    bench, web, _ = made()
+    first, second = run(bench, web)
+    records = bench.scm.state.records.values()
+    stored = [StoredService(r.id, r.config, r.parameters) for r in records]
+    ids = [record.id for record in records][1:]
+    held = tuple(
+        HeldLaunch(launch, id, 100 + n, control_channel=False)
+        for n, (launch, id) in enumerate(zip((first, second), ids, strict=True))
+    )
+    after = Bench(stored, first=Adopted(latest(bench.journal), held))
+    web = after.open("Web")
+    assert states(after, web) == [4]
+    after.control(web, Control.STOP)
+    after.tell(ProcessExited(first, 0, None))
+    after.tell(ProcessExited(second, 0, None))
+    assert states(after, web) == [1]
+
+
+@pytest.mark.parametrize("count", [-1, 1001, "many"])
+def test_what_is_no_count(count: int | str) -> None:
+    bench = Bench()
+    service = bench.create_hosted("Web")
+    value = RegistryValue.of(count if isinstance(count, str) else count & 0xFFFFFFFF)
+    assert bench.error(SetParameters(bench.call(), service, {"AppInstances": value})) == 87

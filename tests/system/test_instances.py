@@ -1,0 +1,25 @@
+"""Several services of one definition, on a real machine."""
+
+from __future__ import annotations
+
+from tests.system.machine import Machine
+from tests.system.test_manager_death import kill_manager
+
+
+def test_instances_come_and_go_without_touching_the_others(machine: Machine) -> None:
+    script = "echo I am %i; exec sleep 1000"
+    machine.scmd("install", "Web", "--instances", "2", "--", "/bin/sh", "-c", script)
+    machine.scmd("net", "start", "Web")
+    machine.await_log("Web@2", "I am 2")
+    pids = [machine.status(f"Web@{n}").process_id for n in (1, 2)]
+    assert all(pids)
+    machine.scmd("set", "Web", "AppInstances", "4")
+    machine.await_log("Web@4", "I am 4")
+    kill_manager(machine)
+    machine.disconnect()
+    assert machine.await_state("Web", "RUNNING").process_id == 0
+    machine.scmd("set", "Web", "AppInstances", "1")
+    assert [s.name for s in machine.scm.services("all") if "@" in s.name] == ["Web@1"]
+    assert machine.status("Web@1").process_id == pids[0]
+    machine.scmd("remove", "Web")
+    assert [s.name for s in machine.scm.services("all")] == []
