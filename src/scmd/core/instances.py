@@ -31,6 +31,7 @@ COUNT = "AppInstances"
 MARK = "@"
 NUMBER = "%i"
 MOST = 1_000
+ALL_UP = "all its instances run"
 STAGES = (Stage.GATHERING, Stage.GATHERED, Stage.SCATTERING)
 
 
@@ -130,7 +131,7 @@ def look(state: State, record: ServiceRecord) -> None:
             _end(state, run, Error.SERVICE_DEPENDENCY_FAIL, f"{down[0].config.name} did not start")
         elif all(member.is_up for member in all_of_them):
             run.stage = Stage.GATHERED
-            show(state, run, ServiceState.RUNNING, 0, "all its instances run")
+            show(state, run, ServiceState.RUNNING, 0, ALL_UP)
     elif len(down) == len(all_of_them):
         asked = run.stage is Stage.SCATTERING
         cause = "its instances have stopped" if asked else "none of its instances runs any more"

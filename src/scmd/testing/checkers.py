@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from scmd.core import one_shots
+from scmd.core import instances, one_shots
 from scmd.core.memory import LaunchMemory, Memory, ServiceMemory
 from scmd.core.messages import (
     Adopted,
@@ -356,7 +356,10 @@ class Checkers:
                 run.services.discard(change.service)
         elif status.state != ServiceState.START_PENDING:
             # But a one-shot one that stays has done its work.
-            stays = change.cause == one_shots.DONE or not self.statuses[change.service].process_id
+            stays = (
+                change.cause in (one_shots.DONE, instances.ALL_UP)
+                or not self.statuses[change.service].process_id
+            )
             assert status.process_id or stays, "a running service has a process"
         moves = change.before, status.state, status.win32_exit_code
         if status.state == ServiceState.START_PENDING:

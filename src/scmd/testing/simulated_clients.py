@@ -44,7 +44,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.testing.simulation import World
 
-NAMES = ("A", "B", "C", "D", "E", "F", "G", "H")
+NAMES = ("A", "B", "C", "D", "E", "F", "G", "H", "H@1", "H@2")
 ADMINISTRATOR = Caller(unix_token(0, [0], administrator=True), "root", "simulation")
 GUEST = Caller(unix_token(1000, [1000], administrator=False), "guest", "simulation")
 ALL_SERVICE = 0xF01FF
@@ -134,6 +134,8 @@ class Clients:
                     if self.random.random() < 0.15:
                         ways = ("notify", "tcp:1", "command:/bin/hook-probe", "log:up")
                         values["AppReady"] = RegistryValue.of(self.random.choice(ways))
+                    if command.config.name == "H":
+                        values["AppInstances"] = RegistryValue.of(self.random.choice((0, 2)))
                     if self.random.random() < 0.15:
                         values["AppOneShot"] = RegistryValue.of(self.random.choice(ONE_SHOTS))
                     if self.random.random() < 0.25:
@@ -309,6 +311,7 @@ class Clients:
             ("AppPidFile", of("/run/program.pid")),
             ("AppSchedule", of(choice((*SCHEDULES, "")))),
             ("AppScheduleMissed", of(choice(("skip", "once")))),
+            ("AppInstances", of(choice((0, 2)))),
             ("AppOneShot", of(choice(("stop", "stay", "no")))),
             ("AppRunTime", of(choice((0, 2_000, 90_000)))),
             ("AppReloadCommand", of("/bin/hook-reload")),

@@ -182,7 +182,8 @@ class World:
             case KillProcess():
                 self.processes[effect.launch].killed()
             case ForgetLaunch():
-                del self.processes[effect.launch]
+                # What a daemon has left behind ends with its launch.
+                self.processes.pop(effect.launch).alive = False
             case FollowProcess():
                 self.processes[effect.launch].background.asked(effect)
             case StartProbe():
