@@ -154,3 +154,53 @@ def test_what_cannot_reload_is_told_so(machine: Machine) -> None:
     done = machine.try_scmd("reload", "Plain")
     assert (done.returncode, "AppReloadSignal" in done.stderr) == (1, True)
     assert machine.refused("control", "Plain", "paramchange") == 1052
+
+
+HAPROXY = """\
+defaults
+    mode http
+    timeout connect 5s
+    timeout client 5s
+    timeout server 5s
+frontend test
+    bind {host}:{port}
+    http-request return status 200 content-type text/plain string "from haproxy"
+"""
+
+
+@pytest.mark.peers("haproxy")
+def test_haproxy_says_when_it_is_ready_and_has_reloaded(machine: Machine) -> None:
+    port, other = free_port(), free_port()
+    settings = machine.folder / "haproxy.cfg"
+    settings.write_text(HAPROXY.format(host=HOST, port=port))
+    haproxy = (peer("haproxy"), "-Ws", "-f", str(settings))
+    machine.install("Proxy", *haproxy, AppReady="notify-reload", AppReloadSignal="USR2")
+    machine.scmd("net", "start", "Proxy")
+    assert ask_web(port)
+    pid = machine.status("Proxy").process_id
+    settings.write_text(HAPROXY.format(host=HOST, port=other))
+    machine.scmd("reload", "Proxy")
+    assert ask_web(other), "it had reloaded when the command ended"
+    machine.await_event(8012, "Proxy")
+    assert machine.await_state("Proxy", "RUNNING").process_id == pid
+    machine.scmd("net", "stop", "Proxy")
+    assert machine.status("Proxy").win32_exit_code == 0
+
+
+@pytest.mark.peers("unbound")
+def test_unbound_says_when_it_is_ready_and_reloads(machine: Machine) -> None:
+    port = free_port()
+    settings = machine.folder / "unbound.conf"
+    settings.write_text(
+        f"server:\n interface: {HOST}\n port: {port}\n chroot: ''\n username: ''\n"
+        f" directory: {machine.folder}\n pidfile: ''\n use-syslog: no\n logfile: ''\n"
+        " do-daemonize: no\n do-ip6: no\n module-config: iterator\n"
+        "remote-control:\n control-enable: no\n"
+    )
+    unbound = (peer("unbound"), "-d", "-p", "-c", str(settings))
+    machine.install("Names", *unbound, AppReady="notify", AppReloadSignal="HUP")
+    machine.scmd("net", "start", "Names")
+    machine.scmd("reload", "Names")
+    machine.await_event(8012, "Names")
+    machine.scmd("net", "stop", "Names")
+    assert machine.status("Names").win32_exit_code == 0

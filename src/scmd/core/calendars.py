@@ -20,6 +20,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from scmd.vocabulary.errors import Error, Refused
 
 LONGEST_SPAN = 366 * 86_400_000
+Zone = tzinfo
+"""A time zone, given by who can look one up."""
 _FARTHEST = 9 * 366
 """Days; no calendar date keeps away longer, 29 February around 2100 included."""
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -59,6 +61,16 @@ class Calendar:
     """It goes by what the clock shows, twice if that comes twice."""
     either: bool
     """One of day and weekday is enough, since both were given."""
+
+
+def only_utc(name: str) -> Zone | None:
+    """The time zones of a host that knows no other."""
+    return UTC if name in ("", "UTC") else None
+
+
+def shown(instant: int, zone: Zone) -> str:
+    """`2026-03-29 03:30:00+02:00`."""
+    return datetime.fromtimestamp(instant, zone).isoformat(" ")
 
 
 def parse(name: str, text: str) -> Every | Calendar | None:

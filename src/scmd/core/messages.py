@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, tzinfo
 from typing import NewType
 
+from scmd.core.calendars import Zone, only_utc
 from scmd.core.health import Probe
 from scmd.security.token import Token
 from scmd.vocabulary.configuration import FailureAction, ServiceConfig, Trigger
@@ -854,11 +854,6 @@ class StoredService:
     deleted: bool = False
 
 
-def only_utc(name: str) -> tzinfo | None:
-    """The time zones of a host that knows no other."""
-    return UTC if name in ("", "UTC") else None
-
-
 @dataclass(frozen=True, slots=True)
 class Settings:
     """SCM-wide values (Control in the registry) and what the host is like. Milliseconds."""
@@ -905,6 +900,6 @@ class Settings:
     """LockHasEffect: the database lock is NT 4's; see `locks`."""
     notify_socket: str = ""
     """Where hosted programs send what they say by sd_notify; "": nobody hears it."""
-    zone: Callable[[str], tzinfo | None] = only_utc
+    zone: Callable[[str], Zone | None] = only_utc
     """The host's time zones by their names, "" for its own; None for one that it does not know."""
     environment: Mapping[str, str] = field(default_factory=dict)

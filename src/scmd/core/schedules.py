@@ -14,10 +14,9 @@ that has had its run has no second one when the clock is put back by less than C
 
 from __future__ import annotations
 
-from datetime import datetime
-
 from scmd.core import saves, starting
-from scmd.core.calendars import Every, next_after, parse
+from scmd.core.calendars import Every, Zone, next_after, parse
+from scmd.core.calendars import shown as local_time
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
 from scmd.core.messages import Actor, ClockRead, Parameters
@@ -30,8 +29,6 @@ from scmd.vocabulary.service import StartType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from datetime import tzinfo
-
     from scmd.core.calendars import Calendar
 
 WHEN, ZONE, MISSED = "AppSchedule", "AppScheduleZone", "AppScheduleMissed"
@@ -49,7 +46,7 @@ class Schedule:
     __slots__ = ("deadline", "due", "last", "missed", "text", "when", "zone", "zone_name")
 
     def __init__(
-        self, when: Every | Calendar, text: str, zone_name: str, zone: tzinfo, missed: bool
+        self, when: Every | Calendar, text: str, zone_name: str, zone: Zone, missed: bool
     ) -> None:
         self.when = when
         self.text = text
@@ -300,7 +297,7 @@ def shown(state: State, known: Schedule) -> str | None:
         due = None if state.wall_offset is None else due + state.wall_offset
     if due is None:
         return None
-    return datetime.fromtimestamp(due // 1_000, known.zone).isoformat(" ")
+    return local_time(due // 1_000, known.zone)
 
 
 def next_run(state: State, record: ServiceRecord) -> tuple[str, int] | None:
