@@ -396,10 +396,7 @@ def test_a_buffer_past_its_range_is_a_fault(world: World, opnum: int) -> None:
     stub = operation.encode_request(request, world.form)
     assert stub.count(mark) == 1
     limit = {122: 8192, 234: 262_144}[case.short]
-    if opnum == 4:
-        limit = 262_144
-    if opnum in (18, 30):
-        limit = 4096
+    limit = {4: 262_144, 18: 4096, 30: 4096}.get(opnum, limit)
     for size, fits in ((limit, True), (limit + 1, False), (0xFFFF_FFFF, False)):
         changed = stub.replace(mark, size.to_bytes(4, order))
         if fits:

@@ -78,8 +78,7 @@ def insert(state: State, record: ServiceRecord) -> None:
     config = record.config
     last = next(reversed(state.records), record.id)
     state.records[record.id] = record
-    if last > record.id:
-        # Saves may end in another order than they began.
+    if last > record.id:  # Saves may end in another order than they began.
         state.records = {key: state.records[key] for key in sorted(state.records)}
     state.by_key[record.key] = record
     state.by_display[name_key(config.display_name)] = record
