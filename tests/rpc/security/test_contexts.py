@@ -19,6 +19,7 @@ from scmd.rpc.security.provider import (
     PACKET,
     PRIVACY,
     SPNEGO,
+    SecurityError,
     SecurityPolicy,
 )
 from tests.rpc.ends import ECHO, OTHER
@@ -134,6 +135,17 @@ def test_a_type_that_is_not_offered_is_refused() -> None:
     refused = ends.answers[-1]
     assert isinstance(refused, client.BindRefused)
     assert refused.reason == pdu.NAK_AUTHENTICATION_TYPE
+
+
+def test_a_mechanism_that_does_not_work_here_is_refused() -> None:
+    def broken() -> Toy:
+        raise SecurityError("there is no keytab")
+
+    ends = Ends(SPNEGO, terms=SecurityPolicy(acceptors={SPNEGO: broken}, minimum_level=PRIVACY))
+    ends.bind()
+    refused = ends.answers[-1]
+    assert isinstance(refused, client.BindRefused)
+    assert refused.reason == pdu.NAK_INVALID_CHECKSUM
 
 
 def token(

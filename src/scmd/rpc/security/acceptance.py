@@ -128,8 +128,13 @@ class Acceptance:
             )
         if len(self._contexts) >= MAX_SECURITY_CONTEXTS:
             raise Refusal("too many security contexts")
+        try:
+            acceptor = begin()
+        except SecurityError as error:
+            # A mechanism that is offered and does not work here, as without a keytab.
+            raise Refusal(str(error)) from error
         context = _Context(
-            begin(),
+            acceptor,
             trailer.type,
             trailer.level,
             header_signing=header_signing and trailer.level > CONNECT,
