@@ -472,6 +472,8 @@ def test_dependents_keep_the_order_the_core_gives() -> None:
         short = exchange.run(operation, request.replace(buffer_size=0), ok(found))
         assert (short.returned, short.error) == (0, 234)
         assert short.bytes_needed == response.bytes_needed
+        half = exchange.run(operation, request.replace(buffer_size=60), ok(found))
+        assert (half.returned, half.bytes_needed) == (1, response.bytes_needed)
 
 
 # Records ------------------------------------------------------------------------------------

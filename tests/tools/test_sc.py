@@ -200,9 +200,63 @@ def test_enumdepend_counts_and_lists(several: World, run: Run) -> None:
     out = run("sc", "EnumDepend", "Web").out
     assert out.startswith("[SC] EnumDependentServices: entriesread = 1\n\nSERVICE_NAME: App\n")
     assert run("sc", "enumdepend", "App").out == ("[SC] EnumDependentServices: entriesread = 0\n")
-    assert run("sc", "enumdepend", "Web", "10").out.startswith(
-        "[SC] EnumDependentServices FAILED 234:"
-    )
+
+
+def test_enumdepend_with_a_small_buffer_lists_what_fits_and_says_what_all_need(
+    several: World, run: Run
+) -> None:
+    run("sc", "create", "Late", "binPath=", "/bin/late", "depend=", "Web")
+    most = run("sc", "enumdepend", "Web", "100")
+    assert most.status == 1
+    assert most.out.startswith("[SC] EnumDependentServices: entriesread = 1\n\nSERVICE_NAME: App\n")
+    failed, _, needed = most.out.partition("[SC] EnumDependentServices: more data, need ")
+    assert failed.endswith(failure("EnumDependentServices", 234, "More data is available."))
+    size = needed.removesuffix(" bytes\n")
+    assert run("sc", "enumdepend", "Web", size).status == 0
+    assert run("sc", "enumdepend", "Web", str(int(size) - 1)).status == 1
+    assert run("sc", "enumdepend", "Web", "99999999").status == 0
+    assert run("sc", "enumdepend", "Web", "10", "--json").out.startswith("[SC]")
+
+
+@pytest.mark.parametrize(
+    ("verb", "operation"),
+    [
+        *((verb, "QueryServiceConfig") for verb in ("qc", "quserservice")),
+        *(
+            (verb, "QueryServiceConfig2")
+            for verb in (
+                *("qdescription", "qfailure", "qfailureflag", "qsidtype", "qprivs"),
+                *("qpreferrednode", "qmanagedaccount", "qprotection", "qrunlevel"),
+            )
+        ),
+    ],
+)
+def test_a_query_with_too_small_a_buffer_says_what_it_needs(
+    web: World, run: Run, verb: str, operation: str
+) -> None:
+    run("sc", "description", "Web", "Says the weather.")
+    short = run("sc", verb, "Web", "2")
+    text = "The data area passed to a system call is too small."
+    head = failure(operation, 122, text) + f"[SC] {operation} needs "
+    assert (short.status, short.out[: len(head)]) == (1, head)
+    size = short.out[len(head) :].removesuffix(" bytes\n")
+    assert run("sc", verb, "Web", str(int(size) - 1)).out == short.out
+    for enough in (size, "8192", "1000000"):
+        assert run("sc", verb, "Web", enough).out == run("sc", verb, "Web").out
+
+
+@pytest.mark.parametrize(
+    ("verb", "name", "answer"),
+    [("GetDisplayName", "Web", "Web Server"), ("GetKeyName", "Web Server", "Web")],
+)
+def test_a_name_needs_room_for_its_end(
+    web: World, run: Run, verb: str, name: str, answer: str
+) -> None:
+    short = run("sc", verb, name, str(len(answer)))
+    assert short.status == 1
+    assert short.out.startswith(f"[SC] {verb.replace('Get', 'GetService')} FAILED 122:\n")
+    assert short.out.endswith(f" needs {len(answer) + 1} characters\n")
+    assert run("sc", verb, name, str(len(answer) + 1)).out.endswith(f"\nName = {answer}\n")
 
 
 # JSON ---------------------------------------------------------------------------------------------

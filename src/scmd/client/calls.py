@@ -14,19 +14,19 @@ from struct import Struct
 from scmd.client.connection import (
     Connection,
     ConnectionFailed,
+    bad_answers,
     connect_to,
     function_name,
     local_path,
 )
 from scmd.client.reconnection import OpenHandles, may_repeat
-from scmd.ndr.errors import NdrError
 from scmd.svcctl import control, opening
 from scmd.svcctl.interface import SVCCTL, HandleResponse
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ScmAccess, ServiceState
 from scmd.vocabulary.status import ServiceStatus
 from scmd.vocabulary.value import Value
-from scmd.vocabulary.winerror import WinError
+from scmd.vocabulary.winerror import BufferTooSmall, WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 FIRST_ENUM_BYTES = 65_536
 MAX_ENUM_BYTES = 262_144
+_MAX_NAME = 4096
 _STATES = {int(state): state for state in ServiceState}
 # RQueryServiceStatusEx: what follows the handle (level 0, 36 bytes), and the answer: the array's
 # count, SERVICE_STATUS_PROCESS, bytes needed, result.
@@ -312,34 +313,52 @@ class Calls:
             raise WinError(Error.MORE_DATA, "EnumServicesStatusEx")
         return EntriesPart(entries=entries, needed=answer.bytes_needed, resume=next_index)
 
-    def enum_dependents(
-        self, service: ContextHandle, state_mask: int, size: int | None = None
-    ) -> list[Entry]:
-        """Those that depend on the service, in stop order; a given size does not grow (234)."""
-        wanted = FIRST_ENUM_BYTES if size is None else size
-        while True:
-            request = control.EnumDependentServicesRequest(
-                service=service, state=state_mask, buffer_size=wanted
-            )
-            allowed = (Error.MORE_DATA,) if size is None and wanted < MAX_ENUM_BYTES else ()
-            answer = self.call(control.ENUM_DEPENDENT_SERVICES_W, request, allowed=allowed)
-            if answer.error == Error.SUCCESS:
-                return _entries(answer.buffer, answer.returned, False)
-            wanted = MAX_ENUM_BYTES
+    def enum_dependents(self, service: ContextHandle, state_mask: int) -> list[Entry]:
+        """Those that depend on the service, in stop order."""
+        for size in (FIRST_ENUM_BYTES, MAX_ENUM_BYTES):
+            part = self.enum_dependents_part(service, state_mask, size)
+            if not part.needed:
+                return part.entries
+        raise BufferTooSmall(Error.MORE_DATA, "EnumDependentServices", part.needed)
+
+    def enum_dependents_part(
+        self, service: ContextHandle, state_mask: int, size: int
+    ) -> EntriesPart:
+        """EnumDependentServices once: `needed` is 0 when `size` bytes held them all."""
+        request = control.EnumDependentServicesRequest(
+            service=service, state=state_mask, buffer_size=size
+        )
+        operation = control.ENUM_DEPENDENT_SERVICES_W
+        answer = self.call(operation, request, allowed=(Error.MORE_DATA,))
+        entries = _entries(answer.buffer, answer.returned, False)
+        needed = answer.bytes_needed if answer.error else 0
+        return EntriesPart(entries=entries, needed=needed, resume=0)
 
     # Names ----------------------------------------------------------------------------------
 
-    def display_name(self, scm: ContextHandle, name: str) -> str:
-        """The display name of a key name; 1060, 123."""
-        request = control.NameRequest(scm=scm, name=name, buffer_size=4096)
-        operation = control.GET_SERVICE_DISPLAY_NAME_W
-        return self.call(operation, request, unfit=Error.INVALID_NAME).name
+    def display_name(self, scm: ContextHandle, name: str, size: int | None = None) -> str:
+        """The display name of a key name; 1060, 123. `size` in characters: BufferTooSmall."""
+        return self._name(control.GET_SERVICE_DISPLAY_NAME_W, scm, name, size)
 
-    def key_name(self, scm: ContextHandle, display_name: str) -> str:
-        """The key name of a display name; 1060, 123."""
-        request = control.NameRequest(scm=scm, name=display_name, buffer_size=4096)
-        operation = control.GET_SERVICE_KEY_NAME_W
-        return self.call(operation, request, unfit=Error.INVALID_NAME).name
+    def key_name(self, scm: ContextHandle, display_name: str, size: int | None = None) -> str:
+        """The key name of a display name; otherwise as `display_name`."""
+        return self._name(control.GET_SERVICE_KEY_NAME_W, scm, display_name, size)
+
+    def _name(
+        self,
+        operation: Operation[control.NameRequest, control.NameResponse],
+        scm: ContextHandle,
+        name: str,
+        size: int | None,
+    ) -> str:
+        room = _MAX_NAME if size is None else min(size, _MAX_NAME)
+        request = control.NameRequest(scm=scm, name=name, buffer_size=room)
+        small = Error.INSUFFICIENT_BUFFER
+        answer = self.call(operation, request, allowed=(small,), unfit=Error.INVALID_NAME)
+        if answer.error:
+            # The length leaves out the NUL that needs room too.
+            raise BufferTooSmall(small, function_name(operation.name), answer.length + 1)
+        return answer.name
 
 
 def open_calls(
@@ -420,22 +439,3 @@ def _entries(buffer: bytes, count: int, with_process: bool) -> list[Entry]:
         Entry(name=name, display_name=display_name, status=_named_state(status))
         for name, display_name, status in found
     ]
-
-
-class bad_answers:
-    """Makes an answer that cannot be decoded a `WinError`, as any other failure of a call."""
-
-    def __init__(self, funcname: str) -> None:
-        self._funcname = funcname
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if isinstance(error, NdrError):
-            raise WinError(Error.RPC_CALL_FAILED, self._funcname) from error

@@ -6,7 +6,7 @@ those of ChangeServiceConfig2 and QueryServiceConfig2 ([MS-SCMR] 3.1.4.37 and 39
 
 from __future__ import annotations
 
-from scmd.client.calls import bad_answers
+from scmd.client.connection import bad_answers
 from scmd.ndr.errors import NdrError
 from scmd.svcctl import configuration as wire
 from scmd.svcctl.buffers import pack_multi_string, split_dependencies
@@ -16,7 +16,7 @@ from scmd.svcctl.opening import OpenServiceRequest
 from scmd.vocabulary.configuration import FailureActions, ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import NO_CHANGE, ConfigLevel
-from scmd.vocabulary.winerror import WinError
+from scmd.vocabulary.winerror import BufferTooSmall, WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -108,15 +108,20 @@ def change_config(
     return calls.call(wire.CHANGE_SERVICE_CONFIG_W, request).tag_id or 0
 
 
-def query_config(calls: Calls, service: ContextHandle, name: str) -> ServiceConfig:
-    """QueryServiceConfig, as the record `name` with its own fields; the others have defaults."""
-    size = FIRST_BYTES
-    while True:
-        request = wire.QueryServiceConfigRequest(service=service, buffer_size=size)
-        answer = calls.call(wire.QUERY_SERVICE_CONFIG_W, request, _allowed(size))
+def query_config(
+    calls: Calls, service: ContextHandle, name: str, size: int | None = None
+) -> ServiceConfig:
+    """QueryServiceConfig, as the record `name` with its own fields; the others have defaults.
+
+    A given `size` does not grow: BufferTooSmall.
+    """
+    for bytes_ in _sizes(size):
+        request = wire.QueryServiceConfigRequest(service=service, buffer_size=bytes_)
+        answer = calls.call(wire.QUERY_SERVICE_CONFIG_W, request, NEEDS_BUFFER)
         if not answer.error:
             break
-        size = MAX_BYTES
+    else:
+        raise BufferTooSmall(answer.error, "QueryServiceConfig", answer.bytes_needed)
     found = answer.config
     return ServiceConfig(
         name=name,
@@ -145,38 +150,49 @@ def query_whole_config(calls: Calls, service: ContextHandle, name: str) -> Servi
     )
 
 
-def query_config2(calls: Calls, service: ContextHandle, level: int) -> Config2Value:
-    """One level, its value as in `svcctl.config2_buffers`; 124 for a level there is not."""
-    size = FIRST_BYTES
-    while True:
-        request = wire.QueryServiceConfig2Request(service=service, level=level, buffer_size=size)
-        answer = calls.call(wire.QUERY_SERVICE_CONFIG_2_W, request, _allowed(size))
+def query_config2(
+    calls: Calls, service: ContextHandle, level: int, size: int | None = None
+) -> Config2Value:
+    """One level, its value as in `svcctl.config2_buffers`; 124 for a level there is not.
+
+    A given `size` does not grow: BufferTooSmall.
+    """
+    for bytes_ in _sizes(size):
+        request = wire.QueryServiceConfig2Request(service=service, level=level, buffer_size=bytes_)
+        answer = calls.call(wire.QUERY_SERVICE_CONFIG_2_W, request, NEEDS_BUFFER)
         if not answer.error:
             break
-        size = MAX_BYTES
+    else:
+        raise BufferTooSmall(answer.error, "QueryServiceConfig2", answer.bytes_needed)
     with bad_answers("QueryServiceConfig2"):
         return unpack_config2(level, answer.buffer)
 
 
-def query_description(calls: Calls, service: ContextHandle) -> str:
-    return str(query_config2(calls, service, ConfigLevel.DESCRIPTION))
+def query_description(calls: Calls, service: ContextHandle, size: int | None = None) -> str:
+    return str(query_config2(calls, service, ConfigLevel.DESCRIPTION, size))
 
 
-def query_failure_actions(calls: Calls, service: ContextHandle) -> FailureActions:
-    value = query_config2(calls, service, ConfigLevel.FAILURE_ACTIONS)
+def query_failure_actions(
+    calls: Calls, service: ContextHandle, size: int | None = None
+) -> FailureActions:
+    value = query_config2(calls, service, ConfigLevel.FAILURE_ACTIONS, size)
     assert isinstance(value, FailureActions)
     return value
 
 
-def query_required_privileges(calls: Calls, service: ContextHandle) -> tuple[str, ...]:
-    value = query_config2(calls, service, ConfigLevel.REQUIRED_PRIVILEGES_INFO)
+def query_required_privileges(
+    calls: Calls, service: ContextHandle, size: int | None = None
+) -> tuple[str, ...]:
+    value = query_config2(calls, service, ConfigLevel.REQUIRED_PRIVILEGES_INFO, size)
     assert isinstance(value, tuple)
     return value
 
 
-def query_number(calls: Calls, service: ContextHandle, level: ConfigLevel) -> int:
+def query_number(
+    calls: Calls, service: ContextHandle, level: ConfigLevel, size: int | None = None
+) -> int:
     """The levels whose value is a bool or an int."""
-    value = query_config2(calls, service, level)
+    value = query_config2(calls, service, level, size)
     assert isinstance(value, int)
     return value
 
@@ -235,9 +251,9 @@ def _change2(calls: Calls, service: ContextHandle, level: ConfigLevel, info: Inf
     )
 
 
-def _allowed(size: int) -> tuple[int, ...]:
-    """Too small a buffer is no error while it can grow."""
-    return NEEDS_BUFFER if size < MAX_BYTES else ()
+def _sizes(size: int | None) -> tuple[int, ...]:
+    """The buffer sizes to try; more than the largest cannot be asked for."""
+    return (FIRST_BYTES, MAX_BYTES) if size is None else (min(size, MAX_BYTES),)
 
 
 def _multi_string(strings: Sequence[str]) -> bytes:

@@ -19,6 +19,7 @@ from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from types import TracebackType
     from typing import NoReturn, TypeVar
 
     from scmd.ndr.structure import Structure
@@ -140,6 +141,25 @@ class Connection:
 def function_name(operation: str) -> str:
     """The Win32 function that an operation's IDL name stands for: ROpenServiceW is OpenService."""
     return operation.removeprefix("R").removesuffix("W")
+
+
+class bad_answers:
+    """Makes an answer that cannot be decoded a `WinError`, as any other failure of a call."""
+
+    def __init__(self, funcname: str) -> None:
+        self._funcname = funcname
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if isinstance(error, NdrError):
+            raise WinError(Error.RPC_CALL_FAILED, self._funcname) from error
 
 
 def connect_local(timeout: float | None = None) -> Connection:

@@ -6,7 +6,7 @@ there every function raises WinError 120 (ERROR_CALL_NOT_IMPLEMENTED).
 
 from __future__ import annotations
 
-from scmd.client.calls import bad_answers
+from scmd.client.connection import bad_answers
 from scmd.ndr.errors import NdrError
 from scmd.scmd_interface import operations as scmd
 from scmd.scmd_interface.parameters import pack_changes, pack_parameters, unpack_parameters

@@ -105,6 +105,9 @@ def enum_dependents(
     buffer, placed, needed = pack_services(
         lines, request.buffer_size, with_process=False, ansi=work.ansi
     )
+    if placed < len(entries):
+        # Nothing resumes this enumeration: whoever asks again asks for all.
+        _, _, needed = pack_services(lines, 0, with_process=False, ansi=work.ansi)
     return EnumDependentServicesResponse(
         buffer=buffer,
         bytes_needed=needed,

@@ -102,9 +102,12 @@ def _perform(command: Callable[[Calls, Request], None], request: Request) -> int
 
 
 def _show_failure(error: WinError) -> int:
-    from scmd.tools.sc_output import failure
+    from scmd.tools.sc_output import failure, needs
 
     sys.stdout.write(failure(error.funcname, error.winerror, error.strerror))
+    needed = getattr(error, "needed", 0)
+    if needed:
+        sys.stdout.write(needs(error.funcname, error.winerror, needed))
     detail = getattr(error, "detail", "")
     if detail:
         sys.stderr.write(f"scmd: {detail}\n")

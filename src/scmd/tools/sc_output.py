@@ -6,6 +6,7 @@ Strings that services choose are escaped, since they may hold control characters
 
 from __future__ import annotations
 
+from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import (
     INFINITE,
@@ -178,3 +179,11 @@ def success(operation: str) -> str:
 
 def failure(operation: str, error: int, text: str) -> str:
     return f"[SC] {operation} FAILED {error}:\n\n{text}\n\n"
+
+
+def needs(operation: str, error: int, size: int) -> str:
+    """What follows the failure of a query with too small a buffer; names count characters."""
+    if error == Error.MORE_DATA:
+        return f"[SC] {operation}: more data, need {size} bytes\n"
+    unit = "characters" if operation.startswith("Get") else "bytes"
+    return f"[SC] {operation} needs {size} {unit}\n"

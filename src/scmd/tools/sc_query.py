@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from scmd.client.calls import MAX_ENUM_BYTES
 from scmd.tools.sc_grammar import UsageError, is_option, last, no_more, number, parse_options
 from scmd.tools.sc_output import status_block
 from scmd.tools.sc_request import opened
+from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ScmAccess, ServiceAccess, ServiceType, StateMask
+from scmd.vocabulary.winerror import BufferTooSmall
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,7 +85,7 @@ def _query_many(calls: Calls, request: Request) -> None:
         _write_entries(request, entries)
         return
     part = calls.enum_services_part(
-        scm, types, states, group, resume, number(size, "bufsize=", 0, 262_144)
+        scm, types, states, group, resume, number(size, "bufsize=", 0, MAX_ENUM_BYTES)
     )
     _write_entries(request, part.entries)
     is_cut = part.resume or not part.entries
@@ -121,14 +124,24 @@ def _write_entries(request: Request, entries: Sequence[Entry]) -> None:
 
 
 def enumdepend(calls: Calls, request: Request) -> None:
-    """Every service that depends on this one, in the order in which to stop them."""
-    no_more(request.arguments, 2)
-    size = number(request.arguments[1], "bufsize", 0, 262_144) if request.arguments[1:] else None
+    """Every service that depends on this one, in the order in which to stop them.
+
+    With a size, as many as fit, and what all would need: then the exit status is a failure's.
+    """
+    size = request.size()
     service = opened(calls, request, ServiceAccess.ENUMERATE_DEPENDENTS)
-    entries = calls.enum_dependents(service, _DEPENDENTS_STATES, size)
+    if size is None:
+        entries, needed = calls.enum_dependents(service, _DEPENDENTS_STATES), 0
+    else:
+        size = min(size, MAX_ENUM_BYTES)
+        part = calls.enum_dependents_part(service, _DEPENDENTS_STATES, size)
+        entries, needed = part.entries, part.needed
     if not request.json:
         request.write(f"[SC] EnumDependentServices: entriesread = {len(entries)}\n")
-    _write_entries(request, entries)
+    if not (request.json and needed):
+        _write_entries(request, entries)
+    if needed:
+        raise BufferTooSmall(Error.MORE_DATA, "EnumDependentServices", needed)
 
 
 COMMANDS: Mapping[str, Callable[[Calls, Request], None]] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from scmd.client import configuration
 from scmd.tools import sc_output as output
-from scmd.tools.sc_grammar import no_more, number
-from scmd.tools.sc_request import opened
+from scmd.tools.sc_grammar import no_more
+from scmd.tools.sc_request import opened, queried
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ConfigLevel, ServiceAccess
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from scmd.client.calls import Calls
-    from scmd.ndr.values import ContextHandle
     from scmd.tools.sc_request import Request
 
 
 def qc(calls: Calls, request: Request) -> None:
-    service = _opened(calls, request)
-    config = configuration.query_config(calls, service, request.name())
+    size = request.size()
+    service = queried(calls, request)
+    config = configuration.query_config(calls, service, request.name(), size)
     delayed = configuration.query_number(calls, service, ConfigLevel.DELAYED_AUTO_START_INFO)
     config = config.replace(delayed_auto_start=bool(delayed))
     if request.json:
@@ -32,7 +32,8 @@ def qc(calls: Calls, request: Request) -> None:
 
 
 def qdescription(calls: Calls, request: Request) -> None:
-    text = configuration.query_description(calls, _opened(calls, request))
+    size = request.size()
+    text = configuration.query_description(calls, queried(calls, request), size)
     if request.json:
         _json(request, {"service_name": request.name(), "description": text})
     else:
@@ -40,7 +41,8 @@ def qdescription(calls: Calls, request: Request) -> None:
 
 
 def qfailure(calls: Calls, request: Request) -> None:
-    actions = configuration.query_failure_actions(calls, _opened(calls, request))
+    size = request.size()
+    actions = configuration.query_failure_actions(calls, queried(calls, request), size)
     if request.json:
         from scmd.tools.sc_json import failure_object
 
@@ -51,7 +53,8 @@ def qfailure(calls: Calls, request: Request) -> None:
 
 def qfailureflag(calls: Calls, request: Request) -> None:
     level = ConfigLevel.FAILURE_ACTIONS_FLAG
-    flag = bool(configuration.query_number(calls, _opened(calls, request), level))
+    size = request.size()
+    flag = bool(configuration.query_number(calls, queried(calls, request), level, size))
     if request.json:
         name = request.name()
         _json(request, {"service_name": name, "failure_actions_on_non_crash_failures": flag})
@@ -61,7 +64,8 @@ def qfailureflag(calls: Calls, request: Request) -> None:
 
 def qsidtype(calls: Calls, request: Request) -> None:
     level = ConfigLevel.SERVICE_SID_INFO
-    kind = configuration.query_number(calls, _opened(calls, request), level)
+    size = request.size()
+    kind = configuration.query_number(calls, queried(calls, request), level, size)
     if request.json:
         from scmd.tools.sc_json import sid_type_object
 
@@ -71,7 +75,8 @@ def qsidtype(calls: Calls, request: Request) -> None:
 
 
 def qprivs(calls: Calls, request: Request) -> None:
-    names = configuration.query_required_privileges(calls, _opened(calls, request))
+    size = request.size()
+    names = configuration.query_required_privileges(calls, queried(calls, request), size)
     if request.json:
         _json(request, {"service_name": request.name(), "required_privileges": list(names)})
     else:
@@ -79,9 +84,9 @@ def qprivs(calls: Calls, request: Request) -> None:
 
 
 def getdisplayname(calls: Calls, request: Request) -> None:
-    _check_size(request)
+    size = request.size()
     name = request.name()
-    display_name = calls.display_name(calls.open_scm(), name)
+    display_name = calls.display_name(calls.open_scm(), name, size)
     if request.json:
         _json(request, {"service_name": name, "display_name": display_name})
     else:
@@ -89,9 +94,9 @@ def getdisplayname(calls: Calls, request: Request) -> None:
 
 
 def getkeyname(calls: Calls, request: Request) -> None:
-    _check_size(request)
+    size = request.size()
     display_name = request.name()
-    name = calls.key_name(calls.open_scm(), display_name)
+    name = calls.key_name(calls.open_scm(), display_name, size)
     if request.json:
         _json(request, {"service_name": name, "display_name": display_name})
     else:
@@ -118,19 +123,6 @@ def showsid(calls: Calls, request: Request) -> None:
         _json(request, {"service_name": name, "service_sid": sid, "status": status})
     else:
         request.write(f"\nNAME: {escaped(name)}\nSERVICE SID: {sid}\nSTATUS: {status}\n")
-
-
-def _opened(calls: Calls, request: Request) -> ContextHandle:
-    _check_size(request)
-    return opened(calls, request, ServiceAccess.QUERY_CONFIG)
-
-
-def _check_size(request: Request) -> None:
-    """SC's buffer size is accepted and not needed: buffers grow by themselves."""
-    request.name()
-    no_more(request.arguments, 2)
-    for size in request.arguments[1:]:
-        number(size, "bufsize")
 
 
 def _json(request: Request, document: dict[str, object]) -> None:

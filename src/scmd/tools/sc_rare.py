@@ -7,7 +7,7 @@ import sys
 from scmd.client import administration, configuration
 from scmd.tools import sc_output as output
 from scmd.tools.sc_grammar import UsageError, no_more, number
-from scmd.tools.sc_request import opened
+from scmd.tools.sc_request import opened, queried
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import (
@@ -168,8 +168,8 @@ def _object(calls: Calls, request: Request, access: int) -> ContextHandle:
 def qtriggerinfo(calls: Calls, request: Request) -> None:
     from scmd.tools.sc_triggers import trigger_block, trigger_object
 
-    service = _queried(calls, request)
-    triggers = administration.query_triggers(calls, service)
+    request.size()  # The call for triggers has no buffer: all sizes are enough.
+    triggers = administration.query_triggers(calls, queried(calls, request))
     name = request.name()
     if request.json:
         _json(request, {"service_name": name, "triggers": [*map(trigger_object, triggers)]})
@@ -191,7 +191,9 @@ def triggerinfo(calls: Calls, request: Request) -> None:
 
 
 def qpreferrednode(calls: Calls, request: Request) -> None:
-    node = configuration.query_config2(calls, _queried(calls, request), ConfigLevel.PREFERRED_NODE)
+    size = request.size()
+    service = queried(calls, request)
+    node = configuration.query_config2(calls, service, ConfigLevel.PREFERRED_NODE, size)
     text = "NONE" if node is None else str(node)
     _answer(request, f"PREFERRED_NODE:  {text}\n", {"preferred_node": node})
 
@@ -205,7 +207,8 @@ def preferrednode(calls: Calls, request: Request) -> None:
 
 def qmanagedaccount(calls: Calls, request: Request) -> None:
     level = ConfigLevel.MANAGED_ACCOUNT_INFO
-    managed = bool(configuration.query_number(calls, _queried(calls, request), level))
+    size = request.size()
+    managed = bool(configuration.query_number(calls, queried(calls, request), level, size))
     truth = "TRUE" if managed else "FALSE"
     _answer(request, f"ACCOUNT MANAGED : {truth}\n", {"is_managed_account": managed})
 
@@ -219,7 +222,8 @@ def managedaccount(calls: Calls, request: Request) -> None:
 
 def qprotection(calls: Calls, request: Request) -> None:
     level = ConfigLevel.LAUNCH_PROTECTED
-    protection = configuration.query_number(calls, _queried(calls, request), level)
+    size = request.size()
+    protection = configuration.query_number(calls, queried(calls, request), level, size)
     word = output.word(Protection, protection)
     text = f"SERVICE {escaped(request.name())} PROTECTION LEVEL: {word.replace('_', ' ')}.\n"
     if request.json:
@@ -230,7 +234,8 @@ def qprotection(calls: Calls, request: Request) -> None:
 
 def quserservice(calls: Calls, request: Request) -> None:
     """Whether it is a template of services that every user gets, or one user's instance."""
-    config = configuration.query_config(calls, _queried(calls, request), request.name())
+    size = request.size()
+    config = configuration.query_config(calls, queried(calls, request), request.name(), size)
     if config.type & ServiceType.USERSERVICE_INSTANCE:
         kind = "INSTANCE"
     else:
@@ -240,22 +245,14 @@ def quserservice(calls: Calls, request: Request) -> None:
 
 def qrunlevel(calls: Calls, request: Request) -> None:
     level = ConfigLevel.RUNLEVEL_INFO
-    lowest = configuration.query_number(calls, _queried(calls, request), level)
+    size = request.size()
+    lowest = configuration.query_number(calls, queried(calls, request), level, size)
     _answer(request, f"LOWEST_RUNLEVEL:  {lowest}\n", {"lowest_run_level": lowest})
 
 
 def runlevel(calls: Calls, request: Request) -> None:
     level = number(_second(request), "The run level")
     _change(calls, request, ConfigLevel.RUNLEVEL_INFO, level)
-
-
-def _queried(calls: Calls, request: Request) -> ContextHandle:
-    """SC's buffer size is accepted and not needed."""
-    request.name()
-    no_more(request.arguments, 2)
-    for size in request.arguments[1:]:
-        number(size, "bufsize")
-    return opened(calls, request, ServiceAccess.QUERY_CONFIG)
 
 
 def _second(request: Request) -> str:

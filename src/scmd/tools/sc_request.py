@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scmd.tools.sc_grammar import UsageError
+from scmd.tools.sc_grammar import UsageError, no_more, number
+from scmd.vocabulary.service import ServiceAccess
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
@@ -32,6 +33,12 @@ class Request:
             raise UsageError("")
         return self.arguments[0]
 
+    def size(self) -> int | None:
+        """SC's bufsize, the second and last argument; None: as much as it takes."""
+        self.name()
+        no_more(self.arguments, 2)
+        return number(self.arguments[1], "bufsize") if self.arguments[1:] else None
+
 
 def opened(calls: Calls, request: Request, access: int, prefix: str = "") -> ContextHandle:
     """A handle to the service the request names; a failure is `<prefix>OpenService FAILED n`."""
@@ -40,3 +47,8 @@ def opened(calls: Calls, request: Request, access: int, prefix: str = "") -> Con
         return calls.open_service(scm, request.name(), access)
     except WinError as error:
         raise WinError(error.winerror, f"{prefix}{error.funcname}", error.strerror) from error
+
+
+def queried(calls: Calls, request: Request) -> ContextHandle:
+    """A handle to the service whose configuration is asked for."""
+    return opened(calls, request, ServiceAccess.QUERY_CONFIG)

@@ -21,3 +21,11 @@ class WinError(Exception):
     def __str__(self) -> str:
         where = f"{self.funcname}: " if self.funcname else ""
         return f"{where}{self.strerror} ({self.winerror})"
+
+
+class BufferTooSmall(WinError):
+    """An answer does not fit the size that was asked for; `needed` would do."""
+
+    def __init__(self, winerror: int, funcname: str, needed: int) -> None:
+        super().__init__(winerror, funcname)
+        self.needed = needed
