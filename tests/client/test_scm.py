@@ -6,7 +6,8 @@ import threading
 
 import pytest
 
-from scmd.client.scm import Scm, WaitFailed, connect
+from scmd.client.scm import Scm, connect
+from scmd.client.service import WaitFailed
 from scmd.sdk.context import ServiceContext
 from scmd.sdk.service import service
 from scmd.vocabulary.configuration import ServiceConfig

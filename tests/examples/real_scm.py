@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from scmd import ServiceState, ServiceStatus
-from scmd.client.scm import Scm, Service, connect
+from scmd.client.scm import Scm, connect
+from scmd.client.service import Service
 from scmd.examples.catalog import EXAMPLES, prepare
 from scmd.examples.file_monitor import FolderWatch
 

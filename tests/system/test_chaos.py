@@ -9,7 +9,8 @@ import secrets
 import signal
 import threading
 
-from scmd.client.scm import Service, connect
+from scmd.client.scm import connect
+from scmd.client.service import Service
 from scmd.vocabulary.service import PENDING_STATES
 from scmd.vocabulary.winerror import WinError
 from tests.system import programs

@@ -13,7 +13,8 @@ from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from scmd.client.scm import Scm, Service
+    from scmd.client.scm import Scm
+    from scmd.client.service import Service
 
 COUNT = "AppInstances"
 _ACTIVE = (ServiceState.RUNNING, ServiceState.START_PENDING)

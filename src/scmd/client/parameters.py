@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import ItemsView, Iterator, Mapping, Sequence, ValuesView
     from typing import Any
 
-    from scmd.client.scm import Service
+    from scmd.client.service import Service
 
     Data = str | int | bytes | Sequence[str] | RegistryValue
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from scmd.client.scm import Scm
-    from scmd.client.scm import Service as Installed
+    from scmd.client.service import Service as Installed
     from scmd.sdk.service import Service
 
 OPTIONS = {"--start": "start", "--account": "account", "--depend": "depends"}

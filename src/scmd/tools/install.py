@@ -17,7 +17,7 @@ from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from scmd.client.scm import Service
+    from scmd.client.service import Service
     from scmd.vocabulary.registry import RegistryValue
 
 INSTALL_USAGE = """\
