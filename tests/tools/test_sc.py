@@ -505,6 +505,14 @@ def test_a_service_that_cannot_be_delayed_is_not_left_half_made(scm: Scm, run: R
     assert "App" not in scm
 
 
+def test_the_usage_keeps_every_command_apart_from_its_meaning(run: Run) -> None:
+    from scmd.tools.sc_usage import COMMANDS
+
+    lines = run("sc").out.splitlines()
+    for verb, (_, meaning) in COMMANDS.items():
+        assert any(line.split() == [verb, *meaning.split()] for line in lines), verb
+
+
 def test_options_stand_below_each_other_in_the_usage(run: Run) -> None:
     usage = run("sc", "create").out
     assert "sc <server> create service binPath= COMMANDLINE\n          [type= own|" in usage

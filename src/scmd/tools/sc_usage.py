@@ -107,7 +107,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 def usage() -> str:
     """The whole help text: how to call it, and every command in a line."""
     return _DESCRIPTION + "".join(
-        f"          {verb:<15}{meaning}\n" for verb, (_, meaning) in COMMANDS.items()
+        f"          {verb:<16}{meaning}\n" for verb, (_, meaning) in COMMANDS.items()
     )
 
 
