@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from scmd.transport.local_server import WRITE_LIMIT, LocalConnection, LocalServer
+from scmd.transport.local_server import LocalConnection, LocalServer
 from scmd.transport.peer import peer_of
+from scmd.transport.streams import WRITE_LIMIT
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
 

@@ -1,13 +1,7 @@
-"""The local end point: stream connections on a listening unix socket, for one event loop.
+"""The local end point: connections on a listening unix socket, limited by user.
 
-A connection hands what it reads to its `Handler` and sends what it is given. When the client
-does not take its replies, reading stops until it does, and the handler is told so that it stops
-producing; what is held for one connection is thereby bounded by `WRITE_LIMIT`, one buffer of
-input and one reply. A handler may also stop the reading itself. An idle connection has no
-timer and costs no wake-up.
-
-What the bytes mean is the handler's; the socket and its place in the file system are the
-keeper's, which made it and outlives this process.
+The socket and its place in the file system are the keeper's, which made it and outlives this
+process.
 """
 
 from __future__ import annotations
@@ -18,115 +12,21 @@ import socket
 import sys
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from scmd.transport.peer import Peer, peer_of
+from scmd.transport.streams import Handler, StreamConnection, StreamServer
 
-READ_SIZE = 32 * 1024
-WRITE_LIMIT = 256 * 1024
-"""Unsent bytes at which a connection stops reading and producing."""
 CONNECTIONS_PER_USER = 256
 """Of users other than root and the SCM's own: one of them must not take every descriptor."""
 
 
-class Handler(Protocol):
-    """What a connection's owner implements. No method may raise."""
-
-    def received(self, data: bytes) -> None:
-        """Bytes came, in order, never empty."""
-
-    def resumed(self) -> None:
-        """The client took its replies: `LocalConnection.congested` is False again."""
-
-    def lost(self) -> None:
-        """The connection is over, whoever ended it. Called once; nothing follows."""
-
-
-class LocalConnection(asyncio.BufferedProtocol):
-    """One accepted connection. `send`, `close` and `abort` may be called at any time."""
+class LocalConnection(StreamConnection):
+    """A connection of this peer."""
 
     peer: Peer
 
-    def __init__(self, server: LocalServer) -> None:
-        self._server = server
-        self._transport: asyncio.Transport | None = None
-        self._handler: Handler | None = None
-        self._held = False
-        self.congested = False
-        """The client does not take its replies: do not produce more."""
 
-    # For the handler ------------------------------------------------------------------------
-
-    def send(self, data: bytes) -> None:
-        """Send after everything sent before; without effect once the connection is over."""
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(data)
-
-    def hold(self, held: bool) -> None:
-        """Stop reading (True) or go on. Congestion stops it besides."""
-        self._held = held
-        self._balance()
-
-    def close(self) -> None:
-        """Read no more, send what is pending, then end; `lost` follows."""
-        if self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
-        """End at once, pending replies are dropped; `lost` follows."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    # For asyncio ----------------------------------------------------------------------------
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        transport.set_write_buffer_limits(high=WRITE_LIMIT)
-        self._handler = self._server.admit(self, transport.get_extra_info("socket"))
-        if self._handler is None:
-            transport.abort()
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        return self._server.buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        if self._handler is not None:
-            self._handler.received(bytes(self._server.buffer[:nbytes]))
-
-    def eof_received(self) -> bool:
-        # A client that has shut its sending half down may still wait for replies, but nobody
-        # but us would notice when it is gone: an end of input ends the connection.
-        return False
-
-    def pause_writing(self) -> None:
-        self.congested = True
-        self._balance()
-
-    def resume_writing(self) -> None:
-        self.congested = False
-        if self._handler is not None:
-            self._handler.resumed()
-        self._balance()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        handler, self._handler = self._handler, None
-        self._transport = None
-        if handler is not None:
-            self._server.dismiss(self)
-            handler.lost()
-
-    def _balance(self) -> None:
-        transport = self._transport
-        if transport is None or transport.is_closing():
-            return
-        if self._held or self.congested:
-            transport.pause_reading()
-        else:
-            transport.resume_reading()
-
-
-class LocalServer:
+class LocalServer(StreamServer):
     """Accepts on a listening socket that somebody else made and will unlink."""
 
     def __init__(
@@ -135,14 +35,11 @@ class LocalServer:
         *,
         connections_per_user: int = CONNECTIONS_PER_USER,
     ) -> None:
+        super().__init__()
         self._accept = accept
         self._limit = connections_per_user
         self._unlimited = {0, os.geteuid()}
-        self._server: asyncio.Server | None = None
-        self._connections: set[LocalConnection] = set()
         self._by_user: dict[int, int] = {}
-        # Shared by all connections: the loop fills it and hands it over in one go.
-        self.buffer = memoryview(bytearray(READ_SIZE))
 
     async def start(self, listening: socket.socket) -> None:
         """Accept from now on. The socket must be a unix stream socket; it becomes ours to close."""
@@ -151,23 +48,12 @@ class LocalServer:
         create = asyncio.get_running_loop().create_unix_server
         if sys.version_info >= (3, 13):
             create = partial(create, cleanup_socket=False)
-        self._server = await create(lambda: LocalConnection(self), sock=listening, backlog=1024)
+        server = await create(lambda: LocalConnection(self), sock=listening, backlog=1024)
+        self._servers.append(server)
 
-    @property
-    def connections(self) -> int:
-        """How many are open now."""
-        return len(self._connections)
-
-    def close(self) -> None:
-        """Accept no more and abort what is open."""
-        if self._server is not None:
-            self._server.close()
-            self._server = None
-        for connection in tuple(self._connections):
-            connection.abort()
-
-    def admit(self, connection: LocalConnection, sock: socket.socket) -> Handler | None:
-        """The handler of a new connection; None when its user has too many already."""
+    def admit(self, connection: StreamConnection, sock: socket.socket) -> Handler | None:
+        """None when the connection's user has too many already."""
+        assert isinstance(connection, LocalConnection)
         try:
             connection.peer = peer_of(sock)
         except OSError:
@@ -180,9 +66,9 @@ class LocalServer:
         self._connections.add(connection)
         return self._accept(connection)
 
-    def dismiss(self, connection: LocalConnection) -> None:
-        """Forget a connection that is over."""
-        self._connections.discard(connection)
+    def dismiss(self, connection: StreamConnection) -> None:
+        assert isinstance(connection, LocalConnection)
+        super().dismiss(connection)
         uid = connection.peer.uid
         count = self._by_user.pop(uid) - 1
         if count:

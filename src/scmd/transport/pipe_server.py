@@ -1,0 +1,156 @@
+"""The named pipe behind smbd: each connection is a pipe that some user has opened.
+
+Since smbd's word is taken for who that is, only root may be at the other end: the socket's folder
+and mode say so (`keeper_listeners`), and the kernel is asked for each connection.
+
+After the hand-over (`pipe_auth`) both ends send messages: a 16-bit length and as many bytes.
+What comes in may be cut anywhere; what goes out is one PDU a message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import sys
+from functools import partial
+from typing import Protocol
+
+from scmd.transport.peer import peer_of
+from scmd.transport.pipe_auth import (
+    ACCESS_DENIED,
+    PipeAuthError,
+    PipePeer,
+    decode_request,
+    encode_reply,
+    request_size,
+)
+from scmd.transport.streams import Handler, StreamConnection, StreamServer
+
+PIPES = 4096
+HANDOVER_SECONDS = 10.0
+_PDU_HEADER = 16
+
+
+class Accept(Protocol):
+    """Who takes a pipe over; None: this user is not served."""
+
+    def __call__(self, peer: PipePeer, pipe: Pipe) -> Handler | None: ...
+
+
+class Pipe:
+    """One pipe: the stream's handler, and a channel for whoever speaks RPC on it."""
+
+    def __init__(self, stream: StreamConnection, accept: Accept) -> None:
+        self._stream = stream
+        self._accept = accept
+        self._handler: Handler | None = None
+        self._pending = bytearray()
+        loop = asyncio.get_running_loop()
+        self._deadline = loop.call_later(HANDOVER_SECONDS, stream.abort)
+
+    # For the stream -------------------------------------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        self._pending += data
+        if self._handler is None:
+            try:
+                self._take_over()
+            except PipeAuthError:
+                # Samba cannot read a refusal of a level it does not know: the end is one.
+                self._stream.abort()
+                return
+        if self._handler is not None:
+            payload = self._messages()
+            if payload:
+                self._handler.received(payload)
+
+    def resumed(self) -> None:
+        if self._handler is not None:
+            self._handler.resumed()
+
+    def lost(self) -> None:
+        self._deadline.cancel()
+        if self._handler is not None:
+            self._handler.lost()
+
+    # For the handler ------------------------------------------------------------------------
+
+    @property
+    def congested(self) -> bool:
+        """The client does not take its replies: do not produce more."""
+        return self._stream.congested
+
+    def send(self, data: bytes) -> None:
+        """Whole PDUs; each is a message of its own."""
+        position = 0
+        parts = []
+        while len(data) - position >= _PDU_HEADER:
+            order = "little" if data[position + 4] & 0x10 else "big"
+            length = int.from_bytes(data[position + 8 : position + 10], order)  # type: ignore[arg-type] # one of the two
+            assert length >= _PDU_HEADER, "not a PDU"
+            parts.append(length.to_bytes(2, "little"))
+            parts.append(data[position : position + length])
+            position += length
+        self._stream.send(b"".join(parts))
+
+    def hold(self, held: bool) -> None:
+        self._stream.hold(held)
+
+    def close(self) -> None:
+        self._stream.close()
+
+    # ----------------------------------------------------------------------------------------
+
+    def _take_over(self) -> None:
+        size = request_size(self._pending)
+        if size is None or len(self._pending) < size:
+            return
+        peer = decode_request(bytes(self._pending[:size]))
+        del self._pending[:size]
+        self._deadline.cancel()
+        self._handler = self._accept(peer, self)
+        self._stream.send(encode_reply(peer.level, 0 if self._handler else ACCESS_DENIED))
+        if self._handler is None:
+            self._stream.close()
+
+    def _messages(self) -> bytes:
+        """The contents of the messages that are complete."""
+        pending = self._pending
+        parts = []
+        position = 0
+        while len(pending) - position >= 2:
+            end = position + 2 + int.from_bytes(pending[position : position + 2], "little")
+            if len(pending) < end:
+                break
+            parts.append(bytes(pending[position + 2 : end]))
+            position = end
+        del pending[:position]
+        return b"".join(parts)
+
+
+class PipeServer(StreamServer):
+    """Accepts what smbd connects; `trusted` are the users whose word is taken: root."""
+
+    def __init__(self, accept: Accept, *, trusted: frozenset[int] = frozenset({0})) -> None:
+        super().__init__()
+        self._accept = accept
+        self._trusted = trusted
+
+    async def start(self, listening: socket.socket) -> asyncio.Server:
+        """Accept there from now on, until the server that is given back is closed."""
+        create = asyncio.get_running_loop().create_unix_server
+        if sys.version_info >= (3, 13):
+            create = partial(create, cleanup_socket=False)
+        server = await create(lambda: StreamConnection(self), sock=listening, backlog=1024)
+        self._servers.append(server)
+        return server
+
+    def admit(self, connection: StreamConnection, sock: socket.socket) -> Handler | None:
+        try:
+            uid = peer_of(sock).uid
+        except OSError:
+            return None
+        if uid not in self._trusted or len(self._connections) >= PIPES:
+            return None
+        self._connections.add(connection)
+        return Pipe(connection, self._accept)

@@ -1,0 +1,246 @@
+"""TCP end points and smbd's pipe: limits of those who have not proved who they are."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from pathlib import Path
+from typing import ClassVar
+
+import pytest
+
+from scmd.transport.admission import Admission, Limits
+from scmd.transport.network_server import NetworkConnection, NetworkServer
+from scmd.transport.pipe_auth import encode_reply
+from scmd.transport.pipe_server import Pipe, PipeServer
+from scmd.transport.streams import Handler, StreamServer
+from tests.transport.test_pipe_auth import REQUEST
+
+PATIENCE = 30
+
+
+class Echo:
+    """Says back what it hears; "me" proves who it is."""
+
+    made: ClassVar[list[Echo]] = []
+
+    def __init__(self, connection: NetworkConnection) -> None:
+        self.connection = connection
+        self.made.append(self)
+
+    def received(self, data: bytes) -> None:
+        if data == b"me":
+            self.connection.proved()
+        self.connection.send(data)
+
+    def resumed(self) -> None:
+        pass
+
+    def lost(self) -> None:
+        pass
+
+
+class World:
+    def __init__(self, limits: Limits) -> None:
+        self.server = NetworkServer(Echo, limits)
+        self.address = ("127.0.0.1", 0)
+        self.writers: list[asyncio.StreamWriter] = []
+
+    async def open(self) -> World:
+        listening = socket.create_server(("127.0.0.1", 0))
+        self.address = listening.getsockname()
+        await self.server.start(listening)
+        return self
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(*self.address)
+        self.writers.append(writer)
+        return reader, writer
+
+    async def echo(self, data: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await self.connect()
+        writer.write(data)
+        assert await asyncio.wait_for(reader.readexactly(len(data)), PATIENCE) == data
+        return reader, writer
+
+    async def end(self) -> None:
+        self.server.close()
+        await end_of(*self.writers)
+        await emptied(self.server)
+
+
+async def end_of(*writers: asyncio.StreamWriter) -> None:
+    for writer in writers:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def emptied(server: StreamServer) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while server.connections:
+            await asyncio.sleep(0)
+
+
+async def closed(reader: asyncio.StreamReader) -> bool:
+    """The other end has ended the connection."""
+    try:
+        return await asyncio.wait_for(reader.read(), PATIENCE) == b""
+    except ConnectionResetError:
+        return True
+
+
+@pytest.fixture
+async def few() -> AsyncIterator[World]:
+    world = await World(Limits(new=3, new_of_origin=2, proved_of_origin=3, new_bytes=100)).open()
+    yield world
+    await world.end()
+
+
+async def test_the_oldest_new_connection_of_an_origin_makes_room(few: World) -> None:
+    one, two, three = [await few.echo(b"hello") for _ in range(3)]
+    assert await closed(one[0])
+    for _, writer in (two, three):
+        writer.write(b"me")
+    for reader, _ in (two, three):
+        assert await asyncio.wait_for(reader.readexactly(2), PATIENCE) == b"me"
+    # Those that are proved are not among the new ones any more.
+    four = await few.echo(b"hello")
+    five = await few.echo(b"me")
+    six, _ = await few.connect()
+    assert await closed(six)
+    del four, five
+
+
+async def test_a_new_connection_may_say_little(few: World) -> None:
+    reader, writer = await few.connect()
+    writer.write(bytes(101))
+    assert await closed(reader)
+    reader, writer = await few.echo(b"me")
+    writer.write(bytes(1000))
+    assert await asyncio.wait_for(reader.readexactly(1000), PATIENCE) == bytes(1000)
+
+
+async def test_a_new_connection_has_little_time() -> None:
+    world = await World(Limits(new_seconds=0.01)).open()
+    silent, _ = await world.connect()
+    assert await closed(silent)
+    await emptied(world.server)
+    assert len(world.server.admission) == 0
+    await world.end()
+
+
+async def test_a_proved_connection_has_all_the_time() -> None:
+    world = await World(Limits(new_seconds=3600)).open()
+    await world.echo(b"hello")
+    await world.echo(b"me")
+    deadlines = [echo.connection._deadline for echo in Echo.made[-2:]]
+    assert [deadline and deadline.cancelled() for deadline in deadlines] == [False, True]
+    await world.end()
+    assert all(deadline and deadline.cancelled() for deadline in deadlines)
+
+
+def test_who_floods_fights_with_himself() -> None:
+    admission: Admission[str] = Admission(Limits(new=5, new_of_origin=4))
+    assert admission.admit("10.0.0.1", "innocent") == (True, None)
+    for number in range(4):
+        assert admission.admit("10.0.0.2", f"f{number}") == (True, None)
+    assert admission.admit("10.0.0.2", "f4") == (True, "f0")
+    # All places of new ones are taken: the flood makes room, not the innocent.
+    assert admission.admit("10.0.0.3", "other") == (True, "f1")
+    admission.prove("10.0.0.1", "innocent")
+    assert len(admission) == 5
+    admission.forget_proved("10.0.0.1")
+    assert not admission.forget_new("10.0.0.2", "f0")
+
+
+def test_there_is_an_end_to_all_connections() -> None:
+    admission: Admission[int] = Admission(Limits(in_all=2, proved_of_origin=1))
+    assert admission.admit("a", 1) == (True, None)
+    admission.prove("a", 1)
+    assert admission.admit("a", 2) == (False, None)
+    assert admission.admit("b", 3) == (True, None)
+    assert admission.admit("c", 4) == (False, None)
+
+
+# smbd's pipe ----------------------------------------------------------------------------------
+
+
+class PipeEcho:
+    def __init__(self, pipe: Pipe) -> None:
+        self.pipe = pipe
+        self.heard = b""
+
+    def received(self, data: bytes) -> None:
+        self.heard += data
+        if len(self.heard) >= 40:
+            self.pipe.send(self.heard)
+
+    def resumed(self) -> None:
+        pass
+
+    def lost(self) -> None:
+        pass
+
+
+@pytest.fixture
+async def pipe(tmp_path: Path) -> AsyncIterator[tuple[str, PipeServer]]:
+    def accept(peer: object, pipe: Pipe) -> Handler | None:
+        return PipeEcho(pipe) if getattr(peer, "account", "") == "root" else None
+
+    path = str(tmp_path / "np")
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(path)
+    listening.listen()
+    server = PipeServer(accept, trusted=frozenset({os.geteuid()}))
+    await server.start(listening)
+    yield path, server
+    server.close()
+    await emptied(server)
+
+
+async def test_a_pipe_speaks_in_messages(pipe: tuple[str, PipeServer]) -> None:
+    reader, writer = await asyncio.open_unix_connection(pipe[0])
+    for half in (REQUEST[:300], REQUEST[300:]):
+        writer.write(half)
+        await writer.drain()
+    assert await asyncio.wait_for(reader.readexactly(36), PATIENCE) == encode_reply(7)
+    pdu = bytes.fromhex("05000003 10000000 1400 0000 01000000") + b"abcd"
+    writer.write(b"\x10\0" + pdu[:16])
+    writer.write(b"\x18\0" + pdu[16:] + pdu)
+    answer = await asyncio.wait_for(reader.readexactly(44), PATIENCE)
+    assert answer == (b"\x14\0" + pdu) * 2
+    await end_of(writer)
+
+
+async def test_an_unknown_level_and_a_refused_user_end_the_pipe(
+    pipe: tuple[str, PipeServer],
+) -> None:
+    for request, answer in (
+        (REQUEST[:8] + b"\x06\0\0\0\x06\0\0\0" + REQUEST[16:], b""),
+        (REQUEST.replace(b"root\0", b"ann1\0"), encode_reply(7, 0xC0000022)),
+        (b"\xff\xff\xff\xff", b""),
+    ):
+        reader, writer = await asyncio.open_unix_connection(pipe[0])
+        writer.write(request)
+        try:
+            assert await asyncio.wait_for(reader.read(), PATIENCE) == answer
+        except ConnectionResetError:
+            assert answer == b""
+        await end_of(writer)
+
+
+async def test_only_root_is_believed(tmp_path: Path) -> None:
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(str(tmp_path / "np"))
+    listening.listen()
+    server = PipeServer(lambda peer, pipe: PipeEcho(pipe), trusted=frozenset({4711}))
+    await server.start(listening)
+    reader, writer = await asyncio.open_unix_connection(str(tmp_path / "np"))
+    assert await closed(reader)
+    await end_of(writer)
+    server.close()
+    await emptied(server)

@@ -1,0 +1,155 @@
+"""What smbd says of a pipe's user: a sample of Samba 4.17, its oracle, and hostile bytes."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from scmd.transport.pipe_auth import (
+    MAX_REQUEST_BYTES,
+    PipeAuthError,
+    decode_request,
+    encode_reply,
+    request_size,
+)
+
+SAMPLE = Path(__file__).parent / "samples" / "named-pipe-auth-7.bin"
+REQUEST = SAMPLE.read_bytes()
+_SIDS_END, _RIGHTS_END, _FLAGS = 0x15C, 0x16C, 0x1F4
+
+
+def level_8(flags: int = 0, claims: tuple[int, int, int, int] = (0, 0, 0, 0)) -> bytes:
+    """The sample as a later Samba would say it: claims after the rights, a word of flags."""
+    counts = b"".join(count.to_bytes(4, "little") for count in claims)
+    body = (
+        REQUEST[4:8]
+        + b"\x08\0\0\0\x08\0\0\0"
+        + REQUEST[16:_RIGHTS_END]
+        + counts
+        + bytes(16 + 2 + 2)
+        + REQUEST[_RIGHTS_END : _RIGHTS_END + 4]
+        + bytes(4)
+        + REQUEST[0x170:_FLAGS]
+        + flags.to_bytes(4, "little")
+        + REQUEST[0x1F8:]
+    )
+    return len(body).to_bytes(4, "big") + body
+
+
+def test_the_sample_says_who_it_is() -> None:
+    peer = decode_request(REQUEST)
+    assert (peer.account, peer.domain, peer.address, peer.port) == (
+        "root",
+        "SCMDTEST",
+        "127.0.0.1",
+        33136,
+    )
+    assert (peer.uid, peer.gids, peer.is_guest) == (0, (0,), False)
+    assert peer.sids[0] == "S-1-5-21-2940185345-2463224442-2792618207-1000"
+    assert peer.sids[2:] == (
+        *("S-1-22-2-0", "S-1-1-0", "S-1-5-2", "S-1-5-11", "S-1-22-1-0"),
+        "S-1-22-2041152804-0",
+    )
+    assert len(peer.session_key) == 16
+    assert peer.session_key.hex() not in repr(peer)
+
+
+@pytest.mark.peers("ndrdump")
+def test_sambas_own_decoder_reads_the_same(tmp_path: Path) -> None:
+    file = tmp_path / "request"
+    for request in (REQUEST,):
+        file.write_bytes(request)
+        program = shutil.which("ndrdump")
+        assert program is not None
+        done = subprocess.run(
+            [program, "named_pipe_auth", "named_pipe_auth_req", "struct", file],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert "dump OK" in done.stdout
+        peer = decode_request(request)
+        assert tuple(re.findall(r" sids +: (S-\S+)", done.stdout)) == peer.sids
+        assert f"'{peer.account}'" in done.stdout
+        assert f"uid                      : 0x{peer.uid:016x}" in done.stdout
+
+
+def test_a_later_level_is_understood() -> None:
+    later, earlier = decode_request(level_8()), decode_request(REQUEST)
+    assert later.level == 8
+    for name in ("account", "domain", "sids", "uid", "gids", "is_guest", "session_key"):
+        assert getattr(later, name) == getattr(earlier, name)
+    assert decode_request(level_8(flags=1)).is_guest
+    guest = bytearray(REQUEST)
+    guest[_FLAGS] = 0
+    assert decode_request(bytes(guest)).is_guest
+
+
+def test_behind_claims_nothing_is_guessed() -> None:
+    peer = decode_request(level_8(claims=(0, 1, 0, 0)))
+    assert peer.sids == decode_request(REQUEST).sids
+    assert (peer.uid, peer.gids, peer.account) == (None, (), "")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {8: 6, 12: 6},
+        {8: 9, 12: 9},
+        {12: 8},
+        {4: 0x4F},
+        {0x10: 2},
+        {0xC8: 9},
+        {0xC8: 0, 0xCC: 0},
+        {0xCB: 0xFF, 0xCF: 0xFF},
+        {0x16F: 0xFF, 0x183: 0xFF},
+        {0x177: 1},
+        {0x80: 0, 0x82: 0},
+        {0x98: 1},
+        {0x9F: 0xFF},
+        {0x200: 0xFF, 0x203: 0xFF, 0x208: 0xFF, 0x20B: 0xFF},
+    ],
+)
+def test_what_is_wrong_is_refused(change: dict[int, int]) -> None:
+    request = bytearray(REQUEST)
+    for position, byte in change.items():
+        request[position] = byte
+    with pytest.raises(PipeAuthError):
+        decode_request(bytes(request))
+
+
+def test_a_request_is_as_long_as_it_says_within_reason() -> None:
+    assert request_size(REQUEST[:3]) is None
+    assert request_size(REQUEST) == len(REQUEST)
+    with pytest.raises(PipeAuthError):
+        request_size((MAX_REQUEST_BYTES).to_bytes(4, "big"))
+
+
+def test_the_reply_echoes_the_level() -> None:
+    assert encode_reply(7) == bytes.fromhex(
+        "00000020 4e50414d 07000000 07000000 0200 ff05 00000000 0010000000000000 00000000"
+    )
+    assert encode_reply(8, 0xC0000022)[-4:] == bytes.fromhex("220000c0")
+
+
+@given(st.integers(0, len(REQUEST)), st.binary(max_size=8), st.booleans())
+def test_hostile_requests_raise_nothing_else(position: int, bytes_there: bytes, cut: bool) -> None:
+    whole = level_8() if cut else REQUEST
+    changed = whole[:position] + bytes_there + whole[position + len(bytes_there) :]
+    for request in (changed, changed[:position]):
+        with suppress(PipeAuthError):
+            decode_request(request)
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_raise_nothing_else(data: bytes) -> None:
+    for request in (data, REQUEST[:16] + data):
+        with suppress(PipeAuthError):
+            decode_request(request)
