@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import boot, commands, idle, manager_kill, many, queries, restart
+from benchmarks import boot, commands, idle, manager_kill, many, queries, remote, restart
 from benchmarks.table import Row, printed
 
 MEASURES = {
@@ -15,6 +15,7 @@ MEASURES = {
     "manager_kill": manager_kill.measure,
     "restart": restart.measure,
     "boot": boot.measure,
+    "remote": remote.measure,
 }
 
 

@@ -27,6 +27,7 @@ from scmd.scmd_interface.parameters import (
     unpack_changes,
     unpack_parameters,
 )
+from scmd.scmd_interface.remote import CHANGE_REMOTE, QUERY_REMOTE
 from scmd.vocabulary.registry import RegistryType, RegistryValue
 from tests.ndr.strategies import instances, unhurried
 
@@ -58,6 +59,8 @@ def test_each_operation_survives_its_wire(number: int, data: st.DataObject, form
 
 
 def test_numbers_are_never_renumbered() -> None:
+    assert SCMD.operations[18] is QUERY_REMOTE
+    assert SCMD.operations[19] is CHANGE_REMOTE
     assert [(n, op.name) for n, op in SCMD.operations.items()] == [
         (0, "RQueryManagerStatus"),
         (1, "RQueryParameters"),
@@ -77,6 +80,8 @@ def test_numbers_are_never_renumbered() -> None:
         (15, "RQuerySettings"),
         (16, "RSetSettings"),
         (17, "RPrepareService"),
+        (18, "RQueryRemote"),
+        (19, "RChangeRemote"),
     ]
     assert str(SCMD.uuid) == "97a066fd-bdad-48f4-90f7-529328ef19c3"
 

@@ -1,6 +1,7 @@
 """python3-samba's svcctl bindings, every call that speaks as [MS-SCMR] does; for Debian's Python.
 
-`samba_bindings.py DIRECTORY OPTIONS`: prints a JSON object, call to result; an error is its number.
+`samba_bindings.py BINDING [DIRECTORY [USER PASSWORD]]` prints a JSON object, call to result; an
+error is its number. DIRECTORY is where ncalrpc end points are.
 Not called: GetServiceDisplayName and GetServiceKeyName, whose declaration wraps name and length
 in pointers that [MS-SCMR] does not have; ANSI calls with strings, which it sends as UTF-16;
 ChangeServiceConfig2, whose union it declares as a level and bytes, and QueryServiceConfig2A,
@@ -41,10 +42,11 @@ def fields(structure: Any, *names: str) -> dict[str, Any]:
     return {name: getattr(structure, name) for name in names}
 
 
-def main(directory: str, options: str) -> None:
+def main(binding: str, directory: str = "", user: str = "", password: str = "") -> None:
     parameters = samba.param.LoadParm()
-    parameters.set("ncalrpc dir", directory)
-    c = svcctl.svcctl(f"ncalrpc:[svcctl{options}]", parameters)
+    if directory:
+        parameters.set("ncalrpc dir", directory)
+    c = svcctl.svcctl(binding, parameters, *credentials(parameters, user, password))
     scm = c.OpenSCManagerW("DUMMY", "ServicesActive", 0xF003F)
     results["OpenSCManagerW wrong"] = outcome(c.OpenSCManagerW, None, "Other", 1)
     note("OpenSCManagerA", c.OpenSCManagerA, None, None, 1)
@@ -59,6 +61,18 @@ def main(directory: str, options: str) -> None:
     results["DeleteService again"] = outcome(c.DeleteService, service)
     note("CloseServiceHandle", c.CloseServiceHandle, service)
     print(json.dumps(results))
+
+
+def credentials(parameters: Any, user: str, password: str) -> list[Any]:
+    if not user:
+        return []
+    from samba.credentials import Credentials  # type: ignore[import-not-found] # likewise
+
+    known = Credentials()
+    known.guess(parameters)
+    known.set_username(user)
+    known.set_password(password)
+    return [known]
 
 
 def create(c: Any, scm: Any) -> None:

@@ -107,7 +107,7 @@ SAID: dict[str, Any] = {
 @pytest.mark.parametrize("form", FORMS)
 def test_sambas_python_bindings(place: Path, form: str) -> None:
     done = subprocess.run(
-        ["/usr/bin/python3", str(BINDINGS), str(place), form],
+        ["/usr/bin/python3", str(BINDINGS), f"ncalrpc:[svcctl{form}]", str(place)],
         capture_output=True,
         text=True,
         timeout=120,

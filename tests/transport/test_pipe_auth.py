@@ -25,6 +25,13 @@ REQUEST = SAMPLE.read_bytes()
 _SIDS_END, _RIGHTS_END, _FLAGS = 0x15C, 0x16C, 0x1F4
 
 
+def elsewhere() -> bytes:
+    """The sample from a client with a longer name: the rest lies four bytes further, or eight."""
+    name = b"\x07\0\0\0\0\0\0\0\x07\0\0\0vm.lan\0\0"
+    body = REQUEST[4:0x30] + name + REQUEST[0x40:0xC8] + bytes(4) + REQUEST[0xC8:]
+    return len(body).to_bytes(4, "big") + body
+
+
 def level_8(flags: int = 0, claims: tuple[int, int, int, int] = (0, 0, 0, 0)) -> bytes:
     """The sample as a later Samba would say it: claims after the rights, a word of flags."""
     counts = b"".join(count.to_bytes(4, "little") for count in claims)
@@ -64,7 +71,7 @@ def test_the_sample_says_who_it_is() -> None:
 @pytest.mark.peers("ndrdump")
 def test_sambas_own_decoder_reads_the_same(tmp_path: Path) -> None:
     file = tmp_path / "request"
-    for request in (REQUEST,):
+    for request in (REQUEST, elsewhere()):
         file.write_bytes(request)
         program = shutil.which("ndrdump")
         assert program is not None
@@ -79,6 +86,11 @@ def test_sambas_own_decoder_reads_the_same(tmp_path: Path) -> None:
         assert tuple(re.findall(r" sids +: (S-\S+)", done.stdout)) == peer.sids
         assert f"'{peer.account}'" in done.stdout
         assert f"uid                      : 0x{peer.uid:016x}" in done.stdout
+
+
+def test_a_name_of_another_length_moves_the_rest() -> None:
+    moved, sample = decode_request(elsewhere()), decode_request(REQUEST)
+    assert (moved.sids, moved.uid, moved.account) == (sample.sids, sample.uid, sample.account)
 
 
 def test_a_later_level_is_understood() -> None:

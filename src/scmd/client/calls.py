@@ -289,7 +289,10 @@ class Calls:
         resume: int,
         size: int,
     ) -> EntriesPart:
-        """EnumServicesStatusEx once: as many whole entries as `size` bytes hold."""
+        """EnumServicesStatusEx once: as many whole entries as `size` bytes hold.
+
+        Of a server that lacks it, such as Samba, EnumServicesStatus: process ids are 0 then.
+        """
         request = control.EnumServicesStatusExRequest(
             scm=scm,
             type=type_mask,
@@ -298,13 +301,19 @@ class Calls:
             resume_index=resume,
             group=group,
         )
-        answer = self.call(
-            control.ENUM_SERVICES_STATUS_EX_W,
-            request,
-            allowed=(Error.MORE_DATA,),
-            unfit=Error.INVALID_NAME,
-        )
-        entries = _entries(answer.buffer, answer.returned, True)
+        try:
+            answer = self.call(
+                control.ENUM_SERVICES_STATUS_EX_W,
+                request,
+                allowed=(Error.MORE_DATA,),
+                unfit=Error.INVALID_NAME,
+            )
+            entries = _entries(answer.buffer, answer.returned, True)
+        except WinError as error:
+            if error.winerror != Error.RPC_PROCNUM_OUT_OF_RANGE or group is not None:
+                raise
+            answer = self._enum_services_basic(scm, type_mask, state_mask, resume, size)
+            entries = _entries(answer.buffer, answer.returned, False)
         next_index = answer.resume_index or 0
         if answer.error != Error.MORE_DATA:
             next_index = 0
@@ -312,6 +321,14 @@ class Calls:
             # A server that says "more" and does not move on would be asked for ever.
             raise WinError(Error.MORE_DATA, "EnumServicesStatusEx")
         return EntriesPart(entries=entries, needed=answer.bytes_needed, resume=next_index)
+
+    def _enum_services_basic(
+        self, scm: ContextHandle, type_mask: int, state_mask: int, resume: int, size: int
+    ) -> control.EnumServicesResponse:
+        request = control.EnumServicesStatusRequest(
+            scm=scm, type=type_mask, state=state_mask, buffer_size=size, resume_index=resume
+        )
+        return self.call(control.ENUM_SERVICES_STATUS_W, request, allowed=(Error.MORE_DATA,))
 
     def enum_dependents(self, service: ContextHandle, state_mask: int) -> list[Entry]:
         """Those that depend on the service, in stop order."""

@@ -142,7 +142,7 @@ def query_whole_config(calls: Calls, service: ContextHandle, name: str) -> Servi
     return query_config(calls, service, name).replace(
         description=query_config2(calls, service, ConfigLevel.DESCRIPTION),
         failure_actions=query_config2(calls, service, ConfigLevel.FAILURE_ACTIONS),
-        delayed_auto_start=query_config2(calls, service, ConfigLevel.DELAYED_AUTO_START_INFO),
+        delayed_auto_start=is_delayed(calls, service),
         failure_actions_flag=query_config2(calls, service, ConfigLevel.FAILURE_ACTIONS_FLAG),
         sid_type=query_config2(calls, service, ConfigLevel.SERVICE_SID_INFO),
         required_privileges=query_config2(calls, service, ConfigLevel.REQUIRED_PRIVILEGES_INFO),
@@ -166,6 +166,16 @@ def query_config2(
         raise BufferTooSmall(answer.error, "QueryServiceConfig2", answer.bytes_needed)
     with bad_answers("QueryServiceConfig2"):
         return unpack_config2(level, answer.buffer)
+
+
+def is_delayed(calls: Calls, service: ContextHandle) -> bool:
+    """Whether it starts late; never on a server without such a level, such as Samba."""
+    try:
+        return bool(query_config2(calls, service, ConfigLevel.DELAYED_AUTO_START_INFO))
+    except WinError as error:
+        if error.winerror != Error.INVALID_LEVEL:
+            raise
+        return False
 
 
 def query_description(calls: Calls, service: ContextHandle, size: int | None = None) -> str:

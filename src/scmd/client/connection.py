@@ -11,6 +11,7 @@ from _thread import allocate_lock
 from scmd.ndr.errors import NdrError
 from scmd.rpc.client import BindRefused, ClientConnection, Fault, Response
 from scmd.rpc.errors import RpcError, win32_error
+from scmd.rpc.pdu import NAK_AUTHENTICATION_TYPE, NAK_INVALID_CHECKSUM
 from scmd.svcctl.interface import SVCCTL
 from scmd.transport.blocking import RECEIVE_BYTES, BlockingSocket
 from scmd.transport.places import PlaceError, runtime_directory, socket_path
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from scmd.ndr.structure import Structure
     from scmd.rpc.client import ClientEvent
     from scmd.rpc.interface import Interface, Operation
-    from scmd.transport.blocking import StreamSocket
+    from scmd.rpc.security.initiation import Initiation
+    from scmd.transport.blocking import Stream
 
     Req = TypeVar("Req", bound=Structure)
     Resp = TypeVar("Resp", bound=Structure)
@@ -47,10 +49,10 @@ class ConnectionFailed(WinError):
 class Connection:
     """A bound connection over a stream that is open; it becomes the connection's to close."""
 
-    def __init__(self, socket: StreamSocket) -> None:
+    def __init__(self, socket: Stream, security: Initiation | None = None) -> None:
         """Bind svcctl; ConnectionFailed: the server refuses it or is no RPC server."""
         self._socket = socket
-        self._rpc = ClientConnection()
+        self._rpc = ClientConnection(security=security)
         self._lock = allocate_lock()
         self._bound = {SVCCTL}
         self.is_closed = False
@@ -98,7 +100,7 @@ class Connection:
     def _bind(self, interface: Interface, data: bytes) -> None:
         event = self._round_trip(data, 0, "ROpenSCManagerW")
         if isinstance(event, BindRefused):
-            self._broken("ROpenSCManagerW", f"the server refuses to bind (reason {event.reason})")
+            self._refused(event)
         if interface in getattr(event, "refused", ()):
             if interface is SVCCTL:
                 self._broken("ROpenSCManagerW", "the server does not speak svcctl")
@@ -116,7 +118,11 @@ class Connection:
                 received = socket.receive(RECEIVE_BYTES)
                 if not received:
                     self._broken(name, "the SCM closed the connection")
-                for event in rpc.receive_data(received):
+                events = rpc.receive_data(received)
+                more = rpc.data_to_send()
+                if more:
+                    socket.send(more)
+                for event in events:
                     if getattr(event, "call_id", 0) == call_id:
                         return event
         except TimeoutError as error:
@@ -132,6 +138,14 @@ class Connection:
         except BaseException:
             self.close()
             raise
+
+    def _refused(self, refused: BindRefused) -> NoReturn:
+        if refused.status or refused.reason in (NAK_AUTHENTICATION_TYPE, NAK_INVALID_CHECKSUM):
+            self.close()
+            text = "the server refuses the credentials, or how they are given"
+            raise ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", text)
+        text = f"the server refuses to bind (reason {refused.reason})"
+        self._broken("ROpenSCManagerW", text)
 
     def _broken(self, name: str, detail: str, *, sent: bool = True) -> NoReturn:
         self.close()

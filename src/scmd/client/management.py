@@ -48,6 +48,30 @@ def manager_status(calls: Calls) -> bytes:
     return calls.call(scmd.QUERY_MANAGER_STATUS, scmd.EmptyRequest()).status
 
 
+def query_remote(calls: Calls, scm: ContextHandle) -> bytes:
+    """End points for other machines, and their users; needs SC_MANAGER_ALL_ACCESS.
+
+    A JSON object in UTF-8: settings, listening, failed, connections, users.
+    """
+    from scmd.scmd_interface.remote import QUERY_REMOTE, QueryRemoteRequest
+
+    return calls.call(QUERY_REMOTE, QueryRemoteRequest(scm=scm)).remote
+
+
+def change_remote(calls: Calls, scm: ContextHandle, change: bytes) -> None:
+    """One change of these (docs/scmd-interface.md); the caller must be on the same machine.
+
+    WinError: its text says what was wrong and what was expected.
+    """
+    from scmd.scmd_interface.remote import CHANGE_REMOTE, ChangeRemoteRequest
+
+    request = ChangeRemoteRequest(scm=scm, change=change)
+    allowed = (Error.INVALID_PARAMETER, Error.WRITE_FAULT)
+    response = calls.call(CHANGE_REMOTE, request, allowed=allowed)
+    if response.error:
+        raise WinError(response.error, "ChangeRemote", response.detail or None)
+
+
 def replace_manager(calls: Calls, scm: ContextHandle) -> None:
     """A new manager and logger from what is installed now; needs SC_MANAGER_ALL_ACCESS."""
     calls.call(scmd.REPLACE_MANAGER, scmd.ReplaceManagerRequest(scm=scm))

@@ -1,6 +1,6 @@
 """Connecting to another machine's SCM: by ssh, by TCP with the endpoint mapper, by named pipe.
 
-Every failure is a ConnectionFailed whose detail names the step that failed.
+Every failure is a ConnectionFailed whose detail names the steps that failed.
 """
 
 from __future__ import annotations
@@ -8,16 +8,22 @@ from __future__ import annotations
 from scmd.client.connection import Connection, ConnectionFailed
 from scmd.client.credentials import Credentials
 from scmd.client.hosts import Host, HostError, parse_host
+from scmd.svcctl.interface import SVCCTL
 from scmd.vocabulary.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scmd.transport.blocking import StreamSocket
+    from scmd.rpc.security.initiation import Initiation
+    from scmd.transport.blocking import Stream
 
 CONNECT_S = 21.0
-"""How long a machine may take to answer at all, unless the caller has a limit of its own."""
+"""How long a machine may take to be there, unless the caller has a limit of its own."""
+
+
+class _StepFailed(Exception):
+    """A way to the machine is closed; there may be another one."""
 
 
 def connector(
@@ -33,8 +39,8 @@ def connector(
             text = "ssh has its own user and keys: ssh://USER@HOST"
             raise ConnectionFailed(Error.INVALID_PARAMETER, "OpenSCManager", text)
         return lambda: _through_ssh(place, timeout)
-    text = f"{host}: this version reaches other machines by ssh:// only"
-    raise ConnectionFailed(Error.NOT_SUPPORTED, "OpenSCManager", text)
+    known = credentials or Credentials()
+    return lambda: _through_network(place, known, timeout)
 
 
 def _through_ssh(host: Host, timeout: float | None) -> Connection:
@@ -45,15 +51,90 @@ def _through_ssh(host: Host, timeout: float | None) -> Connection:
     except OSError as error:
         text = f"{host}: ssh cannot be run ({error.strerror or error})"
         raise ConnectionFailed(Error.RPC_SERVER_UNAVAILABLE, "OpenSCManager", text) from error
-    return _bound(stream, host)
+    return _bound(stream, str(host))
 
 
-def _bound(stream: StreamSocket, host: Host) -> Connection:
+def _through_network(host: Host, credentials: Credentials, timeout: float | None) -> Connection:
+    """TCP at the port that is given or that the mapper tells, then the named pipe."""
+    limit = CONNECT_S if timeout is None else timeout
+    failures = []
+    try:
+        port = host.port or _mapped_port(host, limit)
+        return _by_tcp(host, port, credentials, limit, timeout)
+    except _StepFailed as failed:
+        failures.append(str(failed))
+    if not host.port:
+        try:
+            return _by_pipe(host, credentials, limit, timeout)
+        except _StepFailed as failed:
+            failures.append(str(failed))
+    text = f"{host}: {'; '.join(failures)}"
+    raise ConnectionFailed(Error.RPC_SERVER_UNAVAILABLE, "OpenSCManager", text)
+
+
+def _mapped_port(host: Host, limit: float) -> int:
+    from scmd.client import mapping
+    from scmd.transport.tcp import TcpStream
+
+    try:
+        stream = TcpStream(host.name, mapping.PORT, limit, limit)
+    except OSError as error:
+        raise _StepFailed(f"no endpoint mapper at TCP port 135 ({_reason(error)})") from error
+    try:
+        return mapping.tcp_port(stream, SVCCTL)
+    except (mapping.NotMapped, OSError) as error:
+        raise _StepFailed(f"the endpoint mapper at TCP port 135: {_reason(error)}") from error
+    finally:
+        stream.close()
+
+
+def _by_tcp(
+    host: Host, port: int, credentials: Credentials, limit: float, timeout: float | None
+) -> Connection:
+    from scmd.client.authentication import initiation
+    from scmd.transport.tcp import TcpStream
+
+    security = initiation(credentials, host)
+    try:
+        stream = TcpStream(host.name, port, limit, limit)
+    except OSError as error:
+        raise _StepFailed(f"nobody answers at TCP port {port} ({_reason(error)})") from error
+    connection = _bound(stream, f"{host}, TCP port {port}", security)
+    stream.set_timeout(timeout)
+    return connection
+
+
+def _by_pipe(
+    host: Host, credentials: Credentials, limit: float, timeout: float | None
+) -> Connection:
+    try:
+        from scmd.transport.smb import PipeStream, SmbFailed
+    except ImportError as error:
+        text = "the named pipe needs a package that is not installed: pip install 'scmd[smb]'"
+        raise _StepFailed(text) from error
+    try:
+        stream = PipeStream(
+            host.name, "svcctl", credentials.user, credentials.password, limit, timeout
+        )
+    except PermissionError as error:
+        text = f"{host}: SMB: {_reason(error)}"
+        raise ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", text) from error
+    except (SmbFailed, OSError) as error:
+        raise _StepFailed(f"the named pipe: {_reason(error)}") from error
+    return _bound(stream, f"{host}, named pipe")
+
+
+def _bound(stream: Stream, where: str, security: Initiation | None = None) -> Connection:
     """The connection over a stream that is open; what the stream knows of a failure is told."""
     try:
-        return Connection(stream)
+        return Connection(stream, security)
     except ConnectionFailed as failed:
         detail = stream.diagnosis() or failed.detail
-        raise ConnectionFailed(
-            Error.RPC_SERVER_UNAVAILABLE, "OpenSCManager", f"{host}: {detail}"
-        ) from failed
+        error = Error.RPC_SERVER_UNAVAILABLE
+        if failed.winerror == Error.ACCESS_DENIED:
+            error = Error.ACCESS_DENIED
+        raise ConnectionFailed(error, "OpenSCManager", f"{where}: {detail}") from failed
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__

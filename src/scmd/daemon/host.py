@@ -19,15 +19,19 @@ import msgspec
 
 from scmd import __version__
 from scmd.core.messages import Reply, ServiceId
+from scmd.daemon import remote_requests
 from scmd.daemon.chronicle import Chronicle
 from scmd.daemon.keeper_setup import instance_of
+from scmd.daemon.remote import Remote
 from scmd.linux.event_log import EventLog
 from scmd.linux.log_reader import read_log
 from scmd.linux.log_removal import remove_log, remove_strays
 from scmd.linux.usage import usage_of
 from scmd.server.host_requests import (
+    ChangeRemote,
     HostRequest,
     QueryManagerStatus,
+    QueryRemote,
     QueryUsage,
     ReadCrash,
     ReadEvents,
@@ -55,6 +59,7 @@ class Host:
         counts: Counts,
         on_reply: Callable[[Reply], None],
         on_replace: Callable[[], None],
+        remote: Remote,
     ) -> None:
         self._state = state
         self._runtime = runtime
@@ -64,6 +69,7 @@ class Host:
         self._counts = counts
         self._on_reply = on_reply
         self._on_replace = on_replace
+        self._remote = remote
         self._began = time.monotonic()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -84,6 +90,11 @@ class Host:
             case ReplaceManager():
                 self._on_reply(Reply(request.call.id, Error.SUCCESS))
                 self._on_replace()
+            case QueryRemote():
+                status = remote_requests.query(self._remote)
+                self._on_reply(Reply(request.call.id, Error.SUCCESS, status))
+            case ChangeRemote():
+                self._in_background(self._change_remote(request))
             case ReadLog():
                 self._read(request, lambda: self._log(request))
             case QueryUsage():
@@ -114,6 +125,12 @@ class Host:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    async def _change_remote(self, request: ChangeRemote) -> None:
+        error, detail = await remote_requests.change(self._remote, request.change)
+        caller, what = request.call.caller, remote_requests.described(request.change)
+        self._event_log.append_audit(caller.name, caller.origin, "remote", what, error)
+        self._on_reply(Reply(request.call.id, error, detail))
 
     def service_deleted(self, service: ServiceId) -> None:
         """The record is gone: what it has written goes too."""
@@ -147,7 +164,7 @@ class Host:
                 "version": __version__,
                 "uptime_ms": int((time.monotonic() - self._began) * 1000),
                 "counts": self._counts(),
-                "end_points": [f"unix:{self._runtime / 'scm.sock'}"],
+                "end_points": [f"unix:{self._runtime / 'scm.sock'}", *self._remote.end_points()],
                 "state": str(self._state),
                 "runtime": str(self._runtime),
             }

@@ -27,10 +27,12 @@ from scmd.daemon.host import Host
 from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
 from scmd.daemon.keeper_setup import instance_of
 from scmd.daemon.notify_listener import NotifyListener, Tags
+from scmd.daemon.remote import Remote
 from scmd.daemon.shell import Notice, Shell
-from scmd.linux import clock, launch_numbers, runtime_journal
+from scmd.linux import clock, launch_numbers, remote_users, runtime_journal
 from scmd.linux.database import Database, DatabaseError
 from scmd.linux.event_log import EventLog
+from scmd.linux.remote_users import RemoteUsers
 from scmd.linux.spool import Spool
 from scmd.server.conversation import Conversations
 from scmd.server.handles import NONCE_SIZE
@@ -90,6 +92,10 @@ class Manager:
             on_failure=_die,
         )
         self._chronicle = Chronicle(state.state, _spool(state, "history"))
+        users = RemoteUsers(state.state / remote_users.NAME)
+        if users.problem:
+            log.error("nobody can come from other machines by TCP: %s", users.problem)
+        self._remote = Remote(keeper, state, database, users, events.append_audit)
         self._host = Host(
             state.state,
             state.runtime,
@@ -99,6 +105,7 @@ class Manager:
             self._counts,
             lambda reply: self._conversations.answer(reply),
             self._on_replace,
+            self._remote,
         )
         sessions = Sessions(secrets.token_bytes(NONCE_SIZE))
         self._conversations = Conversations(
@@ -125,9 +132,11 @@ class Manager:
         self._watch_clock()
         self._shell.submit(core.AutoStart())
         await self._server.start(listener)
+        await self._remote.begin(self._conversations.open)
         self._keeper.ready()
         status: int = await self._finished
         self._server.close()
+        self._remote.close()
         self._notify.close()
         if self._clock is not None:
             asyncio.get_running_loop().remove_reader(self._clock)

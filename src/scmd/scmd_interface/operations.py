@@ -22,7 +22,7 @@ from scmd.ndr.types import (
 )
 from scmd.rpc.interface import Interface
 
-SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 7)
+SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 8)
 
 MAX_PARAMETERS = 4096
 MAX_PARAMETER_NAME = 1024

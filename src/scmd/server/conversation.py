@@ -22,7 +22,8 @@ TURN = 16
 class Channel(Protocol):
     """A connection, as `transport.local_server.LocalConnection` is one."""
 
-    congested: bool
+    @property
+    def congested(self) -> bool: ...
 
     def send(self, data: bytes) -> None: ...
 

@@ -75,6 +75,18 @@ class QueryUsage(HostRequest):
 
 
 @dataclass(frozen=True, slots=True)
+class QueryRemote(HostRequest):
+    """Result: bytes, a JSON object: end points for other machines, and their users."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRemote(HostRequest):
+    """Result: None, or with an error a text that says what was wrong."""
+
+    change: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ReplaceManager(HostRequest):
     """Result: None, and then a new manager and logger from what is installed now."""
 

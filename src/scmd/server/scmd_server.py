@@ -33,6 +33,7 @@ from scmd.ndr.errors import NdrError
 from scmd.scmd_interface.operations import (
     EXPLAIN,
     KILL_SERVICE,
+    MAX_DETAIL,
     MAX_JSON_BYTES,
     PREPARE_SERVICE,
     QUERY_BOOT,
@@ -80,9 +81,20 @@ from scmd.scmd_interface.operations import (
     SetParametersResponse,
 )
 from scmd.scmd_interface.parameters import pack_parameters, unpack_parameters
+from scmd.scmd_interface.remote import (
+    CHANGE_REMOTE,
+    QUERY_REMOTE,
+    ChangeRemoteRequest,
+    ChangeRemoteResponse,
+    QueryRemoteRequest,
+    QueryRemoteResponse,
+)
+from scmd.security.sid import LOCAL
 from scmd.server.explanations import explanation_json
 from scmd.server.host_requests import (
+    ChangeRemote,
     QueryManagerStatus,
+    QueryRemote,
     QueryUsage,
     ReadCrash,
     ReadEvents,
@@ -225,6 +237,27 @@ def replace_manager(work: Work, request: ReplaceManagerRequest) -> Steps[Replace
     return ReplaceManagerResponse(error=reply.error)
 
 
+def query_remote(work: Work, request: QueryRemoteRequest) -> Steps[QueryRemoteResponse]:
+    reply = yield CheckScmHandle(work.call, work.handle(request.scm), ScmAccess.ALL_ACCESS)
+    if not reply.error:
+        reply = yield QueryRemote(work.call)
+    if reply.error:
+        return QueryRemoteResponse(remote=b"", error=reply.error)
+    assert isinstance(reply.result, bytes)
+    return QueryRemoteResponse(remote=reply.result, error=0)
+
+
+def change_remote(work: Work, request: ChangeRemoteRequest) -> Steps[ChangeRemoteResponse]:
+    """For local callers: what lets others in is said at the machine itself."""
+    reply = yield CheckScmHandle(work.call, work.handle(request.scm), ScmAccess.ALL_ACCESS)
+    if not reply.error and LOCAL not in work.call.caller.token.groups:
+        return ChangeRemoteResponse(error=Error.ACCESS_DENIED)
+    if not reply.error:
+        reply = yield ChangeRemote(work.call, request.change)
+    detail = reply.result if isinstance(reply.result, str) else ""
+    return ChangeRemoteResponse(detail=detail[: (MAX_DETAIL - 1) // 2] or None, error=reply.error)
+
+
 def query_recovery(work: Work, request: QueryRecoveryRequest) -> Steps[QueryRecoveryResponse]:
     reply = yield QueryRecovery(work.call, work.handle(request.service))
     if reply.error:
@@ -316,6 +349,8 @@ SCMD_OPERATIONS = table(
     served(QUERY_VERSION, query_version),
     served(QUERY_BOOT, query_boot),
     served(REPLACE_MANAGER, replace_manager),
+    served(QUERY_REMOTE, query_remote),
+    served(CHANGE_REMOTE, change_remote),
     served(QUERY_RECOVERY, query_recovery),
     served(QUERY_USAGE, query_usage),
     served(READ_HISTORY, read_history),

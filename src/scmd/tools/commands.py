@@ -16,7 +16,7 @@ FAILED = 1
 WRONG_USAGE = 2
 
 
-_LATER = ("apply", "console", "import", "plan", "reg", "remote", "watch")
+_LATER = ("apply", "console", "import", "plan", "reg", "watch")
 _HERE = ("demo", "init", "links", "remote", "rpc-stdio", "run", "upgrade")
 """What is not for another host."""
 
@@ -211,6 +211,12 @@ def _kill() -> tuple[Callable[[list[str]], int], str]:
     return run, USAGE
 
 
+def _remote() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.remote import USAGE, run
+
+    return run, USAGE
+
+
 def _rpc_stdio() -> tuple[Callable[[list[str]], int], str]:
     from scmd.tools.rpc_stdio import USAGE, run
 
@@ -277,4 +283,5 @@ _LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
     "revoke": _revoke,
     "links": _links,
     "rpc-stdio": _rpc_stdio,
+    "remote": _remote,
 }

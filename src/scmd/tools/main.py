@@ -44,6 +44,8 @@ usage: scmd COMMAND [ARGUMENT...]
   revoke WHO [RIGHTS] NAME            take it back
   grants NAME [--json]                who may do what to it
   links DIR                           make the links `sc` and `net` in DIR
+  remote enable|disable|status|adduser|passwd|deluser
+                                      end points for other machines, and who may come
   rpc-stdio                           what ssh://HOST runs at the other end
   COMMAND --help                      more about one command
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from scmd.client.scm import connect
 from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.target import connect
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.winerror import WinError

@@ -21,8 +21,7 @@ def qc(calls: Calls, request: Request) -> None:
     size = request.size()
     service = queried(calls, request)
     config = configuration.query_config(calls, service, request.name(), size)
-    delayed = configuration.query_number(calls, service, ConfigLevel.DELAYED_AUTO_START_INFO)
-    config = config.replace(delayed_auto_start=bool(delayed))
+    config = config.replace(delayed_auto_start=configuration.is_delayed(calls, service))
     if request.json:
         from scmd.tools.sc_json import config_object
 

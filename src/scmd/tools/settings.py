@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from scmd.client.calls import open_calls
 from scmd.client.management import query_settings, set_settings
 from scmd.tools.commands import CommandError, CommandUsageError
+from scmd.tools.target import open_calls
 from scmd.vocabulary.names import escaped, name_key
 from scmd.vocabulary.registry import RegistryType, RegistryValue
 from scmd.vocabulary.service import ScmAccess

@@ -8,7 +8,30 @@ from __future__ import annotations
 
 import _socket
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Protocol
+else:
+    Protocol = object
+
 RECEIVE_BYTES = 65536
+
+
+class Stream(Protocol):
+    """What a connection needs of what carries it; `StreamSocket` says more."""
+
+    @property
+    def send(self) -> Callable[[bytes], object]: ...
+
+    @property
+    def receive(self) -> Callable[[int], bytes]: ...
+
+    def set_timeout(self, timeout: float | None) -> None: ...
+
+    def close(self) -> None: ...
+
+    def diagnosis(self) -> str: ...
 
 
 class StreamSocket:

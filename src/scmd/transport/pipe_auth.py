@@ -153,6 +153,7 @@ class _Request:
 
     def _token(self) -> tuple[tuple[str, ...], bool]:
         """The SIDs, and whether claims follow, behind which nothing can be found."""
+        self._align(8)  # As the privileges in it demand.
         size, count = self._read(_U32, 4), self._read(_U32, 4)
         if size != count or not 0 < count <= _MAX_SIDS or count * 8 > len(self._data) - self._at:
             raise PipeAuthError(f"{count} SIDs")

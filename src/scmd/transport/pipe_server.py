@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from collections.abc import Callable
 from functools import partial
 from typing import Protocol
 
@@ -40,8 +41,11 @@ class Accept(Protocol):
 class Pipe:
     """One pipe: the stream's handler, and a channel for whoever speaks RPC on it."""
 
-    def __init__(self, stream: StreamConnection, accept: Accept) -> None:
+    def __init__(
+        self, stream: StreamConnection, accept: Accept, refused: Callable[[str], None]
+    ) -> None:
         self._stream = stream
+        self._refused = refused
         self._accept = accept
         self._handler: Handler | None = None
         self._pending = bytearray()
@@ -55,7 +59,8 @@ class Pipe:
         if self._handler is None:
             try:
                 self._take_over()
-            except PipeAuthError:
+            except PipeAuthError as error:
+                self._refused(str(error))
                 # Samba cannot read a refusal of a level it does not know: the end is one.
                 self._stream.abort()
                 return
@@ -129,11 +134,21 @@ class Pipe:
 
 
 class PipeServer(StreamServer):
-    """Accepts what smbd connects; `trusted` are the users whose word is taken: root."""
+    """Accepts what smbd connects; `trusted` are the users whose word is taken: root.
 
-    def __init__(self, accept: Accept, *, trusted: frozenset[int] = frozenset({0})) -> None:
+    `refused` is told why a request that is not understood was refused.
+    """
+
+    def __init__(
+        self,
+        accept: Accept,
+        refused: Callable[[str], None] = lambda _: None,
+        *,
+        trusted: frozenset[int] = frozenset({0}),
+    ) -> None:
         super().__init__()
         self._accept = accept
+        self._refused = refused
         self._trusted = trusted
 
     async def start(self, listening: socket.socket) -> asyncio.Server:
@@ -153,4 +168,4 @@ class PipeServer(StreamServer):
         if uid not in self._trusted or len(self._connections) >= PIPES:
             return None
         self._connections.add(connection)
-        return Pipe(connection, self._accept)
+        return Pipe(connection, self._accept, self._refused)

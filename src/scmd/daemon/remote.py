@@ -1,0 +1,271 @@
+"""The end points for other machines: opened, served and closed as the settings say.
+
+Nothing listens unless an administrator has asked for it. The listening sockets are the keeper's and
+outlive this process; settings are in the database before a change is answered, and a change that
+cannot be carried out whole leaves everything as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from scmd.core.messages import Caller, SaveId
+from scmd.daemon import remote_places as places
+from scmd.daemon.keeper_link import KeeperLink, KeeperState
+from scmd.daemon.keeper_listeners import PIPE
+from scmd.daemon.remote_callers import RemoteCallers, anonymous
+from scmd.endpoint_mapper.operations import EPM
+from scmd.endpoint_mapper.towers import Tower, tower_of
+from scmd.linux.database import Database, SaveControl
+from scmd.linux.remote_users import RemoteUsers
+from scmd.rpc.security.provider import Identity
+from scmd.rpc.server import REMOTE_FRAGMENT
+from scmd.scmd_interface.operations import SCMD
+from scmd.server.conversation import Channel
+from scmd.server.mapper_server import EndpointMapper
+from scmd.server.session import Terms
+from scmd.storage.remote_settings import RemoteSettings, changes_to, settings_of
+from scmd.svcctl.interface import SVCCTL
+from scmd.transport.network_server import NetworkConnection, NetworkServer
+from scmd.transport.pipe_auth import PipePeer
+from scmd.transport.pipe_server import Pipe, PipeServer
+from scmd.transport.streams import Handler, StreamServer
+from scmd.vocabulary.errors import Error
+
+if TYPE_CHECKING:
+    from scmd.daemon.remote_security import RemoteSecurity
+
+LISTENING_VERSION = 2
+"""Of keepers that listen for others."""
+LOGON_FAILURE = 1326
+PIPE_ADDRESS = "\\PIPE\\svcctl"
+Audit = Callable[[str, str, str, str, int], None]
+"""User, origin, action, target, error."""
+Open = Callable[[Caller, Channel, Terms], Handler]
+log = logging.getLogger("scmd.manager")
+
+
+class RemoteError(Exception):
+    """A change cannot be carried out; nothing has changed."""
+
+
+class Remote:
+    """All end points besides the local one. `begin` once, then `change` at any time."""
+
+    def __init__(
+        self,
+        keeper: KeeperLink,
+        state: KeeperState,
+        database: Database,
+        users: RemoteUsers,
+        audit: Audit,
+    ) -> None:
+        self._keeper = keeper
+        self._audit = audit
+        self._keeper_version = state.version
+        self._database = database
+        self._held = dict(state.listeners)
+        self._servers: dict[str, StreamServer] = {}
+        self._failed: dict[str, str] = {}
+        self._saves = 0
+        self._changing = asyncio.Lock()
+        self._open: Open | None = None
+        self._mapper = EndpointMapper(self._towers).operations()
+        self.users = users
+        self.callers = RemoteCallers(users)
+        self._security: RemoteSecurity | None = None
+        self.settings = settings_of(database.control_values())
+        self.callers.administrators = self.settings.administrators
+
+    async def begin(self, open_conversation: Open) -> None:
+        """Listen where the settings say; a place that cannot be had is logged."""
+        self._open = open_conversation
+        async with self._changing:
+            for name in self._names(self.settings):
+                try:
+                    await self._serve(name)
+                except OSError as error:
+                    self._failed[name] = str(error)
+                    log.error("remote administration: %s", error)
+            for name, listener in self._held.items():
+                listener.close()
+                self._keeper.unlisten(name)
+            self._held.clear()
+
+    def close(self) -> None:
+        """Abort what is connected; the keeper goes on listening."""
+        for server in self._servers.values():
+            server.close()
+        self._servers.clear()
+
+    async def change(self, wanted: RemoteSettings) -> None:
+        """Make it so, durably. RemoteError says why not."""
+        async with self._changing:
+            try:
+                settings = places.checked(wanted)
+            except places.WrongPlace as error:
+                raise RemoteError(str(error)) from error
+            if settings.tcp and find_spec("cryptography") is None:
+                raise RemoteError("TCP needs the package cryptography: pip install 'scmd[remote]'")
+            new = [name for name in self._names(settings) if name not in self._servers]
+            try:
+                for name in new:
+                    await self._serve(name)
+                await self._save(settings)
+            except OSError as error:
+                for name in new:
+                    self._stop(name)
+                raise RemoteError(str(error)) from error
+            self.settings = settings
+            self.callers.administrators = settings.administrators
+            self._failed.clear()
+            for name in set(self._servers) - set(self._names(settings)):
+                self._stop(name)
+
+    def end_points(self) -> list[str]:
+        """What is served now, by the keeper's names."""
+        return sorted(self._servers)
+
+    def status(self) -> dict[str, Any]:
+        """For RQueryRemote (docs/scmd-interface.md)."""
+        return {
+            "settings": asdict(self.settings),
+            "listening": self.end_points(),
+            "failed": self._failed,
+            "connections": sum(server.connections for server in self._servers.values()),
+            "users": [
+                {
+                    "name": user.name,
+                    "administrator": user.administrator,
+                    "password": user.nt_hash is not None,
+                }
+                for user in self.users
+            ],
+        }
+
+    # Listening ------------------------------------------------------------------------------
+
+    @staticmethod
+    def _names(settings: RemoteSettings) -> list[str]:
+        names = [places.tcp_name(place) for place in (settings.tcp, settings.epm) if place]
+        return [*names, places.pipe_name(settings.smbd)] if settings.smbd else names
+
+    async def _serve(self, name: str) -> None:
+        """Listen and accept; OSError: it cannot be done."""
+        listener = self._held.pop(name, None) or await self._listen(name)
+        if listener.family == socket.AF_UNIX:
+            pipes = self._servers[name] = PipeServer(self._accept_pipe, _pipe_refused)
+            await pipes.start(listener)
+            return
+        port = listener.getsockname()[1]
+        network = self._servers[name] = NetworkServer(
+            lambda connection: self._accept(connection, name, port)
+        )
+        await network.start(listener)
+
+    async def _listen(self, name: str) -> socket.socket:
+        if self._keeper_version < LISTENING_VERSION:
+            raise OSError("the keeper is of an older version: start `scmd run` anew first")
+        if name.startswith(PIPE):
+            _make_folder(os.path.dirname(name.removeprefix(PIPE)))
+        return await self._keeper.listen(name)
+
+    def _stop(self, name: str) -> None:
+        server = self._servers.pop(name, None)
+        if server is not None:
+            server.close()
+            self._keeper.unlisten(name)
+
+    async def _save(self, settings: RemoteSettings) -> None:
+        loop = asyncio.get_running_loop()
+        saved: asyncio.Future[Error] = loop.create_future()
+        self._saves += 1
+
+        def done(_: SaveId, error: Error) -> None:
+            loop.call_soon_threadsafe(saved.set_result, error)
+
+        self._database.submit(SaveControl(SaveId(self._saves), changes_to(settings)), done)
+        error = await saved
+        if error:
+            raise OSError(f"the settings cannot be saved ({error.name})")
+
+    # Accepting ------------------------------------------------------------------------------
+
+    def _accept(self, connection: NetworkConnection, name: str, port: int) -> Handler:
+        assert self._open is not None
+        origin = f"{connection.origin}:{connection.port}"
+        if self.settings.epm and name == places.tcp_name(self.settings.epm):
+            terms = Terms(
+                machine=connection.origin,
+                secondary_address=str(port),
+                max_fragment=REMOTE_FRAGMENT,
+                interfaces={EPM: self._mapper},
+            )
+        else:
+            terms = self._terms(connection, origin, port)
+        return self._open(anonymous(origin), connection, terms)
+
+    def _terms(self, connection: NetworkConnection, origin: str, port: int) -> Terms:
+        def caller_of(identity: Identity) -> Caller | None:
+            caller = self.callers.caller_of(identity, origin)
+            if caller is not None:
+                connection.proved()
+            return caller
+
+        return Terms(
+            policy=self._secured().policy(self.settings, connection.origin),
+            caller_of=caller_of,
+            refused=lambda reason: self._audit("somebody", origin, "log on", reason, LOGON_FAILURE),
+            machine=connection.origin,
+            secondary_address=str(port),
+            max_fragment=REMOTE_FRAGMENT,
+        )
+
+    def _secured(self) -> RemoteSecurity:
+        if self._security is None:
+            # Here, since nobody else needs the package it needs.
+            from scmd.daemon.remote_security import RemoteSecurity
+
+            self._security = RemoteSecurity(self.users)
+        return self._security
+
+    def _accept_pipe(self, peer: PipePeer, pipe: Pipe) -> Handler | None:
+        assert self._open is not None
+        caller = self.callers.pipe_caller(peer)
+        if caller is None:
+            origin = f"{peer.address}:{peer.port} (SMB)"
+            self._audit(peer.account or "somebody", origin, "log on", "as a guest", LOGON_FAILURE)
+            return None
+        terms = Terms(
+            machine=peer.address,
+            secondary_address=PIPE_ADDRESS,
+            max_fragment=REMOTE_FRAGMENT,
+        )
+        return self._open(caller, pipe, terms)
+
+    def _towers(self) -> Iterable[Tower]:
+        if not self.settings.tcp:
+            return ()
+        host, port = places.host_and_port(self.settings.tcp)
+        address = bytes(map(int, host.split("."))) if ":" not in host else bytes(4)
+        return [tower_of(known, port=port, address=address) for known in (SVCCTL, SCMD)]
+
+
+def _pipe_refused(reason: str) -> None:
+    log.error("smbd has handed a pipe over in a way that is not understood: %s", reason)
+
+
+def _make_folder(folder: str) -> None:
+    """The pipe's folder and the one it is in, closed to others where they are made now."""
+    os.makedirs(os.path.dirname(folder), mode=0o700, exist_ok=True)
+    try:
+        os.mkdir(folder, 0o700)
+    except FileExistsError:
+        pass

@@ -1,0 +1,42 @@
+"""The part of the scmd interface that opens an SCM to other machines, and names who may come.
+
+Both operations need SC_MANAGER_ALL_ACCESS; changes are for callers on the same machine only, since
+what a password is worth must not travel. What the documents hold is in `docs/scmd-interface.md`.
+"""
+
+from __future__ import annotations
+
+from scmd.ndr.structure import Structure
+from scmd.ndr.types import DWORD, HANDLE, Annotated, Bytes, Text, Unique
+from scmd.scmd_interface.operations import MAX_DETAIL, SCMD, Json
+
+MAX_CHANGE_BYTES = 65_536
+
+
+class QueryRemoteRequest(Structure):
+    scm: HANDLE
+
+
+class QueryRemoteResponse(Structure):
+    """UTF-8 JSON: settings, listening, users."""
+
+    remote: Json
+    error: DWORD
+
+
+class ChangeRemoteRequest(Structure):
+    """UTF-8 JSON: an object with one member, `enable`, `disable`, `user` or `delete_user`."""
+
+    scm: HANDLE
+    change: Annotated[bytes, Bytes(MAX_CHANGE_BYTES)]
+
+
+class ChangeRemoteResponse(Structure):
+    """`detail`: with an error, perhaps, what was wrong and what was expected."""
+
+    detail: Annotated[str | None, Unique(Text(MAX_DETAIL))] = None
+    error: DWORD
+
+
+QUERY_REMOTE = SCMD.operation(18, "RQueryRemote", QueryRemoteRequest, QueryRemoteResponse)
+CHANGE_REMOTE = SCMD.operation(19, "RChangeRemote", ChangeRemoteRequest, ChangeRemoteResponse)

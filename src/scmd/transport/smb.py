@@ -1,0 +1,103 @@
+"""A named pipe of another machine, by SMB (the extra `smb`)."""
+
+from __future__ import annotations
+
+import uuid
+
+from smbprotocol.connection import Connection
+from smbprotocol.exceptions import SMBException
+from smbprotocol.open import (
+    CreateDisposition,
+    CreateOptions,
+    FilePipePrinterAccessMask,
+    ImpersonationLevel,
+    Open,
+    ShareAccess,
+)
+from smbprotocol.session import Session
+from smbprotocol.tree import TreeConnect
+
+PORT = 445
+"""Where SMB is."""
+_ACCESS_DENIED = (0xC000_0022, 0xC000_006D, 0xC000_006E, 0xC000_0072)
+
+
+class SmbFailed(Exception):
+    """The pipe cannot be opened, or has broken."""
+
+
+class PipeStream:
+    """One open pipe, as a stream socket: `send`, `receive`, `set_timeout`, `close`."""
+
+    def __init__(
+        self,
+        host: str,
+        pipe: str,
+        user: str,
+        password: str | None,
+        connect_timeout: float,
+        timeout: float | None = None,
+        port: int = PORT,
+    ) -> None:
+        """Log in and open; PermissionError: the credentials are refused. OSError, SmbFailed."""
+        self._connection = Connection(uuid.uuid4(), host, port, require_signing=True)
+        try:
+            self._connection.connect(timeout=connect_timeout)
+            self._pipe = self._opened(host, pipe, user, password)
+        except ValueError as error:
+            # So smbprotocol says that there is nobody.
+            raise SmbFailed(str(error)) from error
+        except SMBException as error:
+            self._connection.disconnect(close=False)
+            if getattr(error, "status", 0) in _ACCESS_DENIED:
+                raise PermissionError(1, f"the credentials are refused ({error})") from error
+            raise SmbFailed(str(error)) from error
+        except BaseException:
+            self._connection.disconnect(close=False)
+            raise
+
+    def _opened(self, host: str, pipe: str, user: str, password: str | None) -> Open:
+        session = Session(self._connection, user or None, password, require_encryption=False)
+        session.connect()
+        tree = TreeConnect(session, f"\\\\{host}\\IPC$")
+        tree.connect()
+        opened = Open(tree, pipe)
+        opened.create(
+            ImpersonationLevel.Identification,
+            FilePipePrinterAccessMask.GENERIC_READ | FilePipePrinterAccessMask.GENERIC_WRITE,
+            0,
+            ShareAccess.FILE_SHARE_READ | ShareAccess.FILE_SHARE_WRITE,
+            CreateDisposition.FILE_OPEN,
+            CreateOptions.FILE_NON_DIRECTORY_FILE,
+        )
+        return opened
+
+    def send(self, data: bytes) -> None:
+        """Write all of it."""
+        try:
+            position = 0
+            while position < len(data):
+                piece = data[position : position + 65_536]
+                position += self._pipe.write(piece, 0)
+        except SMBException as error:
+            raise OSError(f"SMB: {error}") from error
+
+    def receive(self, count: int) -> bytes:
+        """What has arrived, up to `count` bytes."""
+        try:
+            return bytes(self._pipe.read(0, min(count, 65_536)))
+        except SMBException as error:
+            raise OSError(f"SMB: {error}") from error
+
+    def set_timeout(self, timeout: float | None) -> None:
+        """SMB has its own."""
+
+    def shut_down(self) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """May be called again."""
+        self._connection.disconnect(close=False)
+
+    def diagnosis(self) -> str:
+        return ""
