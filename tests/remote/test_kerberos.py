@@ -46,8 +46,8 @@ def test_a_ticket_is_a_way_in(bare: Machine, site: Realm, monkeypatch: pytest.Mo
         with pytest.raises(WinError) as caught, connect(host) as scm:
             scm.services()
         assert caught.value.winerror == error
-    with pytest.raises(WinError) as caught:
-        connect(host, user="ann", password="").handle  # noqa: B018 # opens the SCM
+    with pytest.raises(WinError) as caught, connect(host, user="ann", password="") as scm:
+        scm.services()
     assert caught.value.winerror == Error.ACCESS_DENIED
     monkeypatch.setenv("KRB5CCNAME", site.ticket("ann"))
     machine.install("Sleeper", "sleep", "1000")

@@ -56,7 +56,13 @@ class Connection:
         self._lock = allocate_lock()
         self._bound = {SVCCTL}
         self.is_closed = False
-        self._bind(SVCCTL, self._rpc.bind([SVCCTL]))
+        try:
+            first = self._rpc.bind([SVCCTL])
+        except RpcError as error:
+            # The security context cannot be begun, without a ticket for instance.
+            self.close()
+            raise ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", str(error)) from error
+        self._bind(SVCCTL, first)
 
     def close(self) -> None:
         """May be called again. The server closes all handles of the connection."""

@@ -49,7 +49,15 @@ usage: scmd COMMAND [ARGUMENT...]
   rpc-stdio                           what ssh://HOST runs at the other end
   COMMAND --help                      more about one command
 
-A HOST before a command's other arguments is another machine: ssh://[USER@]NAME (docs/remote.md).
+Another machine's SCM: a HOST before a command's other arguments (docs/remote.md).
+
+  //NAME or \\\\NAME                   by RPC: the endpoint mapper, then the named pipe
+  //NAME:PORT                         by RPC at that TCP port
+  ssh://[USER@]NAME                   by ssh
+  -U USER[%PASSWORD]                  who calls, after HOST; the password is asked for when missing
+  -A FILE                             the same from a file: `username = X`, `password = Y`
+  -k                                  whom the Kerberos ticket is for; so it is without -U and -A
+
 Every command finds its SCM through SCMD_RUNTIME (and SCMD_STATE), else at the
 usual place: /run/scmd for root, XDG_RUNTIME_DIR/scmd for other users.
 """

@@ -18,14 +18,6 @@ if TYPE_CHECKING:
 _VALUED = {"-U": "-U", "--user": "-U", "-A": "-A", "--credentials": "-A"}
 _FLAGS = ("-k", "--kerberos")
 
-HELP = """\
-  HOST                   //NAME, \\\\NAME, //NAME:PORT or ssh://[USER@]NAME, before anything else
-  -U USER[%PASSWORD]     who calls there; the password is asked for when it is missing
-  -A FILE                the same from a file: lines `username = X`, `password = Y`
-  -k                     who calls is whom the Kerberos ticket is for; so it is without -U
-"""
-
-
 class TargetError(Exception):
     """The options for the HOST are wrong; the text says how."""
 
