@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from scmd.core.messages import Caller, SaveId
 from scmd.daemon import remote_places as places
 from scmd.daemon.keeper_link import KeeperLink, KeeperState
-from scmd.daemon.keeper_listeners import PIPE
+from scmd.daemon.keeper_listeners import PIPE, TCP
 from scmd.daemon.remote_callers import RemoteCallers, anonymous
 from scmd.endpoint_mapper.operations import EPM
 from scmd.endpoint_mapper.towers import Tower, tower_of
@@ -112,8 +112,6 @@ class Remote:
                 settings = places.checked(wanted)
             except places.WrongPlace as error:
                 raise RemoteError(str(error)) from error
-            if settings.tcp and find_spec("cryptography") is None:
-                raise RemoteError("TCP needs the package cryptography: pip install 'scmd[remote]'")
             new = [name for name in self._names(settings) if name not in self._servers]
             try:
                 for name in new:
@@ -171,6 +169,8 @@ class Remote:
         await network.start(listener)
 
     async def _listen(self, name: str) -> socket.socket:
+        if name.startswith(TCP) and find_spec("cryptography") is None:
+            raise OSError("TCP needs the package cryptography: pip install 'scmd[remote]'")
         if self._keeper_version < LISTENING_VERSION:
             raise OSError("the keeper is of an older version: start `scmd run` anew first")
         if name.startswith(PIPE):
