@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -17,12 +21,23 @@ from scmd.transport.tcp import TcpStream
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.winerror import WinError
 from tests.remote.reach import ADMINISTRATOR, PASSWORD, PLAIN, Reach
-from tests.system.machine import Machine, eventually
+from tests.system.machine import Machine, eventually, finished
 
 
 @pytest.fixture
 def reach(machine: Machine) -> Reach:
+    """A machine of the test's own."""
     return Reach(machine).open()
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Reach]:
+    """A machine for tests that leave it as it was, but for services of their own names."""
+    with TemporaryDirectory(prefix="scmd-", ignore_cleanup_errors=True) as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        with finished(Machine(folder)) as machine:
+            yield Reach(machine.start()).open()
 
 
 def refusal(host: str, user: str | None, password: str | None) -> WinError:
@@ -32,29 +47,31 @@ def refusal(host: str, user: str | None, password: str | None) -> WinError:
     return caught.value
 
 
-def test_every_command_works_by_tcp(machine: Machine, reach: Reach) -> None:
-    far = (reach.host, *reach.credentials)
-    machine.scmd("install", *far, "Sleeper", "--", "/bin/sleep", "1000")
-    machine.scmd("sc", *far, "start", "Sleeper")
-    machine.await_state("Sleeper", "RUNNING")
-    assert "RUNNING" in machine.scmd("sc", *far, "query", "Sleeper")
-    assert "stopped successfully" in machine.scmd("net", *far, "stop", "Sleeper")
+def test_every_command_works_by_tcp(shared: Reach) -> None:
+    machine = shared.machine
+    far = (shared.host, *shared.credentials)
+    machine.scmd("install", *far, "Everything", "--", "/bin/sleep", "1000")
+    machine.scmd("sc", *far, "start", "Everything")
+    machine.await_state("Everything", "RUNNING")
+    assert "RUNNING" in machine.scmd("sc", *far, "query", "Everything")
+    assert "stopped successfully" in machine.scmd("net", *far, "stop", "Everything")
     assert "manager" in machine.scmd("status", *far)
-    machine.scmd("why", *far, "Sleeper")
-    machine.scmd("set", *far, "Sleeper", "AppNice", "5")
-    assert machine.scmd("get", *far, "Sleeper", "AppNice") == "5\n"
-    machine.scmd("remove", *far, "Sleeper")
+    machine.scmd("why", *far, "Everything")
+    machine.scmd("set", *far, "Everything", "AppNice", "5")
+    assert machine.scmd("get", *far, "Everything", "AppNice") == "5\n"
+    machine.scmd("remove", *far, "Everything")
     for local in ("remote", "upgrade", "links"):
         done = machine.try_scmd(local, *far)
         assert (done.returncode, "for this machine" in done.stderr) == (2, True)
 
 
-def test_who_calls_is_in_the_history(machine: Machine, reach: Reach) -> None:
-    machine.install("Sleeper", "sleep", "1000")
-    with connect(reach.host, user=f"LAB\\{ADMINISTRATOR}", password=PASSWORD) as scm:
-        scm["Sleeper"].start(wait=True)
-        scm["Sleeper"].stop(wait=True)
-    last = machine.json("history", "Sleeper")[-1]
+def test_who_calls_is_in_the_history(shared: Reach) -> None:
+    machine = shared.machine
+    machine.install("Called", "sleep", "1000")
+    with connect(shared.host, user=f"LAB\\{ADMINISTRATOR}", password=PASSWORD) as scm:
+        scm["Called"].start(wait=True)
+        scm["Called"].stop(wait=True)
+    last = machine.json("history", "Called")[-1]
     assert last["actor"].endswith(f"\\{ADMINISTRATOR}")
     assert last["origin"].startswith("127.0.0.1:")
 
@@ -72,31 +89,33 @@ def test_who_is_not_let_in_is_told_so(machine: Machine, reach: Reach) -> None:
         assert any(said in line for line in trail), trail
 
 
-def test_who_guesses_is_locked_out_alone(machine: Machine, reach: Reach) -> None:
+def test_who_guesses_is_locked_out_alone(shared: Reach) -> None:
+    shared.machine.scmd("remote", "adduser", "guessed", input=f"{PASSWORD}\n")
     for _ in range(5):
-        refusal(reach.host, PLAIN, "wrong")
-    assert refusal(reach.host, PLAIN, PASSWORD).winerror == Error.ACCESS_DENIED
-    connect(reach.host, user=ADMINISTRATOR, password=PASSWORD).close()
+        refusal(shared.host, "guessed", "wrong")
+    assert refusal(shared.host, "guessed", PASSWORD).winerror == Error.ACCESS_DENIED
+    connect(shared.host, user=ADMINISTRATOR, password=PASSWORD).close()
 
 
-def test_a_user_has_what_the_descriptors_give(machine: Machine, reach: Reach) -> None:
-    machine.install("Sleeper", "sleep", "1000")
-    with connect(reach.host, user=PLAIN, password=PASSWORD) as scm:
+def test_a_user_has_what_the_descriptors_give(shared: Reach) -> None:
+    machine = shared.machine
+    machine.install("Guarded", "sleep", "1000")
+    with connect(shared.host, user=PLAIN, password=PASSWORD) as scm:
         # A remote user may connect, and nothing else (scmr 8.1).
         assert scm.handle
-        for refused in (scm.services, scm["Sleeper"].start, lambda: scm["Sleeper"].status):
+        for refused in (scm.services, scm["Guarded"].start, lambda: scm["Guarded"].status):
             with pytest.raises(WinError) as caught:
                 refused()
             assert caught.value.winerror == Error.ACCESS_DENIED
 
 
-def test_the_mapper_tells_the_port(machine: Machine, reach: Reach) -> None:
+def test_the_mapper_tells_the_port(shared: Reach) -> None:
     for interface in (SVCCTL, SCMD):
-        stream = TcpStream(reach.address, reach.mapper, 30, 30)
-        assert tcp_port(stream, interface) == reach.port
+        stream = TcpStream(shared.address, shared.mapper, 30, 30)
+        assert tcp_port(stream, interface) == shared.port
         stream.close()
     other = Interface("other", "12345678-1234-abcd-ef00-0123456789ab", 1, 0)
-    stream = TcpStream(reach.address, reach.mapper, 30, 30)
+    stream = TcpStream(shared.address, shared.mapper, 30, 30)
     with pytest.raises(NotMapped, match="not served"):
         tcp_port(stream, other)
     stream.close()
@@ -146,11 +165,12 @@ def test_a_change_that_fails_changes_nothing(machine: Machine, reach: Reach) -> 
     assert reach.status() == before
 
 
-def test_only_from_the_machine_itself_others_are_let_in(machine: Machine, reach: Reach) -> None:
+def test_only_from_the_machine_itself_others_are_let_in(shared: Reach) -> None:
+    machine = shared.machine
     from scmd.client.management import change_remote, query_remote
     from scmd.vocabulary.service import ScmAccess
 
-    with connect(reach.host, user=ADMINISTRATOR, password=PASSWORD) as scm:
+    with connect(shared.host, user=ADMINISTRATOR, password=PASSWORD) as scm:
         handle = scm.calls.open_scm(ScmAccess.ALL_ACCESS)
         assert b"administrator" in query_remote(scm.calls, handle)
         with pytest.raises(WinError) as caught:
@@ -163,41 +183,43 @@ class Relay:
     """Between a client and the server: keeps what it passes on."""
 
     def __init__(self, reach: Reach) -> None:
-        import threading
-
         self.heard = b""
+        self.ends: list[socket.socket] = []
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.address = f"//127.0.0.1:{self.listener.getsockname()[1]}"
         self.threads = [threading.Thread(target=self._serve, args=(reach,), daemon=True)]
         self.threads[0].start()
 
     def _serve(self, reach: Reach) -> None:
-        import threading
-
         client, _ = self.listener.accept()
         server = socket.create_connection((reach.address, reach.port))
+        self.ends += (client, server)
         for source, sink in ((client, server), (server, client)):
             thread = threading.Thread(target=self._pass, args=(source, sink), daemon=True)
             self.threads.append(thread)
             thread.start()
 
     def _pass(self, source: socket.socket, sink: socket.socket) -> None:
-        while data := source.recv(65536):
-            self.heard += data
-            sink.sendall(data)
-        sink.close()
+        with suppress(OSError):
+            while data := source.recv(65536):
+                self.heard += data
+                sink.sendall(data)
+            sink.shutdown(socket.SHUT_RDWR)
 
 
 @pytest.fixture
-def relay(reach: Reach) -> Iterator[Relay]:
-    relay = Relay(reach)
+def relay(shared: Reach) -> Iterator[Relay]:
+    relay = Relay(shared)
     yield relay
     relay.listener.close()
     for thread in relay.threads:
         thread.join(30)
+    for end in relay.ends:
+        end.close()
 
 
-def test_nothing_of_a_call_can_be_read_on_the_way(machine: Machine, relay: Relay) -> None:
+def test_nothing_of_a_call_can_be_read_on_the_way(shared: Reach, relay: Relay) -> None:
+    machine = shared.machine
     secret = "NobodyMayReadThis"
     with connect(relay.address, user=ADMINISTRATOR, password=PASSWORD) as scm:
         scm.install(secret, ["/bin/true", secret], display=secret)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _VALUED = {"-U": "-U", "--user": "-U", "-A": "-A", "--credentials": "-A"}
 _FLAGS = ("-k", "--kerberos")
 
+
 class TargetError(Exception):
     """The options for the HOST are wrong; the text says how."""
 
