@@ -53,7 +53,7 @@ def test_a_ticket_is_a_way_in(bare: Machine, site: Realm, monkeypatch: pytest.Mo
     machine.install("Sleeper", "sleep", "1000")
     with connect(host) as scm:
         scm["Sleeper"].start(wait=True)
-        assert [service.name for service in scm.services(state="running")] == ["Sleeper"]
+        assert "Sleeper" in [service.name for service in scm.services(state="running")]
         scm["Sleeper"].stop(wait=True)
     assert machine.json("history", "Sleeper")[-1]["actor"] == f"{REALM}\\ann"
     monkeypatch.undo()

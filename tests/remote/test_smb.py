@@ -116,6 +116,17 @@ def test_disabling_closes_it(machine: Machine, samba: Samba) -> None:
     assert machine.json("remote", "status")["listening"] == []
 
 
+def test_lanman_server_runs_while_the_pipe_is_open(bare: Machine) -> None:
+    machine = bare.start()
+    assert machine.status("LanmanServer").state == ServiceState.STOPPED
+    machine.scmd("remote", "enable", "--smbd", str(machine.folder / "front"))
+    machine.await_state("LanmanServer", "RUNNING")
+    machine.restart()
+    machine.await_state("LanmanServer", "RUNNING")
+    machine.scmd("remote", "disable")
+    machine.await_state("LanmanServer", "STOPPED")
+
+
 def test_a_folder_that_others_may_enter_is_refused(machine: Machine) -> None:
     folder = machine.folder / "open"
     (folder / "np").mkdir(parents=True)

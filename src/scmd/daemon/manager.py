@@ -18,6 +18,7 @@ from dataclasses import replace
 
 from scmd.control_pipe import packets
 from scmd.core import messages as core
+from scmd.core.built_in import SmbFrontChanged
 from scmd.core.memory import Memory
 from scmd.core.scm import Scm
 from scmd.daemon.callers import Performer, caller_of
@@ -95,7 +96,14 @@ class Manager:
         users = RemoteUsers(state.state / remote_users.NAME)
         if users.problem:
             log.error("nobody can come from other machines by TCP: %s", users.problem)
-        self._remote = Remote(keeper, state, database, users, events.append_audit)
+        self._remote = Remote(
+            keeper,
+            state,
+            database,
+            users,
+            events.append_audit,
+            lambda is_there: self._shell.submit(SmbFrontChanged(is_there)),
+        )
         self._host = Host(
             state.state,
             state.runtime,

@@ -66,9 +66,11 @@ class Remote:
         database: Database,
         users: RemoteUsers,
         audit: Audit,
+        on_front: Callable[[bool], None],
     ) -> None:
         self._keeper = keeper
         self._audit = audit
+        self._on_front = on_front
         self._keeper_version = state.version
         self._database = database
         self._held = dict(state.listeners)
@@ -98,6 +100,7 @@ class Remote:
                 listener.close()
                 self._keeper.unlisten(name)
             self._held.clear()
+            self._tell_front()
 
     def close(self) -> None:
         """Abort what is connected; the keeper goes on listening."""
@@ -126,6 +129,7 @@ class Remote:
             self._failed.clear()
             for name in set(self._servers) - set(self._names(settings)):
                 self._stop(name)
+            self._tell_front()
 
     def end_points(self) -> list[str]:
         """What is served now, by the keeper's names."""
@@ -176,6 +180,10 @@ class Remote:
         if name.startswith(PIPE):
             _make_folder(os.path.dirname(name.removeprefix(PIPE)))
         return await self._keeper.listen(name)
+
+    def _tell_front(self) -> None:
+        """Whether smbd can hand the pipe over."""
+        self._on_front(any(name.startswith(PIPE) for name in self._servers))
 
     def _stop(self, name: str) -> None:
         server = self._servers.pop(name, None)
