@@ -10,7 +10,8 @@ PYTHONS ?= $(PYTHON)
 help:
 	@echo "make run           install into .venv, then run the demo (Ctrl-C ends it)"
 	@echo "make test          install what the tests need, then check everything"
-	@echo "make test-long     the same, fuzzing, then clean clones (PYTHONS=\"python3.11 python3.12\")"
+	@echo "make test-long     the same, fuzzing, 10 million simulated steps, broken cores, clean"
+	@echo "                   clones (PYTHONS=\"python3.11 python3.12\"); takes an hour or more"
 	@echo "make install       install into .venv only; the program is .venv/bin/scmd"
 	@echo "make dev           install into .venv for development (editable, with the tools)"
 	@echo "make requirements  resolve and hash the requirements again"
@@ -31,6 +32,9 @@ test: dev
 
 test-long: test
 	@scripts/fuzz 60
+	@.venv/bin/python scripts/simulate --total 5000000
+	@.venv/bin/python scripts/simulate --total 5000000 --steps 1000
+	@.venv/bin/python scripts/mutants
 	@scripts/check-install $(PYTHONS)
 
 requirements:

@@ -8,10 +8,9 @@ states, and what is left at the end.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from scmd.core import instances, one_shots
-from scmd.core.memory import LaunchMemory, Memory, ServiceMemory
+from scmd.core.memory import AutoStartMemory, Memory, ServiceMemory
 from scmd.core.messages import (
     Adopted,
     AssociationEnded,
@@ -48,15 +47,19 @@ from scmd.core.messages import (
 from scmd.core.shutdown import ShutdownMemory
 from scmd.core.status import invalid
 from scmd.testing.accounts import Accounts
-from scmd.testing.crashes import key_of
+from scmd.testing.adoption_checker import check_adoption, check_journal
+from scmd.testing.boot_checker import BootChecker
+from scmd.testing.dependency_checker import DependencyChecker
+from scmd.testing.flood_checker import FloodChecker
 from scmd.testing.readiness_checker import ReadinessChecker
 from scmd.testing.recoveries import Recoveries
+from scmd.testing.runs import Run
 from scmd.testing.schedule_checker import ScheduleChecker
 from scmd.testing.shutdown_checker import ShutdownChecker
 from scmd.testing.simulated_processes import RELOAD_SIGNAL
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
-from scmd.vocabulary.service import PENDING_STATES, Control, ServiceState, StartType
+from scmd.vocabulary.service import PENDING_STATES, Control, ServiceState
 from scmd.vocabulary.status import ServiceStatus
 
 TYPE_CHECKING = False
@@ -66,34 +69,8 @@ if TYPE_CHECKING:
 LONGEST_CALL = 180_000
 """Milliseconds a call may take that does not wait for services to start."""
 LONGEST_START = 3_600_000
-JOURNAL_EVERY = 8
+JOURNAL_EVERY = 16
 """Messages between two looks at the whole journal: what was forgotten stays forgotten for long."""
-_UP = (4, 5, 6, 7)
-
-
-@dataclass(slots=True)
-class Run:
-    """What the books say about a launch."""
-
-    spec_service: ServiceId
-    control_channel: bool
-    hook: bool
-    exited: bool = False
-    unanswered: tuple[str, int] | None = None
-    services: set[ServiceId] = field(default_factory=set)
-    """Asked to start in it, and not STOPPED since."""
-    disturbed: bool = False
-    """It was sent a signal, or killed."""
-    killed: bool = False
-    asked_about: bool = False
-    """The keeper was asked to follow another process of it, so an exit may not be the end."""
-    started_last: ServiceId | None = None
-    repeatable: ServiceId | None = None
-    """A manager died after it had asked for this start, so the next one may ask again."""
-
-    @property
-    def is_program(self) -> bool:
-        return not self.control_channel and not self.hook
 
 
 class Checkers:
@@ -109,6 +86,8 @@ class Checkers:
         """The first status after a report; the service may be started again at once."""
         self.replied = 0
         self.messages = 0
+        self._stirred = False
+        """The present message has led to more than an answer."""
         self.owed_exit: tuple[ServiceId, int, int] | None = None
         """A service whose program has just exited, and the exit codes that it must show."""
         self.done: set[ServiceId] = set()
@@ -118,14 +97,19 @@ class Checkers:
         self.readiness = ReadinessChecker(world)
         self.schedules = ScheduleChecker(world)
         self.accounts = Accounts(self)
+        self.boot = BootChecker(world)
+        self.dependencies = DependencyChecker(self)
+        self.floods = FloodChecker(world)
 
     # Messages in -------------------------------------------------------------------------
 
     def before_message(self, message: Command | Event) -> None:
         self.reported = self.following = None
+        self._stirred = False
         self.recoveries.before_message(message)
         self.readiness.before_message(message)
         self.schedules.before_message(message)
+        self.boot.before_message(message)
         match message:
             case Command():
                 self.calls[message.call.id] = self.world.now, message
@@ -162,8 +146,9 @@ class Checkers:
         record = self.world.scm.state.records.get(run.spec_service)
         if record is None or record.launch is None or record.launch.id != launch:
             return
-        if self.world.processes[launch].background.unfollowed:
-            return  # Only its first process has exited.
+        background = self.world.processes[launch].background
+        if background.unfollowed or background.asking:
+            return  # Only its first process has exited, or that may be so.
         running = record.status.state == ServiceState.RUNNING
         if not running or run.disturbed or not run.is_program:
             return
@@ -203,6 +188,10 @@ class Checkers:
             for entry in entries
             if isinstance(entry, ServiceMemory) and entry.service in self.world.disk
         }
+        self.boot.manager_died(
+            any(isinstance(entry, AutoStartMemory) for entry in entries),
+            {id: status.state for id, status in self.statuses.items()},
+        )
         for run in self.runs.values():
             run.unanswered, run.repeatable = None, run.started_last
             run.services = {id for id in run.services if self._is_active(id)}
@@ -215,43 +204,17 @@ class Checkers:
         status = self.statuses.get(service)
         return status is not None and status.state != ServiceState.STOPPED
 
-    def _check_adoption(self) -> None:
-        """No process that runs is lost to its service."""
-        records = self.world.scm.state.records
-        for launch, run in self.runs.items():
-            if run.killed or not self.world.processes[launch].alive:
-                continue
-            services = {run.spec_service} if run.is_program else run.services
-            for service in services:
-                held = records[service].launch
-                name = records[service].config.name
-                assert held is not None, f"{name} has lost its process {launch}"
-                assert held.id == launch, f"{name} has process {held.id} instead of {launch}"
-
-    def _check_journal(self) -> None:
-        """What was journaled is what is true, but for entries about removed records."""
-        expected = {key_of(entry): entry for entry in self.world.scm.memory()}
-        records = self.world.scm.state.records
-
-        def counts(entry: Memory) -> bool:
-            if isinstance(entry, LaunchMemory):
-                return any(id in records for id in (entry.owner, *entry.services))
-            return not isinstance(entry, ServiceMemory)
-
-        found = self.world.manager.journal
-        for key, entry in found.items():
-            assert key in expected or not counts(entry), f"is over: {entry}"
-        for key, entry in expected.items():
-            assert found.get(key) == entry, f"{entry} is true, journaled was {found.get(key)}"
-
     def after_message(self, message: Command | Event | None) -> None:
         """What holds between messages."""
         if self.world.down:
             return
-        self._check_report()
         self.messages += 1
-        if self.messages % JOURNAL_EVERY == 0 or isinstance(message, Adopted):
-            self._check_journal()
+        thoroughly = self.messages % JOURNAL_EVERY == 0 or isinstance(message, Adopted)
+        if isinstance(message, Command) and not self._stirred and not thoroughly:
+            return  # It was answered or waits, and nothing else has happened.
+        self._check_report()
+        if thoroughly:
+            check_journal(self.world)
         self.shutdown.after_message(asked=self.shutting_down)
         self.shutting_down = self.world.scm.state.shutdown is not None
         self.recoveries.after_message()
@@ -259,14 +222,16 @@ class Checkers:
         self.schedules.after_message()
         self.accounts.after_message()
         if isinstance(message, Adopted):
-            self._check_adoption()
+            check_adoption(self)
         assert self.owed_exit is None, f"exit codes were lost: {self.owed_exit}"
         state = self.world.scm.state
         for record in state.records.values():
-            if record.status.state in PENDING_STATES:
+            status, told = record.status, self.statuses.get(record.id)
+            if status.state in PENDING_STATES:
                 armed = record.hang is not None and record.hang.at is not None
                 assert armed or record.hung, f"{record.config.name} is pending without a deadline"
-            assert record.status == self.statuses.get(record.id, record.status)
+            if told is not status:
+                assert told in (None, status), f"{record.config.name}: a change was not told"
         if isinstance(message, AssociationEnded):
             left = [h for h in state.handles.values() if h.association == message.association]
             assert not left, "handles outlived their association"
@@ -294,14 +259,18 @@ class Checkers:
     # Effects out -------------------------------------------------------------------------
 
     def effect(self, effect: Effect) -> None:
+        if isinstance(effect, Reply):
+            self._reply(effect)
+            return
+        self._stirred = True
         self.recoveries.effect(effect)
         self.readiness.effect(effect)
         self.schedules.effect(effect)
         self.accounts.effect(effect)
         self.shutdown.effect(effect)
+        self.boot.effect(effect)
+        self.floods.effect(effect)
         match effect:
-            case Reply():
-                self._reply(effect)
             case LaunchProcess():
                 self._launch(effect)
             case SendStart():
@@ -333,7 +302,8 @@ class Checkers:
                     assert other == service or not same, "two records of one name"
             case ShutdownCompleted():
                 assert self.shutting_down or self.world.settings.ends_with_essential
-                assert not self.runs, "completed while processes are alive"
+                alive = [launch for launch, run in self.runs.items() if not run.killed]
+                assert not alive, f"completed while processes are alive: {alive}"
 
     def _reply(self, reply: Reply) -> None:
         assert reply.call in self.calls, f"answered twice, or never asked: {reply}"
@@ -372,7 +342,7 @@ class Checkers:
             assert found == codes, f"exit codes {found} instead of {codes}"
             self.owed_exit = None
         if change.cause == "its process is being started":
-            self._may_start(change.service)
+            self.dependencies.may_start(change.service)
         self.statuses[change.service] = status
         if self.reported is not None and self.reported.service == change.service:
             self.following = self.following or status
@@ -404,34 +374,7 @@ class Checkers:
     def _unless_hooked(self, stored: StoredService) -> None:
         """With a hook before it, the program itself follows when the conditions were checked."""
         if "AppEvents\\Start\\Pre" not in stored.parameters:
-            self._may_start(stored.id)
-
-    def _may_start(self, service: ServiceId) -> None:
-        stored = self.world.disk[service]
-        assert not stored.deleted, f"started {stored.config.name}, which is marked for delete"
-        assert stored.config.start_type != StartType.DISABLED, "started a disabled service"
-        for dependency in stored.config.dependencies:
-            assert self._is_met(service, dependency), (
-                f"{stored.config.name} is started while {dependency} is not up"
-            )
-
-    def _is_met(self, service: ServiceId, dependency: str) -> bool:
-        if not dependency.startswith("+"):
-            return any(self._is_up(id) for id in self._named(dependency))
-        group = name_key(dependency[1:])
-        return any(
-            self._is_up(id)
-            for id, stored in self.world.disk.items()
-            if name_key(stored.config.load_order_group) == group and id != service
-        )
-
-    def _named(self, name: str) -> list[ServiceId]:
-        key = name_key(name)
-        return [id for id, s in self.world.disk.items() if name_key(s.config.name) == key]
-
-    def _is_up(self, service: ServiceId) -> bool:
-        status = self.statuses.get(service)
-        return status is not None and (status.state in _UP or service in self.done)
+            self.dependencies.may_start(stored.id)
 
     def _send_start(self, request: SendStart) -> None:
         run = self.runs[request.launch]
@@ -451,19 +394,7 @@ class Checkers:
         assert request.service in run.services, "a control for a service that does not run"
         run.unanswered = "control", request.control
         if request.code == Control.STOP and not self.shutting_down:
-            self._no_dependents(request.service)
-
-    def _no_dependents(self, service: ServiceId) -> None:
-        stored = self.world.disk[service]
-        targets = {name_key(stored.config.name)}
-        if stored.config.load_order_group:
-            targets.add("+" + name_key(stored.config.load_order_group))
-        for id, other in self.world.disk.items():
-            status = self.statuses.get(id)
-            if id == service or status is None or status.state == ServiceState.STOPPED:
-                continue
-            needed = {name_key(name) for name in other.config.dependencies}
-            assert not needed & targets, f"stopped under {other.config.name}, which runs"
+            self.dependencies.may_stop(request.service)
 
     def _deleted(self, service: ServiceId) -> None:
         status = self.statuses.pop(service, None)
@@ -481,6 +412,7 @@ class Checkers:
 
     def agreed(self) -> None:
         """After a while of calm the SCM knows what well-behaved processes believe."""
+        self.boot.at_rest()
         for launch, process in self.world.processes.items():
             if not process.alive or not process.behaves or launch not in self.runs:
                 continue

@@ -132,6 +132,11 @@ class Recoveries:
 
         That is one of a service that ended with an error, or of a restart, when no action is taken.
         """
+        if not self._journaled and not self._silent and not self._counting:
+            return
+        for service in set(self._counting) - set(self._journaled):
+            same = self._counting[service] == self.failures.get(service)
+            assert same, f"a failure of service {service} was not remembered"
         for service in self._silent - set(self._journaled):
             assert self._is_unchanged(service), f"a failure of service {service} was not counted"
         for service, found in self._journaled.items():

@@ -267,6 +267,9 @@ class Clients:
                 ChangeConfig(call, handle, display_name=choice(("", "Display A", "Shown"))),
                 ChangeConfig2(call, handle, ConfigLevel.DESCRIPTION, choice(("", "text"))),
                 ChangeConfig2(call, handle, ConfigLevel.FAILURE_ACTIONS_FLAG, True),
+                ChangeConfig2(
+                    call, handle, ConfigLevel.DELAYED_AUTO_START_INFO, choice((True, False))
+                ),
                 ChangeConfig2(call, handle, ConfigLevel.FAILURE_ACTIONS, self._actions()),
                 ChangeConfig2(call, handle, ConfigLevel.FAILURE_ACTIONS, self._actions()),
             )

@@ -22,6 +22,8 @@ class Background:
         """The process that it goes on in; 0: the first one still."""
         self.unfollowed = False
         """The first one has exited, and the keeper follows no other."""
+        self.asking = 0
+        """Answers of the keeper that are on their way: until then no exit is judged."""
 
     def begin(self) -> int:
         """Another process takes over, the first one is still there."""
@@ -40,8 +42,10 @@ class Background:
         """The keeper is asked to follow it, and answers the manager that asked."""
         world = self.process.world
         deaths = world.manager.deaths
+        self.asking += 1
 
         def answer() -> None:
+            self.asking -= 1
             process = self.process
             mine = self.pid and wanted.process_id in (0, self.pid)
             found = self.pid if process.alive and mine else 0

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 ALL_CONTROLS = 0x1F
 RELOAD_SIGNAL = 1
+FLOOD = 260
+"""So many changes of state come at once."""
 SICK = 4
 """Every so many services there is one whose program hardly ever lives long."""
 CRASH = 11
@@ -197,8 +199,9 @@ class SimulatedProcess:
             self._soon(lambda: self._exits(None, signal))
 
     def killed(self) -> None:
+        """Rarely it is where no signal reaches it, for longer than a shutdown waits."""
         self.kill_asked = True
-        delay = self.world.random.choice((0, 1, 100))
+        delay = self.world.random.choice((0, 1, 100)) if not self._bad(0.02) else 45_000
         self.world.later(delay, self._is_killed)
 
     def _is_killed(self) -> None:
@@ -337,6 +340,18 @@ class SimulatedProcess:
             self._report(service, ServiceState.STOPPED, exit_code=5)
         else:
             self._report(service, ServiceState.RUNNING)
+            if self.lies() and self._bad(0.06):
+                self._floods(service)
+
+    def _floods(self, service: ServiceId) -> None:
+        """It cannot make up its mind."""
+        for number in range(FLOOD):
+            if not self.alive or service not in self.running:
+                return
+            state = (ServiceState.PAUSED, ServiceState.RUNNING)[number % 2]
+            self.running[service] = state
+            status = self.last[service] = self.last[service].replace(state=int(state))
+            self._say(StatusReported(self.launch, service, status))
 
     def _report(
         self, service: ServiceId, state: int, *, check_point: int = 0, exit_code: int = 0

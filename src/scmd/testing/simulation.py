@@ -50,6 +50,7 @@ from scmd.core.messages import (
     StoredService,
     WriteJournal,
 )
+from scmd.core.notifications import parse
 from scmd.core.scm import Scm
 from scmd.testing.checkers import Checkers
 from scmd.testing.crashes import Crashes
@@ -65,6 +66,18 @@ STORMY_STEPS = 40
 JUMPS = (0, 0, 0, 0, 1, 1, 5, 20, 100, 100, 1_000, 5_000, 31_000, 90_000)
 
 
+DATAGRAMS = (
+    b"READY=1",
+    b"READY=1\nSTOPPING=1\nRELOADING=1\nWATCHDOG=trigger",
+    b"WATCHDOG_USEC=1",
+    b"WATCHDOG_USEC=18446744073709551615\nEXTEND_TIMEOUT_USEC=18446744073709551615",
+    b"STATUS=\xff\xfe\x00\x1b[2J" + 3_000 * b"=",
+    b"MAINPID=1\nERRNO=-5\n\n==\n=",
+    b"RELOADING=1\nMONOTONIC_USEC=9999999999999999999",
+)
+"""What a process may say that means harm, or nothing."""
+
+
 class World:
     """One seeded world around one SCM."""
 
@@ -76,6 +89,7 @@ class World:
             crash_loop_limit=3,
             reboot_command="/bin/hook-recover reboot",
             notify_socket="/notify.sock",
+            auto_start_delay=self.random.choice((500, 20_000, 120_000)),
             ends_with_essential=self.random.random() < 0.15,
         )
         self.disk: dict[ServiceId, StoredService] = {}
@@ -292,8 +306,10 @@ class World:
         if self.down:
             return
         launch = LaunchId(self.random.randrange(1, 60))
-        if launch in self.processes and not self.processes[launch].lies():
-            return
+        if launch in self.processes:
+            if not self.processes[launch].lies():
+                return
+            self.processes[launch].beats = False
         service = ServiceId(self.random.randrange(1, 12))
         status = ServiceStatus(state=self.random.randrange(9), controls_accepted=7)
         events: tuple[Event, ...] = (
@@ -302,6 +318,7 @@ class World:
             ControlAnswered(launch, ControlId(self.random.randrange(1, 50)), 0),
             ChannelClosed(launch),
             DispatcherConnected(launch, ("A", "B")),
+            parse(launch, self.random.choice(DATAGRAMS)),
         )
         if launch not in self.processes:
             events += (ProcessExited(launch, 0, None), RecordSaved(SaveId(10**9)))

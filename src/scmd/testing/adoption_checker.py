@@ -1,0 +1,43 @@
+"""The checkers of what a manager leaves, and of what the next one makes of it."""
+
+from __future__ import annotations
+
+from scmd.core.memory import LaunchMemory, Memory, ServiceMemory
+from scmd.testing.crashes import key_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.testing.checkers import Checkers
+    from scmd.testing.simulation import World
+
+
+def check_adoption(checkers: Checkers) -> None:
+    """No process that runs is lost to its service."""
+    world = checkers.world
+    records = world.scm.state.records
+    for launch, run in checkers.runs.items():
+        if run.killed or not world.processes[launch].alive:
+            continue
+        services = {run.spec_service} if run.is_program else run.services
+        for service in services:
+            held = records[service].launch
+            name = records[service].config.name
+            assert held is not None, f"{name} has lost its process {launch}"
+            assert held.id == launch, f"{name} has process {held.id} instead of {launch}"
+
+
+def check_journal(world: World) -> None:
+    """What was journaled is what is true, but for entries about removed records."""
+    expected = {key_of(entry): entry for entry in world.scm.memory()}
+    records = world.scm.state.records
+
+    def counts(entry: Memory) -> bool:
+        if isinstance(entry, LaunchMemory):
+            return any(id in records for id in (entry.owner, *entry.services))
+        return not isinstance(entry, ServiceMemory)
+
+    found = world.manager.journal
+    for key, entry in found.items():
+        assert key in expected or not counts(entry), f"is over: {entry}"
+    for key, entry in expected.items():
+        assert found.get(key) == entry, f"{entry} is true, journaled was {found.get(key)}"

@@ -1,0 +1,32 @@
+"""What the checkers' books say about a launch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from scmd.core.messages import ServiceId
+
+
+@dataclass(slots=True)
+class Run:
+    """One launch, from its order until the keeper may forget it."""
+
+    spec_service: ServiceId
+    control_channel: bool
+    hook: bool
+    exited: bool = False
+    unanswered: tuple[str, int] | None = None
+    services: set[ServiceId] = field(default_factory=set)
+    """Asked to start in it, and not STOPPED since."""
+    disturbed: bool = False
+    """It was sent a signal, or killed."""
+    killed: bool = False
+    asked_about: bool = False
+    """The keeper was asked to follow another process of it, so an exit may not be the end."""
+    started_last: ServiceId | None = None
+    repeatable: ServiceId | None = None
+    """A manager died after it had asked for this start, so the next one may ask again."""
+
+    @property
+    def is_program(self) -> bool:
+        return not self.control_channel and not self.hook
