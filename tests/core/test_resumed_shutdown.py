@@ -7,9 +7,11 @@ import pytest
 from scmd.core.messages import (
     AutoStart,
     KillProcess,
+    LaunchId,
     LaunchProcess,
     LogEvent,
     ProcessExited,
+    ProcessStarted,
     SendControl,
     Settings,
     Shutdown,
@@ -19,7 +21,7 @@ from scmd.core.messages import (
 )
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import Control, ServiceState
-from tests.core.bench import Bench
+from tests.core.bench import PID, Bench
 from tests.core.test_adoption import held, running_program, successor
 
 
@@ -106,3 +108,20 @@ def test_a_process_that_is_gone_is_told_nothing() -> None:
     assert new.found(SendControl) == []
     new.tell(ProcessExited(launch, 0, None))
     assert new.found(ShutdownCompleted)
+
+
+def test_a_hook_that_was_killed_is_over_for_the_next_manager_too() -> None:
+    bench = Bench(settings=Settings(kill_timeout=5_000))
+    service = bench.create_hosted(**{"AppOneShot": "stay", "AppEvents\\Stop\\Pre": "/bin/hook"})
+    bench.start(service)
+    bench.tell(ProcessStarted(LaunchId(1), PID))
+    bench.tell(ProcessExited(LaunchId(1), 0, None))
+    bench.tell(Shutdown())
+    hook = bench.one(LaunchProcess).launch
+    bench.tell(ProcessStarted(hook, PID))
+    bench.pass_time(5_000)
+    assert bench.one(KillProcess).launch == hook
+    new = successor(bench, held(hook, hook=True))
+    new.tell(ProcessExited(hook, None, 9))
+    assert new.found(ShutdownCompleted)
+    assert new.queried(new.open("A")).state == ServiceState.STOPPED

@@ -229,6 +229,8 @@ def _resume(
     launch.gone = held.ended
     if launch.phase is LaunchPhase.KILLED:
         launch.process_id = held.process_id
+        if launch.kind is LaunchKind.HOOK:
+            hosted_adoption.resume_hook(state, launch)
         launches.resume_end(state, launch, ended=held.ended)
         return
     match launch.kind:

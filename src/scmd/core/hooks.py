@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from scmd.core import launches
 from scmd.core.messages import LaunchSpec, ProcessExited
-from scmd.core.records import Launch, LaunchKind, ServiceRecord
+from scmd.core.records import Launch, LaunchKind, LaunchPhase, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error
 
@@ -57,6 +57,8 @@ def nothing(error: int, specific: int) -> None:
 
 
 def resume(state: State, launch: Launch, done: Callable[[int, int], None]) -> None:
-    """A hook that an earlier manager has begun: its time begins anew."""
+    """A hook that an earlier manager has begun: its time begins anew, unless it is being killed."""
     launch.hook = done
+    if launch.phase is LaunchPhase.KILLED:
+        return
     launch.deadline = state.after(HOOK_TIME, lambda: _late(state, launch), "a hook to end")
