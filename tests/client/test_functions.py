@@ -164,5 +164,5 @@ def test_open_manager_refuses_as_documented(world: World) -> None:
             winsvc.OpenSCManager(None, database, ALL)
         assert (caught.value.winerror, caught.value.funcname) == (number, "OpenSCManager")
     with pytest.raises(winsvc.error) as caught:
-        winsvc.OpenSCManager("//host", None, ALL)
-    assert caught.value.winerror == 50
+        winsvc.OpenSCManager("\\\\not a host", None, ALL)
+    assert caught.value.winerror == 87
