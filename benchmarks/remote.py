@@ -97,7 +97,7 @@ def _many_services() -> list[Row]:
             local.create(f"Service{number:05}", "/bin/true", display=f"The service {number:05}")
         manager = int(status()["manager_pid"])
         with scmd.connect(f"//{place}", user=USER, password=PASSWORD) as scm:
-            assert len(scm.services()) == SERVICES
+            assert len(scm.services()) >= SERVICES
             before = _cpu_ms(manager)
             for _ in range(ENUMERATIONS):
                 scm.services()

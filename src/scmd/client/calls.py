@@ -19,13 +19,14 @@ from scmd.client.connection import (
     function_name,
     local_path,
 )
+from scmd.client.entries import EntriesPart as EntriesPart
+from scmd.client.entries import Entry as Entry
 from scmd.client.reconnection import OpenHandles, may_repeat
 from scmd.svcctl import control, opening
 from scmd.svcctl.interface import SVCCTL, HandleResponse
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ScmAccess, ServiceState
 from scmd.vocabulary.status import ServiceStatus
-from scmd.vocabulary.value import Value
 from scmd.vocabulary.winerror import BufferTooSmall, WinError
 
 TYPE_CHECKING = False
@@ -52,25 +53,6 @@ _STATES = {int(state): state for state in ServiceState}
 _STATUS_EX_TAIL = bytes([0, 0, 0, 0, 36, 0, 0, 0])
 _STATUS_EX_ANSWER = Struct("<12I")
 _STATUS_ANSWER = Struct("<8I")
-
-
-class Entry(Value):
-    """One service of an enumeration."""
-
-    name: str
-    display_name: str
-    status: ServiceStatus
-
-
-class EntriesPart(Value):
-    """A part of an enumeration; `resume` is 0 when it was the last, else where to go on.
-
-    `needed` is the size in bytes of what is left.
-    """
-
-    entries: list[Entry]
-    needed: int
-    resume: int
 
 
 class Calls:
