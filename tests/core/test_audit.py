@@ -40,12 +40,14 @@ QUERIES = {
     "GetDisplayName",
     "GetKeyName",
     "IdentifyService",
+    "PrepareService",
     "QueryBoot",
     "QueryConfig",
     "QueryLock",
     "QueryParameters",
     "QueryRecovery",
     "QuerySecurity",
+    "QuerySettings",
     "QueryStatus",
 }
 """Commands that leave everything as it is."""
