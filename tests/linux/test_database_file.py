@@ -114,10 +114,21 @@ def test_damage_anywhere_is_refused_or_leaves_whole_records(path: Path) -> None:
             database.close()
 
 
-def test_an_empty_file_beside_a_log_is_refused(path: Path) -> None:
+def test_an_empty_file_is_refused(path: Path) -> None:
     path.touch()
-    path.with_name("registry.db-wal").write_bytes(b"x" * 100)
-    assert "write-ahead log" in refused(path)
+    assert "the file is empty" in refused(path)
+    path.unlink()
+    sqlite3.connect(path).execute("PRAGMA journal_mode = WAL").connection.close()
+    assert "no tables of scmd" in refused(path)
+
+
+def test_a_log_without_its_file_is_refused(path: Path) -> None:
+    log = path.with_name("registry.db-wal")
+    log.write_bytes(b"x" * 100)
+    with pytest.raises(DatabaseError, match="write-ahead log"):
+        Database.open(path)
+    assert not path.exists()
+    assert log.read_bytes() == b"x" * 100
 
 
 def test_another_programs_database_is_refused(path: Path) -> None:
@@ -164,14 +175,24 @@ def test_a_folder_that_is_missing_is_refused(tmp_path: Path) -> None:
 # Creation and migration -------------------------------------------------------------------
 
 
-def test_a_creation_that_was_interrupted_is_finished(path: Path) -> None:
-    path.touch()
-    Database.open(path).close()
-    path.unlink()
-    unfinished = database_file.connect(path)
-    unfinished.close()
+def test_a_creation_that_was_interrupted_is_begun_anew(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(*arguments: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", kill)
+        with pytest.raises(Killed):
+            Database.open(path)
+    assert [each.name for each in path.parent.iterdir()] == ["registry.db.new"]
+    path.with_name("registry.db.new").write_bytes(b"half a database")
     Database.open(path).close()
     assert numbers(path) == {}
+    assert [each.name for each in path.parent.iterdir()] == ["registry.db"]
 
 
 def add_table(connection: sqlite3.Connection) -> None:

@@ -66,14 +66,12 @@ def open_file(
     damaged, not a database of scmd, newer than `format`, or cannot be opened.
     """
     try:
-        created = _check_header(path, format)
-        if not created:
-            _check_contents(path, format)
+        if not os.path.lexists(path):
+            _create(path, format)
+        _check_header(path, format)
+        _check_contents(path, format)
         connection = connect(path)
-        if created:
-            _create(connection, format)
-        else:
-            _migrate(connection, path, format, migrations)
+        _migrate(connection, path, format, migrations)
     except (sqlite3.Error, OSError) as error:
         raise DatabaseError(advice(path, str(error))) from error
     return connection
@@ -88,23 +86,18 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _check_header(path: Path, format: int) -> bool:
-    """True when there is no database yet. Looks at bytes only, so that nothing is touched."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _check_header(path: Path, format: int) -> None:
+    """Look at bytes only, so that nothing is touched."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     try:
         header = os.read(descriptor, 100)
     finally:
         os.close(descriptor)
-    log = Path(f"{path}-wal")
     if not header:
-        _sync_folder(path.parent)
-        if log.exists() and log.stat().st_size:
-            raise DatabaseError(advice(path, "the file is empty, its write-ahead log is not"))
-        return True
+        raise DatabaseError(advice(path, "the file is empty"))
     if len(header) < 100 or not header.startswith(_MAGIC):
         raise DatabaseError(advice(path, "it is not a SQLite database"))
     _check_format(path, int.from_bytes(header[60:64], "big"), format)
-    return False
 
 
 def _sync_folder(folder: Path) -> None:
@@ -125,9 +118,9 @@ def _check_contents(path: Path, format: int) -> None:
         _check_format(path, reader.execute("PRAGMA user_version").fetchone()[0], format)
         found = [row[0] for row in reader.execute("PRAGMA quick_check(3)")]
         if found != ["ok"]:
-            raise DatabaseError(advice(path, "; ".join(found)))
+            raise DatabaseError(advice(path, "; ".join(found).replace("\n", " ")))
         tables = {row[0] for row in reader.execute("SELECT name FROM sqlite_schema")}
-        if tables and not {"keys", "records"} <= tables:
+        if not {"keys", "records"} <= tables:
             raise DatabaseError(advice(path, "it has no tables of scmd"))
     finally:
         reader.close()
@@ -141,11 +134,27 @@ def _check_format(path: Path, found: int, format: int) -> None:
         )
 
 
-def _create(connection: sqlite3.Connection, format: int) -> None:
-    connection.executescript(
-        f"BEGIN IMMEDIATE; {_SCHEMA}"
-        f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {format}; COMMIT"
-    )
+def _create(path: Path, format: int) -> None:
+    """A complete database under its name, or none: an empty file is always a damaged one."""
+    log = Path(f"{path}-wal")
+    if log.exists() and log.stat().st_size:
+        raise DatabaseError(advice(path, "the file is missing, its write-ahead log is not"))
+    unfinished = path.with_name(path.name + ".new")
+    unfinished.unlink(missing_ok=True)
+    os.close(os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+    connection = sqlite3.connect(unfinished, isolation_level=None)
+    try:
+        # What is interrupted is begun anew, so that nothing has to be rolled back.
+        connection.execute("PRAGMA journal_mode = MEMORY")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(
+            f"BEGIN IMMEDIATE; {_SCHEMA}"
+            f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {format}; COMMIT"
+        )
+    finally:
+        connection.close()
+    os.replace(unfinished, path)
+    _sync_folder(path.parent)
 
 
 def _migrate(
@@ -153,9 +162,6 @@ def _migrate(
 ) -> None:
     """Bring an older file up to `format`: a backup copy, then one transaction."""
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
-    if not connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]:
-        _create(connection, format)
-        return
     if found == format:
         return
     copy = path.with_name(f"{path.name}.format{found}")
