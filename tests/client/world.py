@@ -21,6 +21,7 @@ from typing import Self
 from scmd.core.messages import (
     AssociationEnded,
     Caller,
+    CallsAbandoned,
     Command,
     ControlAnswered,
     DispatcherConnected,
@@ -219,7 +220,7 @@ class World:
             assert isinstance(asked, QueryManagerStatus)
             self._answer(asked.call.id, self.status)
 
-    def association_ended(self, event: AssociationEnded) -> None:
+    def happened(self, event: AssociationEnded | CallsAbandoned) -> None:
         """Part of `Performer`."""
         self._take(event)
 

@@ -35,7 +35,7 @@ from scmd.testing.simulation import simulate
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.status import ServiceStatus
 
-SEEDS = range(300)
+SEEDS = range(1_500)
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
 

@@ -82,6 +82,7 @@ def test_numbers_are_never_renumbered() -> None:
         (17, "RPrepareService"),
         (18, "RQueryRemote"),
         (19, "RChangeRemote"),
+        (20, "RWaitForChanges"),
     ]
     assert str(SCMD.uuid) == "97a066fd-bdad-48f4-90f7-529328ef19c3"
 

@@ -15,6 +15,7 @@ from scmd.core.messages import (
     AssociationEnded,
     AssociationId,
     Caller,
+    CallsAbandoned,
     Command,
     HandleId,
     QueryStatus,
@@ -64,7 +65,7 @@ class World:
 
     def __init__(self) -> None:
         self.asked: list[Asked] = []
-        self.ended: list[AssociationEnded] = []
+        self.ended: list[AssociationEnded | CallsAbandoned] = []
         self.is_prompt = True
         self.turns: deque[Callable[[], None]] = deque()
         self.conversations = Conversations(Sessions(b"testing!"), self, self.turns.append)
@@ -77,7 +78,7 @@ class World:
     def answer(self, asked: Asked) -> None:
         self.conversations.answer(Reply(asked.call.id, 0, RUNNING))
 
-    def association_ended(self, event: AssociationEnded) -> None:
+    def happened(self, event: AssociationEnded | CallsAbandoned) -> None:
         self.ended.append(event)
 
     def open(self, channel: Channel) -> tuple[Conversation, ClientConnection]:

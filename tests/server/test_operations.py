@@ -38,6 +38,7 @@ from scmd.server.running import NO_STATUS
 from scmd.server.steps import Fault
 from scmd.server.svcctl_server import SVCCTL_OPERATIONS
 from scmd.svcctl import buffers, configuration, control, opening
+from scmd.svcctl.administration import NotifyParams
 from scmd.svcctl.config2_buffers import QUERY_LEVELS, pack_config2
 from scmd.svcctl.configuration import ConfigInfo
 from scmd.svcctl.interface import ServiceRequest
@@ -900,16 +901,12 @@ def test_query_config_ex_of_another_level_is_a_fault(level: int) -> None:
 
 # The table ----------------------------------------------------------------------------------
 
-LATER = {47, 48, 49}
-"""Notifications: published, not served yet."""
+
+def test_the_table_serves_what_is_published() -> None:
+    assert set(SVCCTL_OPERATIONS) == set(OPERATIONS)
 
 
-def test_the_table_serves_what_is_published_but_what_comes_later() -> None:
-    assert set(SVCCTL_OPERATIONS) | LATER == set(OPERATIONS)
-    assert not LATER & set(SVCCTL_OPERATIONS)
-
-
-HANDLE_FIELDS = ("service", "scm", "handle", "lock")
+HANDLE_FIELDS = ("service", "scm", "handle", "lock", "notify_handle")
 
 
 @pytest.mark.parametrize("opnum", sorted(set(SVCCTL_OPERATIONS) - {9, 15, 27, 64}))
@@ -933,6 +930,10 @@ def test_a_foreign_handle_is_found_before_anything_is_asked(opnum: int) -> None:
         values["config"] = ConfigInfo(level=1, info=None)  # type: ignore[assignment] # likewise
     if "parameters" in values:
         values["parameters"] = None  # type: ignore[assignment] # likewise
+    if "notify_params" in values:
+        nothing = NotifyParams(level=2, params=None)
+        values["notify_params"] = nothing  # type: ignore[assignment] # likewise
+        values["client_process"] = Guid(bytes(16))  # type: ignore[assignment] # likewise
     if "level" in kind._defaults:
         values["level"] = kind._defaults["level"]
     request = kind(**{field: FOREIGN}, **values)

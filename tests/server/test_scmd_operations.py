@@ -144,7 +144,7 @@ def test_the_use_of_the_process_of_a_status() -> None:
 def test_the_version_is_the_interfaces() -> None:
     exchange = Exchange()
     response = exchange.run(scmd_operations.QUERY_VERSION, scmd_operations.EmptyRequest())
-    assert (response.major, response.minor, response.error) == (1, 8, 0)
+    assert (response.major, response.minor, response.error) == (1, 9, 0)
     assert exchange.asked == []
 
 

@@ -13,6 +13,8 @@ from scmd.core.messages import (
     AssociationEnded,
     AssociationId,
     Caller,
+    CallId,
+    CallsAbandoned,
     CloseHandle,
     Command,
     HandleId,
@@ -71,6 +73,7 @@ class Client:
         self.session: Session = sessions.open(caller(name))
         self.connection = ClientConnection(form=form)
         self.asked: list[Command | HostRequest] = []
+        self.abandoned: tuple[CallId, ...] = ()
         self.answers: list[object] = []
         self.is_closed = False
         self.send(self.connection.bind(list(interfaces), group))
@@ -89,6 +92,8 @@ class Client:
             self.answers += self.connection.receive_data(output)
         elif isinstance(output, Close):
             self.is_closed = True
+        elif isinstance(output, CallsAbandoned):
+            self.abandoned += output.calls
         else:
             self.asked.append(output)
 

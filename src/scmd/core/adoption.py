@@ -28,6 +28,7 @@ from __future__ import annotations
 
 from scmd.core import (
     auto_start,
+    feed,
     health,
     hooks,
     hosted_adoption,
@@ -43,10 +44,20 @@ from scmd.core import (
     srvany,
     status,
 )
+from scmd.core.changes import Change, ChangeKind, Intent
 from scmd.core.essential import is_essential
 from scmd.core.hosted_runs import Stage, current
 from scmd.core.launches import drop
-from scmd.core.memory import AccountMemory, AutoStartMemory, LaunchMemory, ServiceMemory, latest
+from scmd.core.memory import (
+    AccountMemory,
+    AutoStartMemory,
+    ChangeMemory,
+    IntentMemory,
+    LaunchMemory,
+    Memory,
+    ServiceMemory,
+    latest,
+)
 from scmd.core.messages import (
     Actor,
     Adopted,
@@ -100,6 +111,7 @@ def adopt(state: State, event: Adopted) -> None:
         for entry in entries
         if isinstance(entry, LaunchMemory)
     ]
+    _resume_feed(state, entries)
     users: _Users = {}
     for record, memory in services:
         _connect(state, record, memory, users)
@@ -117,12 +129,43 @@ def adopt(state: State, event: Adopted) -> None:
     shutdown.resume(state)
 
 
+def _resume_feed(state: State, entries: tuple[Memory, ...]) -> None:
+    """Before anything happens that is a change."""
+    news = [entry for entry in entries if isinstance(entry, ChangeMemory | IntentMemory)]
+    changes = [entry for entry in news if isinstance(entry, ChangeMemory)]
+    intents = [entry for entry in news if isinstance(entry, IntentMemory)]
+    feed.resume(
+        state,
+        next((entry.epoch for entry in news), state.feed.epoch),
+        [_change(entry) for entry in changes],
+        [
+            Intent(ChangeKind(entry.kind), ServiceId(entry.service), entry.name, entry.security)
+            for entry in intents
+        ],
+    )
+
+
+def _change(memory: ChangeMemory) -> Change:
+    return Change(
+        memory.number,
+        ChangeKind(memory.kind),
+        ServiceId(memory.service),
+        memory.name,
+        _status(memory.status),
+        memory.before,
+        memory.lasted,
+        memory.cause,
+        Actor(*memory.actor),
+        memory.security,
+    )
+
+
 # What the journal says ------------------------------------------------------------------------
 
 
 def _restore_record(state: State, record: ServiceRecord, memory: ServiceMemory) -> None:
     """The status; a pending state gets its time again from now on."""
-    restored = ServiceStatus(**dict(zip(ServiceStatus._fields, memory.status, strict=False)))
+    restored = _status(memory.status)
     record.failures, record.started_at = memory.failures, memory.started_at
     record.stop_asked, record.process_exit = memory.stop_asked, memory.process_exit
     record.essential, record.completed = memory.essential, memory.completed
@@ -141,6 +184,10 @@ def _restore_record(state: State, record: ServiceRecord, memory: ServiceMemory) 
         record.attempt.restart = memory.restart
         record.attempt.tried = set(map(ServiceId, memory.tried))
         state.work.append(record.attempt)
+
+
+def _status(fields: tuple[int, ...]) -> ServiceStatus:
+    return ServiceStatus(**dict(zip(ServiceStatus._fields, fields, strict=False)))
 
 
 def _restore_account(record: ServiceRecord, memory: AccountMemory) -> None:

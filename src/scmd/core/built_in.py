@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scmd.core import database, saves
+from scmd.core import database, feed, notify_requests, saves
+from scmd.core.changes import ChangeKind
 from scmd.core.messages import Event, ServiceCreated, ServiceId
 from scmd.core.records import BUILT_IN_IMAGE, BUILT_IN_KEYS, ServiceRecord
 from scmd.core.state import State
@@ -20,6 +21,7 @@ from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import (
     RUNS_IN_SYSTEM_PROCESS,
+    NotifyMask,
     ServiceState,
     ServiceType,
     StartType,
@@ -102,6 +104,8 @@ def _create(state: State, config: ServiceConfig) -> None:
         database.insert(state, record)
         show(state, record)
         state.emit(ServiceCreated(id, config.name))
+        feed.add(state, record, ChangeKind.CREATED)
+        notify_requests.came_or_went(state, record, NotifyMask.CREATED)
 
     names = tuple({name_key(config.name): None, name_key(config.display_name): None})
     saves.save_record(
@@ -119,8 +123,13 @@ def _create(state: State, config: ServiceConfig) -> None:
 def front_changed(state: State, event: SmbFrontChanged) -> None:
     state.fronted_by_smbd = event.is_there
     record = state.by_key.get(name_key(LANMAN_SERVER))
-    if record is not None:
-        show(state, record)
+    if record is None:
+        return
+    before = int(record.status.state)
+    show(state, record)
+    if record.status.state != before:
+        feed.add(state, record, ChangeKind.STATUS, before, cause=record.cause)
+        notify_requests.state_entered(state, record)
 
 
 def show(state: State, record: ServiceRecord) -> None:

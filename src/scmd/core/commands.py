@@ -12,8 +12,10 @@ from scmd.core import (
     control_values,
     controls,
     database,
+    feed,
     handles,
     locks,
+    notify_requests,
     object_security,
     preparing,
     queries,
@@ -23,6 +25,7 @@ from scmd.core import (
     why,
 )
 from scmd.core.boot_verdict import NotifyBoot
+from scmd.core.feed import WaitForChanges
 from scmd.core.handles import HandleKind
 from scmd.core.locks import LockDatabase, QueryLock, UnlockDatabase
 from scmd.core.messages import (
@@ -56,6 +59,7 @@ from scmd.core.messages import (
     SetStatus,
     StartService,
 )
+from scmd.core.notify_requests import CloseNotifyHandle, GetNotifyResults, NotifyStatusChange
 from scmd.core.object_security import QuerySecurity, SetSecurity
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
@@ -148,6 +152,14 @@ def _dispatch_rest(state: State, command: Command) -> None:
             state.reply(command.call.id, Error.SUCCESS, state.settings)
         case SetSettings():
             _set_settings(state, command)
+        case WaitForChanges():
+            feed.wait(state, command)
+        case NotifyStatusChange():
+            notify_requests.register(state, command)
+        case GetNotifyResults():
+            notify_requests.get_results(state, command)
+        case CloseNotifyHandle():
+            notify_requests.close(state, command)
         case CheckScmHandle():
             handles.scm(state, command.call, command.scm, command.access)
             state.reply(command.call.id, Error.SUCCESS)
@@ -224,10 +236,17 @@ def _close_handle(state: State, command: CloseHandle) -> None:
     handle = handles.lookup(state, command.call, command.handle)
     if handle.kind not in (HandleKind.SCM, HandleKind.SERVICE):
         raise Refused(Error.INVALID_HANDLE)
+    success = let_go(state, handle)
     handles.close_handle(state, handle)
-    record = handle.record
-    if record is None or not database.remove_if_over(state, record, command.call.id):
-        state.reply(command.call.id, Error.SUCCESS)
+    record, call = handle.record, command.call.id
+    if record is None or not database.remove_if_over(state, record, call, success):
+        state.reply(call, success)
+
+
+def let_go(state: State, handle: handles.Handle) -> int:
+    """End what waits on a handle that is about to be closed; what closing it is answered with."""
+    feed.handle_closed(state, handle)
+    return notify_requests.handle_closed(state, handle)
 
 
 def _start_service(state: State, command: StartService) -> None:

@@ -11,15 +11,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from scmd.core import (
+    feed,
     handles,
     identities,
     locks,
+    notify_requests,
     parameters,
     preparing,
     saves,
     schedules,
     validation,
 )
+from scmd.core.changes import ChangeKind
 from scmd.core.config_levels import changed_by_level
 from scmd.core.dependencies import closes_cycle, on_cycles
 from scmd.core.event_ids import EventId
@@ -45,7 +48,14 @@ from scmd.core.state import State
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_service_name, check_text, name_key
-from scmd.vocabulary.service import ConfigLevel, ScmAccess, ServiceAccess, ServiceState, StartType
+from scmd.vocabulary.service import (
+    ConfigLevel,
+    NotifyMask,
+    ScmAccess,
+    ServiceAccess,
+    ServiceState,
+    StartType,
+)
 
 START_TYPE_WORDS = {
     StartType.BOOT_START: "boot start",
@@ -200,6 +210,8 @@ def _created(
     insert(state, record)
     schedules.look(state, record)
     state.emit(ServiceCreated(id, config.name))
+    feed.add(state, record, ChangeKind.CREATED)
+    notify_requests.came_or_went(state, record, NotifyMask.CREATED)
     type, start = f"{config.type:#x}", START_TYPE_WORDS[StartType(config.start_type)]
     strings = (config.name, config.image_path, type, start, config.account)
     state.emit(LogEvent(int(EventId.INSTALLED), id, strings))
@@ -309,6 +321,7 @@ def _save_change(
 
     def saved() -> None:
         _apply(state, record, config)
+        feed.add(state, record, ChangeKind.CONFIG)
         state.reply(call, Error.SUCCESS, result)
 
     saves.save_record(
@@ -377,6 +390,7 @@ def _parameters_saved(
 ) -> None:
     record.parameters = parameters
     schedules.look(state, record)
+    feed.add(state, record, ChangeKind.PARAMETERS)
     state.reply(call, Error.SUCCESS)
     launch = record.launch
     if launch is not None and launch.services.get(record.id) is record:
@@ -401,6 +415,8 @@ def delete_service(state: State, command: DeleteService) -> None:
     def saved() -> None:
         record.deleted = True
         _apply(state, record, config)
+        feed.add(state, record, ChangeKind.MARKED)
+        notify_requests.marked(state, record)
         state.reply(command.call.id, Error.SUCCESS)
         state.changed.append(record)
 
@@ -415,10 +431,12 @@ def delete_service(state: State, command: DeleteService) -> None:
     )
 
 
-def remove_if_over(state: State, record: ServiceRecord, call: CallId | None = None) -> bool:
+def remove_if_over(
+    state: State, record: ServiceRecord, call: CallId | None = None, success: int = 0
+) -> bool:
     """Remove a record that is marked, stopped and closed; whether its removal is now under way.
 
-    `call` is answered with success when it has ended, whatever the disk said: the handle
+    `call` is answered with this success when it has ended, whatever the disk said: the handle
     is closed, and a record whose removal failed stays marked.
     """
     if not record.deleted or record.handles or record.save is not None:
@@ -430,13 +448,13 @@ def remove_if_over(state: State, record: ServiceRecord, call: CallId | None = No
     saves.remove_record(
         state,
         record,
-        saved=lambda: _removed(state, record, call),
-        failed=lambda error: state.reply(call, Error.SUCCESS),
+        saved=lambda: _removed(state, record, call, success),
+        failed=lambda error: state.reply(call, success),
     )
     return True
 
 
-def _removed(state: State, record: ServiceRecord, call: CallId | None) -> None:
+def _removed(state: State, record: ServiceRecord, call: CallId | None, success: int) -> None:
     del state.records[record.id]
     del state.by_key[record.key]
     del state.by_display[name_key(record.config.display_name)]
@@ -445,7 +463,9 @@ def _removed(state: State, record: ServiceRecord, call: CallId | None) -> None:
     if state.cyclic:
         _find_cycles(state)
     state.emit(ServiceDeleted(record.id, record.config.name))
-    state.reply(call, Error.SUCCESS)
+    feed.add(state, record, ChangeKind.DELETED)
+    notify_requests.came_or_went(state, record, NotifyMask.DELETED)
+    state.reply(call, success)
     state.changed.append(record)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from scmd.core.messages import AssociationId, Call, HandleId, PrepareService
+from scmd.core.messages import AssociationId, Call, CallId, HandleId, PrepareService
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.security.access import access_check
@@ -22,6 +22,11 @@ from scmd.security.descriptor import SecurityDescriptor
 from scmd.security.token import Token
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.service import ScmAccess, ServiceAccess, StandardAccess
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.core.feed import Watcher
+    from scmd.core.notify_requests import HandleRequests
 
 _MAXIMUM = int(StandardAccess.MAXIMUM_ALLOWED)
 
@@ -40,7 +45,17 @@ class HandleKind(Enum):
 class Handle:
     """An open reference; `record` is a service handle's."""
 
-    __slots__ = ("association", "caller", "granted", "id", "kind", "prepared", "record")
+    __slots__ = (
+        "association",
+        "caller",
+        "granted",
+        "id",
+        "kind",
+        "prepared",
+        "record",
+        "requests",
+        "waiting",
+    )
 
     def __init__(
         self,
@@ -59,12 +74,19 @@ class Handle:
         self.granted = granted
         self.prepared: PrepareService | None = None
         """Of an SCM handle: what the next service created with it is to have besides."""
+        self.requests: HandleRequests | None = None
+        """What `notify_requests` keeps, once it was used for one."""
+        self.waiting: dict[CallId, Watcher] | None = None
+        """Calls that wait for changes on it; see `feed`."""
 
 
 def lookup(state: State, call: Call, id: HandleId) -> Handle:
     """The association's handle, of any kind; ContextMismatch when it has none such."""
     handle = state.handles.get(id)
     if handle is None or handle.association != call.association:
+        request = state.requests.get(id)
+        if request is not None and request.handle.association == call.association:
+            raise Refused(Error.INVALID_HANDLE)
         raise ContextMismatch
     return handle
 
@@ -118,8 +140,18 @@ def descriptor(record: ServiceRecord) -> SecurityDescriptor:
 
 def may_query(record: ServiceRecord, token: Token) -> bool:
     """Whether an enumeration shows the service to this caller."""
+    return _may_query(descriptor(record), token)
+
+
+def may_query_by(security: bytes | None, token: Token) -> bool:
+    """The same of a service with this descriptor of its own, None the default one."""
+    own = SERVICE_DESCRIPTOR if security is None else SecurityDescriptor.from_bytes(security)
+    return _may_query(own, token)
+
+
+def _may_query(own: SecurityDescriptor, token: Token) -> bool:
     try:
-        grant_service(record, token, int(ServiceAccess.QUERY_STATUS))
+        access_check(own, token, int(ServiceAccess.QUERY_STATUS), SERVICE_MAPPING)
     except Refused:
         return False
     return True
@@ -158,9 +190,14 @@ def close_handle(state: State, handle: Handle) -> None:
         state.lock = None
 
 
+def owned(state: State, association: AssociationId) -> list[Handle]:
+    """The association's handles, in order of opening."""
+    return list(state.associations.get(association, {}).values())
+
+
 def close_all(state: State, association: AssociationId) -> list[ServiceRecord]:
     """Rundown: close what the association owns; the records concerned, in order of opening."""
-    owned = list(state.associations.get(association, {}).values())
-    for handle in owned:
+    closed = owned(state, association)
+    for handle in closed:
         close_handle(state, handle)
-    return [handle.record for handle in owned if handle.record is not None]
+    return [handle.record for handle in closed if handle.record is not None]

@@ -12,9 +12,11 @@ they end with the connections: handles, calls, who waits for an answer.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 
 from scmd.core import recovery, reloads, schedules, shutdown
+from scmd.core.changes import KEPT, Change, Feed, Intent
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.records import (
     AttemptPhase,
@@ -26,6 +28,7 @@ from scmd.core.records import (
 )
 from scmd.core.recovery import RecoveryMemory
 from scmd.core.shutdown import NoticeMemory, ShutdownMemory
+from scmd.vocabulary.status import ServiceStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -132,7 +135,43 @@ class AutoStartMemory:
     """The boot was accepted by NotifyBootConfigStatus."""
 
 
-Memory = ServiceMemory | LaunchMemory | LaunchOver | AutoStartMemory | ShutdownMemory
+@dataclass(frozen=True, slots=True)
+class ChangeMemory:
+    """A change of the feed; see `changes.Change`."""
+
+    epoch: int
+    number: int
+    kind: str
+    service: int
+    name: str
+    status: tuple[int, ...]
+    before: int
+    lasted: int | None
+    cause: str
+    actor: tuple[str, str]
+    security: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IntentMemory:
+    """A change of a record is on its way to the disk; the last entry of each service counts."""
+
+    epoch: int
+    kind: str
+    service: int
+    name: str
+    security: bytes | None = None
+
+
+Memory = (
+    ServiceMemory
+    | LaunchMemory
+    | LaunchOver
+    | AutoStartMemory
+    | ShutdownMemory
+    | ChangeMemory
+    | IntentMemory
+)
 
 
 class Journal:
@@ -148,12 +187,14 @@ class Journal:
         """Whether `changes` may have something to say."""
         if state.touched or state.touched_launches:
             return True
+        if state.feed.unwritten or state.feed.unwritten_intents:
+            return True
         # A step of a shutdown may be about nobody.
         return state.shutdown is not None or _auto_start_key(state) != self._auto_start
 
     def changes(self, state: State) -> tuple[Memory, ...]:
         """Entries for what was touched and is not as it was written; they count as written."""
-        changed: list[Memory] = []
+        changed = _news(state.feed)
         launches, records = state.touched_launches, state.touched
         state.touched_launches, state.touched = {}, {}
         launches.update(
@@ -202,7 +243,7 @@ class Journal:
 
 
 def snapshot(state: State) -> tuple[Memory, ...]:
-    """Everything there is to remember, for a journal that is written anew."""
+    """Everything there is to remember of services and launches, for a journal written anew."""
     services = [
         service_memory(record) for record in state.records.values() if not _is_untouched(record)
     ]
@@ -211,11 +252,28 @@ def snapshot(state: State) -> tuple[Memory, ...]:
     return (*services, *launches, *_auto_start_memory(state), *(() if down is None else (down,)))
 
 
+def snapshot_of_feed(feed: Feed) -> tuple[Memory, ...]:
+    """What belongs to it of the feed."""
+    changes = [change_memory(feed.epoch, change) for change in feed.remembered()]
+    return (*changes, *(_intent_memory(feed.epoch, each) for each in feed.intents.values()))
+
+
+def _news(feed: Feed) -> list[Memory]:
+    """What the journal has not got yet of the feed."""
+    news: list[Memory] = [change_memory(feed.epoch, change) for change in feed.unwritten]
+    news += [_intent_memory(feed.epoch, intent) for intent in feed.unwritten_intents]
+    feed.unwritten.clear()
+    feed.unwritten_intents.clear()
+    return news
+
+
 def latest(entries: Iterable[Memory]) -> tuple[Memory, ...]:
     """The entries that count, of a journal in the order it was written."""
     services: dict[int, Memory] = {}
     launches: dict[int, Memory] = {}
     others: dict[type, Memory] = {}
+    changes: deque[Memory] = deque(maxlen=KEPT)
+    intents: dict[int, Memory] = {}
     for entry in entries:
         if isinstance(entry, ServiceMemory):
             services[entry.service] = entry
@@ -223,9 +281,17 @@ def latest(entries: Iterable[Memory]) -> tuple[Memory, ...]:
             launches[entry.launch] = entry
         elif isinstance(entry, LaunchOver):
             launches.pop(entry.launch, None)
+        elif isinstance(entry, ChangeMemory):
+            changes.append(entry)
+            intent = intents.get(entry.service)
+            if isinstance(intent, IntentMemory) and intent.kind == entry.kind:
+                del intents[entry.service]
+        elif isinstance(entry, IntentMemory):
+            intents[entry.service] = entry
         else:
             others[type(entry)] = entry
-    return (*services.values(), *launches.values(), *others.values())
+    known = (*services.values(), *launches.values(), *others.values())
+    return (*known, *changes, *intents.values())
 
 
 def _is_untouched(record: ServiceRecord) -> bool:
@@ -239,22 +305,46 @@ def _is_untouched(record: ServiceRecord) -> bool:
     )
 
 
+def change_memory(epoch: int, change: Change) -> ChangeMemory:
+    return ChangeMemory(
+        epoch,
+        change.number,
+        str(change.kind),
+        change.service,
+        change.name,
+        _fields(change.status),
+        change.before,
+        change.lasted,
+        change.cause,
+        (change.actor.name, change.actor.origin),
+        change.security,
+    )
+
+
+def _intent_memory(epoch: int, intent: Intent) -> IntentMemory:
+    return IntentMemory(epoch, str(intent.kind), intent.service, intent.name, intent.security)
+
+
+def _fields(status: ServiceStatus) -> tuple[int, ...]:
+    return (
+        int(status.type),
+        int(status.state),
+        status.controls_accepted,
+        status.win32_exit_code,
+        status.service_specific_exit_code,
+        status.check_point,
+        status.wait_hint,
+        status.process_id,
+        status.service_flags,
+    )
+
+
 def service_memory(record: ServiceRecord) -> ServiceMemory:
-    attempt, run, status = record.attempt, record.run, record.status
+    attempt, run = record.attempt, record.run
     deadline = run.deadline if run is not None else None
     return ServiceMemory(
         record.id,
-        (
-            int(status.type),
-            int(status.state),
-            status.controls_accepted,
-            status.win32_exit_code,
-            status.service_specific_exit_code,
-            status.check_point,
-            status.wait_hint,
-            status.process_id,
-            status.service_flags,
-        ),
+        _fields(record.status),
         record.launch.id if record.launch is not None else 0,
         attempt.arguments if attempt is not None else None,
         attempt is not None and attempt.phase is AttemptPhase.LAUNCHING,

@@ -397,6 +397,13 @@ class AssociationEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class CallsAbandoned(Event):
+    """Nobody waits for these calls any more: those that may wait for ever are answered 1235."""
+
+    calls: tuple[CallId, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RecordSaved(Event):
     save: SaveId
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from scmd.core import handles, saves
+from scmd.core import feed, handles, saves
+from scmd.core.changes import ChangeKind
 from scmd.core.handles import Handle, HandleKind
 from scmd.core.locks import refuse_change
 from scmd.core.messages import Command, HandleId
@@ -230,6 +231,7 @@ def _save_for_service(
     def saved() -> None:
         record.config = config
         record.descriptor = new
+        feed.add(state, record, ChangeKind.CONFIG)
         state.reply(command.call.id, Error.SUCCESS)
 
     saves.save_record(

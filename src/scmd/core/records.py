@@ -20,6 +20,7 @@ from scmd.core.messages import (
     CallId,
     Command,
     ControlId,
+    HandleId,
     LaunchId,
     LaunchSpec,
     Parameters,
@@ -37,6 +38,7 @@ from scmd.vocabulary.status import ServiceStatus
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.core.hosted_runs import HostedRun
+    from scmd.core.notify_requests import Request
     from scmd.core.recovery import Recovery
     from scmd.core.schedules import Schedule
     from scmd.core.shutdown import Notice
@@ -74,6 +76,7 @@ class ServiceRecord:
         "config",
         "deleted",
         "descriptor",
+        "entry",
         "essential",
         "failures",
         "handles",
@@ -83,6 +86,7 @@ class ServiceRecord:
         "is_built_in",
         "key",
         "killed",
+        "last_change",
         "launch",
         "log_of",
         "noted",
@@ -99,6 +103,7 @@ class ServiceRecord:
         "status",
         "stop_asked",
         "waiters",
+        "watchers",
     )
 
     def __init__(
@@ -157,6 +162,12 @@ class ServiceRecord:
         """What it was told about the shutdown."""
         self.waiters: dict[ServiceId, StartAttempt] | None = None
         """Attempts that look again when this service changes."""
+        self.entry = 0
+        """Counts the states it enters."""
+        self.watchers: dict[HandleId, Request] | None = None
+        """Notification requests that wait for its next states."""
+        self.last_change = 0
+        """The number in the feed of its last change, or a higher one that is not kept any more."""
         self.descriptor: SecurityDescriptor | None = None
         """`config.security`, parsed; kept with the bytes it came from by `handles`."""
 

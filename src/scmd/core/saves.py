@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from scmd.core import feed
+from scmd.core.changes import ChangeKind
 from scmd.core.messages import (
     AssociationId,
     Command,
@@ -68,7 +70,14 @@ def save_record(
     names: tuple[str, ...] = (),
 ) -> Save:
     """Send a record out; `saved` or `failed` is called with the outcome."""
-    save = _begin(state, record, config, names, saved, failed)
+    if record is None:
+        kind = ChangeKind.CREATED
+    elif deleted:
+        kind = ChangeKind.MARKED
+    else:
+        kind = ChangeKind.CONFIG if parameters is None else ChangeKind.PARAMETERS
+    feed.intend(state, kind, id, config)
+    save = _begin(state, record, id, config, names, saved, failed)
     state.emit(SaveRecord(save.id, id, config, parameters, deleted))
     return save
 
@@ -80,7 +89,8 @@ def remove_record(
     failed: Callable[[Error], None],
 ) -> None:
     """Send a removal out."""
-    save = _begin(state, record, None, (), saved, failed)
+    feed.intend(state, ChangeKind.DELETED, record.id, record.config)
+    save = _begin(state, record, record.id, None, (), saved, failed)
     state.emit(RemoveRecord(save.id, record.id))
 
 
@@ -91,7 +101,7 @@ def save_control(
     failed: Callable[[Error], None],
 ) -> Save:
     """Send SCM-wide values out."""
-    save = _begin(state, None, None, (), saved, failed)
+    save = _begin(state, None, ServiceId(0), None, (), saved, failed)
     state.emit(SaveControl(save.id, values))
     return save
 
@@ -99,17 +109,20 @@ def save_control(
 def _begin(
     state: State,
     record: ServiceRecord | None,
+    id: ServiceId,
     config: ServiceConfig | None,
     names: tuple[str, ...],
     saved: Callable[[], None],
     failed: Callable[[Error], None],
 ) -> Save:
     def applied() -> None:
+        feed.outcome_known(state, id)
         if record is not None:
             record.save = None
         saved()
 
     def refused(error: Error) -> None:
+        feed.outcome_known(state, id)
         if record is not None:
             record.save = None
         failed(error)

@@ -21,6 +21,7 @@ from scmd.core import (
     commands,
     database,
     essential,
+    feed,
     handles,
     hooks,
     hosting,
@@ -36,12 +37,13 @@ from scmd.core import (
     status,
 )
 from scmd.core.built_in import SmbFrontChanged
-from scmd.core.memory import Journal, Memory, snapshot
+from scmd.core.memory import Journal, Memory, snapshot, snapshot_of_feed
 from scmd.core.messages import (
     Adopted,
     AnyEffect,
     AssociationEnded,
     AutoStart,
+    CallsAbandoned,
     ChannelClosed,
     ClockRead,
     Command,
@@ -103,6 +105,10 @@ class Scm:
 
     def memory(self) -> tuple[Memory, ...]:
         """All that the runtime journal has to say, to write it anew."""
+        return (*snapshot(self._state), *snapshot_of_feed(self._state.feed))
+
+    def state_memory(self) -> tuple[Memory, ...]:
+        """The same without the feed's changes and intents."""
         return snapshot(self._state)
 
     def service_with(self, own_id: int) -> str | None:
@@ -149,6 +155,7 @@ class Scm:
         if state.shutdown is not None:
             shutdown.look(state)
             self._work()
+        feed.answer(state)
         effects, state.effects = state.effects, []
         _touch(state, effects)
         if self._journal.is_due(state):
@@ -223,7 +230,14 @@ def _event(state: State, event: Event) -> None:
             saves.save_failed(state, event)
         case AssociationEnded(association=association):
             saves.association_ended(state, association)
+            for handle in handles.owned(state, association):
+                commands.let_go(state, handle)
             state.changed.extend(handles.close_all(state, association))
+        case CallsAbandoned(calls=calls):
+            for call in calls:
+                answer = state.blocked.get(call)
+                if answer is not None:
+                    answer()
         case Adopted():
             adoption.adopt(state, event)
         case AutoStart():

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 
+from scmd.core.changes import Feed
 from scmd.core.deadlines import Deadline, Deadlines
 from scmd.core.dependencies import DependencyIndex
 from scmd.core.event_ids import EventId
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from scmd.core.boot import BootLog
     from scmd.core.handles import Handle
     from scmd.core.locks import DatabaseLock
+    from scmd.core.notify_requests import Request
     from scmd.core.shutdown import ShutdownRun
 
 
@@ -59,6 +61,13 @@ class State:
         """Key names on dependency cycles: only what was stored so, since no change makes one."""
         self.handles: dict[HandleId, Handle] = {}
         self.associations: dict[AssociationId, dict[HandleId, Handle]] = {}
+        self.requests: dict[HandleId, Request] = {}
+        """Notification requests, by their notify handles, whose numbers no other handle has."""
+        self.scm_watchers: dict[HandleId, Handle] = {}
+        """Handles to the SCM that were used for notification requests."""
+        self.feed = Feed(settings.first_launch)
+        self.blocked: dict[CallId, Callable[[], None]] = {}
+        """Calls that may wait for ever, and how to answer them without what they wait for."""
         self.saves: dict[SaveId, Save] = {}
         self.reserved: dict[str, Save] = {}
         """Name keys, of key and display names, that a pending save is about to take."""

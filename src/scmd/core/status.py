@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scmd.core import crashes
+from scmd.core import crashes, feed, notify_requests
+from scmd.core.changes import ChangeKind
 from scmd.core.event_ids import EventId
 from scmd.core.messages import SCM_ITSELF, SERVICE_ITSELF, Actor, StatusChanged
 from scmd.core.records import Failure, ServiceRecord
@@ -211,6 +212,9 @@ def _announce(
     state.emit(
         StatusChanged(record.id, record.config.name, status, cause, actor, old.state, lasted)
     )
+    feed.add(state, record, ChangeKind.STATUS, int(old.state), lasted, cause, actor)
+    if moved:
+        notify_requests.state_entered(state, record)
 
 
 def overdue(record: ServiceRecord, now: int) -> int:

@@ -14,7 +14,6 @@ from dataclasses import replace
 from functools import lru_cache
 
 from scmd.core.messages import (
-    AssociationEnded,
     Caller,
     ChangeConfig,
     Command,
@@ -60,7 +59,7 @@ class Performer:
         known = await asyncio.to_thread(accounts.is_known, account)
         self._on_message(replace(command, account_unknown=not known))
 
-    def association_ended(self, event: AssociationEnded) -> None:
+    def happened(self, event: Event) -> None:
         self._on_message(event)
 
 

@@ -13,7 +13,15 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from scmd.core.memory import AutoStartMemory, LaunchMemory, LaunchOver, Memory, ServiceMemory
+from scmd.core.memory import (
+    AutoStartMemory,
+    ChangeMemory,
+    IntentMemory,
+    LaunchMemory,
+    LaunchOver,
+    Memory,
+    ServiceMemory,
+)
 from scmd.core.shutdown import ShutdownMemory
 from scmd.storage.journal import Lines, Owner, header
 
@@ -31,6 +39,8 @@ _TYPES = {
     "O": LaunchOver,
     "A": AutoStartMemory,
     "D": ShutdownMemory,
+    "C": ChangeMemory,
+    "I": IntentMemory,
 }
 _LINES = Lines(_TYPES)
 

@@ -143,6 +143,10 @@ class ClientConnection:
         self._drop_partial(call_id)
         return pdu.encode(pdu.ORPHANED, pdu.WHOLE, self._order, call_id, b"")
 
+    def cancel(self, call_id: int) -> bytes:
+        """The PDU that asks for an early end of a call; it is answered all the same."""
+        return pdu.encode(pdu.CO_CANCEL, pdu.WHOLE, self._order, call_id, b"")
+
     def receive_data(self, data: bytes) -> list[ClientEvent]:
         """What the server's bytes mean; an incomplete answer gives nothing yet."""
         events: list[ClientEvent] = []

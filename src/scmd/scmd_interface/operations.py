@@ -21,8 +21,9 @@ from scmd.ndr.types import (
     Unique,
 )
 from scmd.rpc.interface import Interface
+from scmd.scmd_interface.feed import WaitForChangesRequest, WaitForChangesResponse
 
-SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 8)
+SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 9)
 
 MAX_PARAMETERS = 4096
 MAX_PARAMETER_NAME = 1024
@@ -335,4 +336,7 @@ QUERY_SETTINGS = SCMD.operation(15, "RQuerySettings", QuerySettingsRequest, Quer
 SET_SETTINGS = SCMD.operation(16, "RSetSettings", SetSettingsRequest, SetParametersResponse)
 PREPARE_SERVICE = SCMD.operation(
     17, "RPrepareService", PrepareServiceRequest, SetParametersResponse
+)
+WAIT_FOR_CHANGES = SCMD.operation(
+    20, "RWaitForChanges", WaitForChangesRequest, WaitForChangesResponse
 )

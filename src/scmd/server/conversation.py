@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from scmd.core.messages import AssociationEnded, Caller, Reply
+from scmd.core.messages import AssociationEnded, Caller, CallsAbandoned, Reply
 from scmd.server.session import LOCAL, Close, Session, Sessions, Terms
 from scmd.server.steps import Asked
 
@@ -38,7 +38,7 @@ class Performer(Protocol):
     def perform(self, asked: Asked) -> None:
         """Hand a command to the core, answer a host request."""
 
-    def association_ended(self, event: AssociationEnded) -> None:
+    def happened(self, event: AssociationEnded | CallsAbandoned) -> None:
         """Hand the event to the core."""
 
 
@@ -110,7 +110,7 @@ class Conversation:
         ended = self._session.closed()
         self._conversations.forget(self._session)
         for event in ended:
-            self._conversations.performer.association_ended(event)
+            self._conversations.performer.happened(event)
 
     def pump(self) -> None:
         """Pass outputs on, for one turn at most.
@@ -146,6 +146,8 @@ class Conversation:
                 channel.send(output)
             elif isinstance(output, Close):
                 channel.close()
+            elif isinstance(output, CallsAbandoned):
+                performer.happened(output)
             else:
                 assert not isinstance(output, bytes)
                 performer.perform(output)

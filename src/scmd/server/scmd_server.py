@@ -52,6 +52,7 @@ from scmd.scmd_interface.operations import (
     SCMD,
     SET_PARAMETERS,
     SET_SETTINGS,
+    WAIT_FOR_CHANGES,
     EmptyRequest,
     ExplainResponse,
     KillServiceResponse,
@@ -105,6 +106,7 @@ from scmd.server.host_requests import (
 )
 from scmd.server.settings import change_response, changed_values, query_settings, set_settings
 from scmd.server.steps import Steps, Work, served, table
+from scmd.server.watching import wait_for_changes
 from scmd.vocabulary.configuration import FailureAction
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ActionType, ConfigLevel, ScmAccess, ServiceAccess
@@ -358,4 +360,5 @@ SCMD_OPERATIONS = table(
     served(READ_CRASH, read_crash),
     served(KILL_SERVICE, kill_service),
     served(PREPARE_SERVICE, prepare_service),
+    served(WAIT_FOR_CHANGES, wait_for_changes, blocks=True),
 )

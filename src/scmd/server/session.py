@@ -9,8 +9,10 @@ was sent, makes the session wait; `is_backed_up` then says not to read from that
 Whose calls they are is settled here too: a connection begins as its `Caller`, and for each security
 context that `rpc` says was established the end point's `Terms` say who that is.
 
-At most `MAX_PENDING` calls of one connection are in work at a time. Calls whose connection
-ends stay with the core, which answers them, to nobody.
+At most `MAX_PENDING` calls of one connection are in work at a time, beside those that wait
+for something that may never happen (`ServedOperation.blocks`). Calls whose connection ends stay
+with the core, which answers them, to nobody; it is told of those that could wait for ever, and
+so it is when the client cancels one.
 """
 
 from __future__ import annotations
@@ -26,13 +28,20 @@ from scmd.core.messages import (
     Call,
     Caller,
     CallId,
+    CallsAbandoned,
     Command,
     Reply,
 )
 from scmd.ndr.errors import NdrError
 from scmd.ndr.structure import Structure
 from scmd.rpc.errors import ACCESS_DENIED, OPERATION_RANGE
-from scmd.rpc.events import Authenticated, AuthenticationRefused, BindRequested, Request
+from scmd.rpc.events import (
+    Authenticated,
+    AuthenticationRefused,
+    BindRequested,
+    CallCancelled,
+    Request,
+)
 from scmd.rpc.interface import Interface
 from scmd.rpc.mgmt import MGMT
 from scmd.rpc.security.protection import Protection
@@ -92,7 +101,7 @@ class Close:
     """End the connection once everything before has been sent."""
 
 
-Output = Command | HostRequest | bytes | Close
+Output = Command | HostRequest | CallsAbandoned | bytes | Close
 _CLOSE = Close()
 
 
@@ -193,6 +202,10 @@ class Session:
         self._waiting: deque[Request] = deque()
         self._outputs: deque[Output] = deque()
         self._in_work: set[CallId] = set()
+        self._blocked: dict[int, CallId] = {}
+        """Calls that may wait for ever, by the client's numbers."""
+        self._cancelled: set[int] = set()
+        """Calls that were cancelled before they were begun."""
         self._is_closing = False
         self._is_over = False
 
@@ -209,8 +222,9 @@ class Session:
                 self._authenticated(event)
             elif type(event) is AuthenticationRefused:
                 self._terms.refused(event.message)
-            # A cancelled call is carried out all the same: nothing can be taken back. A
-            # violation of the protocol shows in `is_closing`.
+            elif type(event) is CallCancelled:
+                self._cancel(event.call_id)
+            # A violation of the protocol shows in `is_closing`.
         if self._connection.is_closing:
             self._waiting.clear()
         self._collect()
@@ -229,19 +243,24 @@ class Session:
         """Requests have been read that cannot be begun yet: read no more for now."""
         return bool(self._waiting)
 
-    def closed(self) -> tuple[AssociationEnded, ...]:
-        """The connection is over. Events for the core: the associations that ended with it."""
+    def closed(self) -> tuple[AssociationEnded | CallsAbandoned, ...]:
+        """The connection is over. Events for the core: what ended with it."""
         if self._is_over:
             return ()
         self._is_over = True
         self._waiting.clear()
         self._outputs.clear()
-        self._sessions.drop(self._in_work)
+        blocked = tuple(self._blocked.values())
+        self._sessions.drop(self._in_work.union(blocked))
         self._in_work.clear()
-        if self._group is None:
-            return ()
-        ended = self._sessions.associations.leave(self._group)
-        return tuple(AssociationEnded(association) for association in ended)
+        self._blocked.clear()
+        events: list[AssociationEnded | CallsAbandoned] = []
+        if blocked:
+            events.append(CallsAbandoned(blocked))
+        if self._group is not None:
+            ended = self._sessions.associations.leave(self._group)
+            events += [AssociationEnded(association) for association in ended]
+        return tuple(events)
 
     # A call's life ---------------------------------------------------------------------------
 
@@ -268,6 +287,7 @@ class Session:
     def advance(self, pending: _Pending, reply: Reply) -> None:
         """Carry a call of this session on. For `Sessions`."""
         self._in_work.discard(pending.call.id)
+        self._blocked.pop(pending.request.call_id, None)
         if reply.error == CONTEXT_MISMATCH:
             pending.steps.close()
             self._fault(pending.request, CONTEXT_MISMATCH)
@@ -285,9 +305,26 @@ class Session:
         except (Fault, NdrError) as fault:
             self._fault(pending.request, fault.status)
         else:
-            self._in_work.add(pending.call.id)
             self._sessions.wait(pending)
             self._outputs.append(asked)
+            if pending.served.blocks:
+                self._block(pending.request.call_id, pending.call.id)
+            else:
+                self._in_work.add(pending.call.id)
+
+    def _block(self, number: int, call: CallId) -> None:
+        self._blocked[number] = call
+        if number in self._cancelled:
+            self._cancelled.discard(number)
+            self._outputs.append(CallsAbandoned((call,)))
+
+    def _cancel(self, number: int) -> None:
+        """Only a call that waits can be ended; any other is carried out, as it cannot be undone."""
+        call = self._blocked.get(number)
+        if call is not None:
+            self._outputs.append(CallsAbandoned((call,)))
+        elif any(request.call_id == number for request in self._waiting):
+            self._cancelled.add(number)
 
     def _respond(self, pending: _Pending, response: Structure) -> None:
         request = pending.request

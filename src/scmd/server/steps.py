@@ -64,24 +64,29 @@ class Work:
 class ServedOperation:
     """An operation and the function that serves it, their types already matched."""
 
-    __slots__ = ("charset", "operation", "perform")
+    __slots__ = ("blocks", "charset", "operation", "perform")
 
     def __init__(
         self,
         operation: AnyOperation,
         perform: Callable[[Work, Structure], Steps[Structure]],
+        blocks: bool,
     ) -> None:
         self.operation = operation
         self.charset = operation.charset
         self.perform = perform
+        self.blocks = blocks
+        """It waits for something that may never happen, and costs nothing while it does."""
 
 
 def served(
     operation: Operation[Request, Response],
     perform: Callable[[Work, Request], Steps[Response]],
+    *,
+    blocks: bool = False,
 ) -> ServedOperation:
     """A table's entry; a function with other structures than the operation's is a type error."""
-    return ServedOperation(operation, perform)  # type: ignore[arg-type] # erased after the check
+    return ServedOperation(operation, perform, blocks)  # type: ignore[arg-type] # erased after the check
 
 
 def table(*entries: ServedOperation) -> dict[int, ServedOperation]:

@@ -15,6 +15,7 @@ from scmd.server.administration import (
     unlock,
 )
 from scmd.server.enumerations import enum_dependents, enum_group, enum_services, enum_services_ex
+from scmd.server.notify import close_notify_handle, get_notify_results, notify_status_change
 from scmd.server.opening import (
     close_handle,
     get_display_name,
@@ -34,8 +35,11 @@ from scmd.server.running import (
 )
 from scmd.server.steps import served, table
 from scmd.svcctl.administration import (
+    CLOSE_NOTIFY_HANDLE,
+    GET_NOTIFY_RESULTS,
     LOCK_SERVICE_DATABASE,
     NOTIFY_BOOT_CONFIG_STATUS,
+    NOTIFY_SERVICE_STATUS_CHANGE,
     QUERY_SERVICE_LOCK_STATUS_A,
     QUERY_SERVICE_LOCK_STATUS_W,
     QUERY_SERVICE_OBJECT_SECURITY,
@@ -132,6 +136,9 @@ SVCCTL_OPERATIONS = table(
     served(ENUM_SERVICES_STATUS_EX_W, enum_services_ex),
     served(CREATE_SERVICE_WOW64_A, create),
     served(CREATE_SERVICE_WOW64_W, create),
+    served(NOTIFY_SERVICE_STATUS_CHANGE, notify_status_change),
+    served(GET_NOTIFY_RESULTS, get_notify_results, blocks=True),
+    served(CLOSE_NOTIFY_HANDLE, close_notify_handle),
     served(CONTROL_SERVICE_EX_A, control_ex),
     served(CONTROL_SERVICE_EX_W, control_ex),
     served(QUERY_SERVICE_CONFIG_EX, query_config_ex),

@@ -13,6 +13,8 @@ from dataclasses import replace
 
 from scmd.core.memory import (
     AutoStartMemory,
+    ChangeMemory,
+    IntentMemory,
     LaunchMemory,
     LaunchOver,
     Memory,
@@ -69,6 +71,10 @@ def key_of(entry: Memory) -> tuple[str, int]:
             return "auto start", 0
         case ShutdownMemory():
             return "shutdown", 0
+        case ChangeMemory():
+            return "change", entry.number
+        case IntentMemory():
+            return "intent", entry.service
 
 
 class Crashes:
@@ -112,6 +118,8 @@ class Crashes:
             if isinstance(entry, LaunchOver):
                 del self.journal[key_of(entry)]
             else:
+                # In the order written, as in the file.
+                self.journal.pop(key_of(entry), None)
                 self.journal[key_of(entry)] = entry
 
     def keep(self, message: Command | Event) -> None:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from enum import IntEnum, IntFlag
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 NO_CHANGE = 0xFFFFFFFF
 """SERVICE_NO_CHANGE: keep the stored value ([MS-SCMR] 3.1.4.11)."""
 
@@ -240,6 +244,11 @@ class NotifyMask(IntFlag):
     DELETED = 0x100
     DELETE_PENDING = 0x200
 
+
+STATE_BITS: Mapping[ServiceState, NotifyMask] = {
+    state: NotifyMask(1 << (state - 1)) for state in ServiceState
+}
+"""The bit that reports a state: they are in the states' order."""
 
 RUNS_IN_SYSTEM_PROCESS = 0x1
 """SERVICE_STATUS_PROCESS.dwServiceFlags."""

@@ -1,0 +1,208 @@
+"""Operations 47 to 49 and RWaitForChanges: on the wire, and what waits for ever harms nobody."""
+
+from __future__ import annotations
+
+import pytest
+
+from scmd.core.changes import Change, ChangeKind
+from scmd.core.feed import FeedPart, ServiceView, WaitForChanges
+from scmd.core.messages import (
+    Actor,
+    AssociationEnded,
+    AssociationId,
+    CallsAbandoned,
+    HandleId,
+    ServiceId,
+)
+from scmd.core.notify_requests import (
+    CloseNotifyHandle,
+    GetNotifyResults,
+    Notification,
+    NotifyStatusChange,
+)
+from scmd.ndr.structure import BIG_ENDIAN, NDR64
+from scmd.ndr.values import NULL_HANDLE, Guid
+from scmd.rpc.client import Fault, Response
+from scmd.scmd_interface.feed import WaitForChangesRequest, WatchedName
+from scmd.scmd_interface.operations import SCMD, WAIT_FOR_CHANGES
+from scmd.server.session import MAX_PENDING, Sessions
+from scmd.svcctl.administration import (
+    CLOSE_NOTIFY_HANDLE,
+    GET_NOTIFY_RESULTS,
+    NOTIFY_SERVICE_STATUS_CHANGE,
+    NotifyHandleRequest,
+    NotifyParams,
+    NotifyParams1,
+    NotifyParams2,
+    NotifyServiceStatusChangeRequest,
+)
+from scmd.vocabulary.status import ServiceStatus
+from tests.server.exchange import HANDLES, SERVICE, WIRE_SCM, WIRE_SERVICE, Exchange, error, ok
+from tests.server.test_session import Client
+
+FORMS = (0, BIG_ENDIAN, NDR64, NDR64 | BIG_ENDIAN)
+NOTIFY = HandleId(9)
+WIRE_NOTIFY = HANDLES.to_wire(NOTIFY)
+RUNNING = ServiceStatus(state=4, process_id=4711)
+
+
+def request(level: int, mask: int, absent: bool = False) -> NotifyServiceStatusChangeRequest:
+    kind = NotifyParams1 if level == 1 else NotifyParams2
+    params = None if absent else kind(notify_mask=mask, service_status=ServiceStatus())
+    return NotifyServiceStatusChangeRequest(
+        handle=WIRE_SERVICE,
+        notify_params=NotifyParams(level=level, params=params),
+        client_process=Guid(bytes(16)),
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("level", [1, 2])
+def test_a_request_is_made_and_gives_a_notify_handle(level: int, form: int) -> None:
+    exchange = Exchange(form)
+    answer = exchange.run(NOTIFY_SERVICE_STATUS_CHANGE, request(level, 0x249), ok(NOTIFY))
+    (asked,) = exchange.asked
+    assert isinstance(asked, NotifyStatusChange)
+    assert (asked.handle, asked.mask, asked.level) == (SERVICE, 0x249, level)
+    assert (answer.error, answer.notify_handle) == (0, WIRE_NOTIFY)
+
+
+def test_without_parameters_there_is_no_mask() -> None:
+    exchange = Exchange()
+    answer = exchange.run(NOTIFY_SERVICE_STATUS_CHANGE, request(2, 1, absent=True), error(87))
+    (asked,) = exchange.asked
+    assert isinstance(asked, NotifyStatusChange)
+    assert asked.mask == 0
+    assert (answer.error, answer.notify_handle) == (87, NULL_HANDLE)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_notification_of_each_level(form: int) -> None:
+    for level, kind in ((1, NotifyParams1), (2, NotifyParams2)):
+        told = Notification(level, 0x18, 0, 0x8, RUNNING)
+        exchange = Exchange(form)
+        asked = NotifyHandleRequest(notify_handle=WIRE_NOTIFY)
+        answer = exchange.run(GET_NOTIFY_RESULTS, asked, ok(told))
+        assert isinstance(exchange.asked[0], GetNotifyResults)
+        assert answer.notify_params is not None
+        (element,) = answer.notify_params.elements
+        assert type(element.params) is kind
+        assert (element.level, element.params.service_status) == (level, RUNNING)
+        assert element.params.notify_mask == 0x18
+        if isinstance(element.params, NotifyParams2):
+            assert element.params.notification_triggered == 0x8
+            assert element.params.service_names is None
+
+
+def test_names_are_strings_with_a_nul_each() -> None:
+    told = Notification(2, 0x180, 0, 0x180, None, ("/Web", "Old"))
+    asked = NotifyHandleRequest(notify_handle=WIRE_NOTIFY)
+    answer = Exchange().run(GET_NOTIFY_RESULTS, asked, ok(told))
+    assert answer.notify_params is not None
+    params = answer.notify_params.elements[0].params
+    assert isinstance(params, NotifyParams2)
+    assert params.service_names == "/Web\0Old\0"
+
+
+def test_a_request_that_ended_gives_nothing() -> None:
+    asked = NotifyHandleRequest(notify_handle=WIRE_NOTIFY)
+    answer = Exchange().run(GET_NOTIFY_RESULTS, asked, error(1235))
+    assert (answer.notify_params, answer.error) == (None, 1235)
+
+
+@pytest.mark.parametrize("fired", [True, False])
+def test_closing_says_whether_it_had_come(fired: bool) -> None:
+    exchange = Exchange()
+    asked = NotifyHandleRequest(notify_handle=WIRE_NOTIFY)
+    answer = exchange.run(CLOSE_NOTIFY_HANDLE, asked, ok(fired))
+    assert isinstance(exchange.asked[0], CloseNotifyHandle)
+    assert (answer.notify_handle, answer.apc_fired, answer.error) == (NULL_HANDLE, fired, 0)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_changes_and_services_as_they_are(form: int) -> None:
+    asked = WaitForChangesRequest(
+        handle=WIRE_SCM, epoch=3, after=4, limit=5, names=(WatchedName(text="Web"),)
+    )
+    change = Change(
+        8, ChangeKind.STATUS, ServiceId(1), "Web", RUNNING, 2, None, "x" * 5_000, Actor("a", "b")
+    )
+    exchange = Exchange(form)
+    answer = exchange.run(WAIT_FOR_CHANGES, asked, ok(FeedPart(3, 8, (change,))))
+    (question,) = exchange.asked
+    assert isinstance(question, WaitForChanges)
+    assert (question.epoch, question.after, question.limit) == (3, 4, 5)
+    assert (question.names, question.resume) == (("Web",), 0)
+    assert answer.entries is not None
+    (entry,) = answer.entries
+    assert (entry.number, entry.kind, entry.name, entry.status) == (8, 1, "Web", RUNNING)
+    assert (entry.before, entry.lasted) == (2, 0xFFFF_FFFF)
+    assert (entry.actor, entry.origin) == ("a", "b")
+    view = ServiceView(ServiceId(1), "Web", "The Web", RUNNING, True)
+    answer = Exchange(form).run(WAIT_FOR_CHANGES, asked, ok(FeedPart(3, 8, (), True, (view,), 1)))
+    assert (answer.behind, answer.resume) == (1, 1)
+    assert answer.entries is not None
+    (entry,) = answer.entries
+    assert (entry.kind, entry.display_name, entry.marked) == (0, "The Web", 1)
+
+
+# What waits for ever
+
+
+@pytest.fixture
+def sessions() -> Sessions:
+    return Sessions(b"exchange")
+
+
+def wait(client: Client) -> int:
+    asked = NotifyHandleRequest(notify_handle=WIRE_NOTIFY)
+    return client.call(48, GET_NOTIFY_RESULTS.encode_request(asked, 0))
+
+
+def test_calls_that_wait_for_ever_keep_no_others_waiting(sessions: Sessions) -> None:
+    client = Client(sessions)
+    for _ in range(2 * MAX_PENDING):
+        wait(client)
+    changes = WaitForChangesRequest(handle=WIRE_SCM, epoch=0, after=0)
+    client.call(WAIT_FOR_CHANGES.opnum, WAIT_FOR_CHANGES.encode_request(changes), SCMD)
+    client.query_status()
+    assert len(client.asked) == 2 * MAX_PENDING + 2
+    assert not client.session.is_backed_up
+
+
+def test_a_call_that_is_cancelled_is_given_up(sessions: Sessions) -> None:
+    client = Client(sessions)
+    number = wait(client)
+    client.send(client.connection.cancel(number))
+    assert client.abandoned == (client.asked[0].call.id,)
+    client.reply(1235)
+    assert isinstance(client.last, Response)
+
+
+def test_nothing_is_sent_for_a_call_that_is_orphaned(sessions: Sessions) -> None:
+    client = Client(sessions)
+    client.send(client.connection.abandon(wait(client)))
+    assert client.abandoned == (client.asked[0].call.id,)
+    before = len(client.answers)
+    client.reply(1235)
+    assert len(client.answers) == before
+
+
+def test_a_call_that_does_not_wait_for_ever_is_carried_out_though_cancelled(
+    sessions: Sessions,
+) -> None:
+    client = Client(sessions)
+    number = client.query_status()
+    client.send(client.connection.cancel(number))
+    assert client.abandoned == ()
+    client.reply(5)
+    assert not isinstance(client.last, Fault)
+
+
+def test_a_connection_that_ends_gives_up_what_waited_on_it(sessions: Sessions) -> None:
+    first = Client(sessions)
+    second = Client(sessions, group=1)
+    wait(second)
+    assert second.session.closed() == (CallsAbandoned((second.asked[0].call.id,)),)
+    assert sessions.calls == 0
+    assert first.session.closed() == (AssociationEnded(AssociationId(1)),)
