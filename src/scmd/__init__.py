@@ -11,6 +11,8 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.client.scm import connect as connect
+    from scmd.client.watching import Change as Change
+    from scmd.client.watching import watch as watch
     from scmd.sdk.context import ServiceContext as ServiceContext
     from scmd.sdk.context import ServiceExit as ServiceExit
     from scmd.sdk.service import Service as Service
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from scmd.vocabulary.winerror import WinError as WinError
 
 _PLACES = {
+    "Change": "scmd.client.watching",
     "Service": "scmd.sdk.service",
     "ServiceContext": "scmd.sdk.context",
     "ServiceExit": "scmd.sdk.context",
@@ -34,6 +37,7 @@ _PLACES = {
     "on": "scmd.sdk.service",
     "run": "scmd.sdk.service",
     "service": "scmd.sdk.service",
+    "watch": "scmd.client.watching",
 }
 
 

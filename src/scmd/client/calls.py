@@ -84,6 +84,12 @@ class Calls:
         if self._connection is not None:
             self._connection.close()
 
+    def abort(self) -> None:
+        """End it for good from another thread: a call that is under way fails."""
+        self._connect = None
+        if self._connection is not None:
+            self._connection.abort()
+
     @property
     def is_closed(self) -> bool:
         return self._connection is not None and self._connection.is_closed

@@ -69,6 +69,10 @@ class Connection:
         self.is_closed = True
         self._socket.close()
 
+    def abort(self) -> None:
+        """End it from another thread: a call that is under way fails."""
+        self._socket.shut_down()
+
     def call(
         self,
         operation: Operation[Req, Resp],

@@ -16,7 +16,7 @@ FAILED = 1
 WRONG_USAGE = 2
 
 
-_LATER = ("apply", "console", "import", "plan", "reg", "watch")
+_LATER = ("apply", "console", "import", "plan", "reg")
 _HERE = ("demo", "init", "links", "remote", "rpc-stdio", "run", "upgrade")
 """What is not for another host."""
 
@@ -157,6 +157,12 @@ def _get() -> tuple[Callable[[list[str]], int], str]:
     return get_parameters, GET_USAGE
 
 
+def _watch() -> tuple[Callable[[list[str]], int], str]:
+    from scmd.tools.watch import USAGE, run
+
+    return run, USAGE
+
+
 def _status() -> tuple[Callable[[list[str]], int], str]:
     from scmd.tools.status import USAGE, run
 
@@ -269,6 +275,7 @@ _LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
     "get": _get,
     "settings": _settings,
     "status": _status,
+    "watch": _watch,
     "logs": _logs,
     "events": _events,
     "upgrade": _upgrade,

@@ -1,0 +1,105 @@
+"""scmd watch: what happens to services, as it happens, one line each."""
+
+from __future__ import annotations
+
+import sys
+from time import gmtime, localtime, strftime, time
+
+from scmd.client.watching import Watch
+from scmd.tools.commands import CommandUsageError, Options
+from scmd.tools.sc_output import word
+from scmd.tools.target import open_calls
+from scmd.vocabulary.names import escaped
+from scmd.vocabulary.service import ServiceState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.client.watching import Change
+
+USAGE = """\
+usage: scmd watch [NAME...] [--initial] [--json]
+
+What happens to these services, which need not exist yet, or to all: state changes with their cause
+and who asked for them, creations, deletions, changes of the configuration. Ends with Ctrl-C.
+
+  --initial   each service first, as it is now
+  --json      one JSON object a line
+"""
+_TEXTS = {
+    "created": "created",
+    "delete_pending": "marked for deletion",
+    "deleted": "deleted",
+    "config": "its configuration has changed",
+    "parameters": "its Parameters have changed",
+}
+
+
+def run(arguments: list[str]) -> int:
+    options = Options(arguments, (), ("--json", "--initial"))
+    if options.after:
+        raise CommandUsageError("takes NAMEs")
+    line = as_json if options.flag("--json") else as_text
+    with Watch(open_calls, options.rest, initial=options.flag("--initial")) as watch:
+        try:
+            for change in watch.begin():
+                sys.stdout.write(line(change, time()))
+                sys.stdout.flush()
+        except KeyboardInterrupt:
+            return 0
+    return 0
+
+
+def as_text(change: Change, now: float) -> str:
+    """`12:00:01 Web: START_PENDING, was STOPPED for 3.2 s; asked to start (root)`."""
+    state = word(ServiceState, change.status.state)
+    if change.kind == "service":
+        text = f"is {state}"
+    elif change.kind == "status":
+        text = _status_text(change, state)
+    else:
+        text = _TEXTS[change.kind]
+    if change.gap:
+        text += " [changes before this one are missing]"
+    return f"{strftime('%H:%M:%S', localtime(now))} {escaped(change.name)}: {text}\n"
+
+
+def _status_text(change: Change, state: str) -> str:
+    status = change.status
+    if change.before == status.state:
+        text = f"{state}, check point {status.check_point}"
+    else:
+        text = f"{state}, was {word(ServiceState, change.before)}"
+        if change.lasted_ms is not None:
+            text += f" for {change.lasted_ms / 1000:.1f} s"
+    if status.state == ServiceState.STOPPED and status.win32_exit_code:
+        text += f", exit code {status.win32_exit_code}"
+        if status.service_specific_exit_code:
+            text += f" ({status.service_specific_exit_code})"
+    if change.cause:
+        text += f"; {escaped(change.cause)}"
+    if change.actor not in ("", "service"):
+        text += f" ({escaped(change.actor)})"
+    return text
+
+
+def as_json(change: Change, now: float) -> str:
+    """`time` is when it was heard of, UTC."""
+    import json
+
+    from scmd.tools.sc_json import status_object
+
+    status = status_object(change.name, "", change.status)
+    del status["display_name"]
+    document = {
+        "time": f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(now))}.{int(now * 1000) % 1000:03}Z",
+        "kind": change.kind,
+        **status,
+        "before": word(ServiceState, change.before),
+        "lasted_ms": change.lasted_ms,
+        "cause": change.cause,
+        "actor": change.actor,
+        "origin": change.origin,
+        "sequence": change.sequence,
+        "gap": change.gap,
+    }
+    return json.dumps(document, ensure_ascii=False) + "\n"

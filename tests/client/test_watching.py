@@ -1,0 +1,201 @@
+"""Watching: by iterator and async iterator, at an SCM behind a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+import scmd
+from scmd.client import watching
+from scmd.client.calls import Calls, open_calls
+from scmd.client.connection import ConnectionFailed
+from scmd.client.scm import Scm
+from scmd.client.watching import Watch, watch
+from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.winerror import WinError
+from tests.client.world import World
+
+S = ServiceState
+
+
+@pytest.fixture
+def web(scm: Scm) -> Scm:
+    scm.create("Web", "/usr/bin/web")
+    scm.create("Other", "/usr/bin/other")
+    return scm
+
+
+def until_stopped(changes: Watch) -> Iterator[scmd.Change]:
+    for change in changes:
+        yield change
+        if change.state == S.STOPPED:
+            return
+
+
+def test_changes_of_one_service_come_in_order(web: Scm) -> None:
+    with watch("WEB") as changes:
+        web["Other"].start()
+        web["Web"].start()
+        web["Web"].stop()
+        first = next(changes)
+        assert (first.kind, first.before, first.state) == ("status", S.STOPPED, S.START_PENDING)
+        assert (first.actor, first.gap) == ("tester", False)
+        assert S.RUNNING in [change.state for change in until_stopped(changes)]
+
+
+def test_everything_is_watched_without_names(web: Scm) -> None:
+    with scmd.watch() as changes:
+        web.create("New", "/bin/new")
+        web["New"].start()
+        web["New"].delete()
+        kinds = []
+        while "delete_pending" not in kinds:
+            kinds.append(next(changes).kind)
+        assert kinds[0] == "created"
+
+
+def test_each_number_is_one_higher_than_the_one_before(web: Scm) -> None:
+    with watch() as changes:
+        for _ in range(5):
+            web["Web"].start()
+            web["Web"].stop()
+        numbers = []
+        for change in changes:
+            numbers.append(change.sequence)
+            if len(numbers) >= 10:
+                break
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+
+
+def test_initially_each_service_comes_as_it_is(web: Scm) -> None:
+    web["Web"].start()
+    with watch(initial=True) as changes:
+        found = [next(changes), next(changes)]
+    assert [(each.kind, each.name, each.state) for each in found] == [
+        ("service", "Web", S.RUNNING),
+        ("service", "Other", S.STOPPED),
+    ]
+    assert not any(each.gap for each in found)
+
+
+def test_a_service_need_not_exist_yet(web: Scm) -> None:
+    with watch("Later") as changes:
+        web.create("Later", "/bin/later")
+        assert next(changes).kind == "created"
+
+
+def test_who_is_behind_is_told_so_and_gets_the_services(
+    world: World, web: Scm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with watch() as changes:
+        feed = world.scm.state.feed
+        web["Web"].start()
+        # As if thousands of others had come since.
+        feed.kept.clear()
+        found = [next(changes), next(changes)]
+        assert {(each.kind, each.gap) for each in found} == {("service", True)}
+        web["Web"].stop()
+        assert not next(changes).gap
+
+
+def test_a_large_picture_comes_whole(world: World, web: Scm) -> None:
+    for number in range(300):
+        web.create(f"S{number}", "/bin/x")
+    with watch(initial=True) as changes:
+        names = [next(changes).name for _ in range(302)]
+    assert len(set(names)) == 302
+
+
+def test_it_goes_on_when_the_connection_breaks(web: Scm) -> None:
+    opened: list[Calls] = []
+
+    def connect() -> Calls:
+        opened.append(open_calls())
+        return opened[-1]
+
+    with Watch(connect, ["Web"]) as changes:
+        changes.begin()
+        opened[0].connection.abort()
+        web["Web"].start()
+        assert next(changes).state == S.START_PENDING
+
+
+def test_a_first_connection_that_fails_raises(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    monkeypatch.setenv("SCMD_RUNTIME", str(tmp_path))
+    with pytest.raises(ConnectionFailed):
+        watch("Web")
+
+
+def test_closing_ends_the_iteration_from_another_thread(web: Scm) -> None:
+    changes = watch("Web")
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.extend(changes))
+    thread.start()
+    changes.close()
+    thread.join()
+    assert found == []
+
+
+def test_it_needs_the_right_to_list_services(web: Scm, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise WinError(5, "OpenSCManager")
+
+    monkeypatch.setattr(Calls, "open_scm", refuse)
+    with pytest.raises(WinError) as refused:
+        watch()
+    assert refused.value.winerror == 5
+
+
+async def test_changes_come_by_async_iteration(web: Scm) -> None:
+    async with asyncio.timeout(60):
+        with watch("Web") as changes:
+            web["Web"].start(wait=False)
+            found = [S.STOPPED]
+            async for change in changes:
+                if change.state != found[-1]:
+                    found.append(change.state)
+                if change.state == S.RUNNING:
+                    break
+    assert found == [S.STOPPED, S.START_PENDING, S.RUNNING]
+
+
+async def test_a_cancelled_wait_loses_nothing(web: Scm) -> None:
+    with watch("Web") as changes:
+        waiting = asyncio.ensure_future(anext(changes))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        web["Web"].start(wait=False)
+        assert (await anext(changes)).state == S.START_PENDING
+
+
+async def test_closing_ends_async_iteration(web: Scm) -> None:
+    changes = watch("Web")
+    waiting = asyncio.ensure_future(anext(changes))
+    await asyncio.sleep(0)
+    await changes.aclose()
+    with pytest.raises(StopAsyncIteration):
+        await waiting
+
+
+async def test_an_error_reaches_whoever_waits(web: Scm, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise WinError(1115, "WaitForChanges")
+
+    with watch("Web") as changes:
+        monkeypatch.setattr(watching.Watch, "_ask", fail)
+        with pytest.raises(WinError):
+            await anext(changes)
+
+
+def test_iterating_is_what_a_watch_is_for(web: Scm) -> None:
+    changes = watch()
+    assert isinstance(changes, Iterator)
+    changes.close()
+    assert list(changes) == []
