@@ -56,6 +56,7 @@ from scmd.testing.checkers import Checkers
 from scmd.testing.crashes import Crashes
 from scmd.testing.simulated_clients import Clients
 from scmd.testing.simulated_processes import SimulatedProcess
+from scmd.testing.simulated_watchers import Watchers
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.status import ServiceStatus
 
@@ -114,6 +115,7 @@ class World:
         self._process_id = 100
         self.checkers = Checkers(self)
         self.clients = Clients(self)
+        self.watchers = Watchers(self, seed)
 
     @property
     def down(self) -> bool:
@@ -167,6 +169,7 @@ class World:
         if not self._perform(self.scm.handle(message, self.now)):
             self.manager.died_at(message)
         self.checkers.after_message(message)
+        self.watchers.after_message()
 
     def note(self, entry: Command | Event | Effect | str) -> None:
         if self.story is not None:
@@ -180,13 +183,14 @@ class World:
                 return False
             self.note(effect)
             self.checkers.effect(effect)
+            self.watchers.effect(effect)
             self._carry_out(effect)
         return True
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
             case Reply():
-                self.clients.answered(effect)
+                self._answered(effect)
             case SaveRecord() | RemoveRecord():
                 self._save(effect)
             case LaunchProcess():
@@ -213,6 +217,12 @@ class World:
             case ShutdownCompleted():
                 self.completed = True
 
+    def _answered(self, reply: Reply) -> None:
+        if self.watchers.owns(reply.call):
+            self.watchers.answered(reply)
+        else:
+            self.clients.answered(reply)
+
     def _save(self, effect: SaveRecord | RemoveRecord) -> None:
         delay = self.random.choice((0, 0, 0, 3, 50, 2_000))
         failed = self.chance(0.08)
@@ -228,6 +238,8 @@ class World:
             self.tell(SaveFailed(effect.save, Error.DISK_FULL))
             return
         self.write(effect)
+        if isinstance(effect, SaveRecord) and effect.deleted:
+            self.watchers.marked(effect.service)
         self.tell(RecordSaved(effect.save))
 
     def write(self, effect: SaveRecord | RemoveRecord) -> None:
@@ -270,6 +282,7 @@ class World:
         if self.chance(0.02):
             self._set_clock()
         self.clients.act()
+        self.watchers.act()
         self._advance_to(self.now + self.random.choice(JUMPS))
 
     def _is_shutting_down(self) -> bool:
@@ -349,6 +362,8 @@ class World:
                 break
             own = self._later[0][0] if self._later else upcoming
             self._advance_to(min(at for at in (own, upcoming) if at is not None))
+        self.watchers.finish()
+        self.watchers.leave()
         self.clients.close_all()
         self._advance_to(self.now + 10_000)
         self.checkers.at_rest()

@@ -1,0 +1,337 @@
+"""Watchers of the simulated world: they check what they are told as they are told it.
+
+One follows the feed of all changes and keeps its place across deaths of the manager. It holds
+the feed to its word: each number is one higher than the last, each change of a service's state
+begins at the state that the one before has led to, what it was told is in the end what is true,
+and every status that the core announced is there. Others make notification requests at random
+and hold them to a model of the contract: told at once if the service is in a state of the mask
+and this entry has not been told on this handle, else with the next entry, and only once.
+
+They have a source of chance of their own, so that worlds tell the same stories without them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+
+from scmd.core.changes import REMEMBERED, ChangeKind
+from scmd.core.feed import BEGINNING, FeedPart, WaitForChanges
+from scmd.core.messages import (
+    AssociationEnded,
+    AssociationId,
+    Call,
+    CallId,
+    CloseHandle,
+    Command,
+    Effect,
+    HandleId,
+    OpenScm,
+    OpenService,
+    Reply,
+    ServiceDeleted,
+    ServiceId,
+    StatusChanged,
+)
+from scmd.core.notify_requests import (
+    CloseNotifyHandle,
+    GetNotifyResults,
+    Notification,
+    NotifyStatusChange,
+)
+from scmd.testing.simulated_clients import ADMINISTRATOR, NAMES
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import STATE_BITS, NotifyMask, ServiceState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.testing.simulation import World
+
+FIRST_CALL = 10**9
+FIRST_ASSOCIATION = 10**6
+STATES = sum(int(bit) for bit in STATE_BITS.values())
+MARKED = int(NotifyMask.DELETE_PENDING)
+MOST_HANDLES = 4
+
+
+class Watched:
+    """A service handle, and what is known of the requests made on it."""
+
+    def __init__(self, handle: HandleId, service: ServiceId) -> None:
+        self.handle = handle
+        self.service = service
+        self.told: int | None = None
+        """The entry into a state that it was told last."""
+        self.mask = 0
+        """Of the request that waits; 0: none does."""
+        self.notify: HandleId | None = None
+        self.due: tuple[int, int] | None = None
+        """The bit and error that it must be told with the message under way."""
+
+
+class Watchers:
+    """The watchers of one world; in most worlds there are none."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.world = world
+        self.random = random.Random(seed ^ 0x5EED)
+        self.are_there = self.random.random() < 0.3
+        self.told: list[str] = []
+        """What kinds of things have happened, for the test that they do."""
+        self._calls = FIRST_CALL
+        self._association = AssociationId(FIRST_ASSOCIATION)
+        self._asked: dict[CallId, Command] = {}
+        self._scm: HandleId | None = None
+        self._place = (0, BEGINNING)
+        self._states: dict[ServiceId, int] = {}
+        """By the feed."""
+        self._gone: set[ServiceId] = set()
+        self._announced: deque[tuple[ServiceId, int, int]] = deque()
+        """What StatusChanged said and the feed has not yet."""
+        self._entries: dict[ServiceId, int] = {}
+        self._watched: list[Watched] = []
+
+    def owns(self, call: CallId) -> bool:
+        return call >= FIRST_CALL
+
+    # What they do ----------------------------------------------------------------------------
+
+    def act(self) -> None:
+        """Perhaps one thing."""
+        world = self.world
+        if not self.are_there or world.down:
+            return
+        if self._scm is None:
+            self._ask(OpenScm(self._call(), None, 0xF003F))
+            return
+        roll = self.random.random()
+        if roll < 0.5:
+            self._follow()
+        elif roll < 0.9:
+            self._request()
+        elif self._watched and roll < 0.95:
+            self._close(self.random.choice(self._watched))
+
+    def _call(self) -> Call:
+        self._calls += 1
+        return Call(CallId(self._calls), self._association, ADMINISTRATOR)
+
+    def _ask(self, command: Command) -> None:
+        self._asked[command.call.id] = command
+        self.world.tell(command)
+
+    def _follow(self, limit: int | None = None) -> None:
+        if self._scm is None or any(isinstance(c, WaitForChanges) for c in self._asked.values()):
+            return
+        if limit is None:
+            limit = self.random.choice((0, 0, 50, 5_000, 0xFFFF_FFFF))
+        self._ask(WaitForChanges(self._call(), self._scm, *self._place, limit))
+
+    def _request(self) -> None:
+        assert self._scm is not None
+        free = [watched for watched in self._watched if not watched.mask]
+        if not free:
+            if len(self._watched) < MOST_HANDLES:
+                name = self.random.choice(NAMES)
+                self._ask(OpenService(self._call(), self._scm, name, 0x4))
+            return
+        watched = self.random.choice(free)
+        if watched.notify is not None and self.random.random() < 0.8:
+            self._ask(CloseNotifyHandle(self._call(), watched.notify))
+            watched.notify = None
+            return
+        mask = self.random.choice((STATES, MARKED | 0x9, 0x1, 0x8, 0x7E, STATES | MARKED))
+        self._ask(NotifyStatusChange(self._call(), watched.handle, mask))
+
+    def _close(self, watched: Watched) -> None:
+        self._watched.remove(watched)
+        self._ask(CloseHandle(self._call(), watched.handle))
+
+    # What they hear --------------------------------------------------------------------------
+
+    def answered(self, reply: Reply) -> None:
+        """Each call is answered once, and rightly."""
+        command = self._asked.pop(reply.call)
+        match command:
+            case OpenScm():
+                assert isinstance(reply.result, int)
+                self._scm = HandleId(reply.result)
+            case OpenService():
+                self._opened(reply)
+            case WaitForChanges():
+                self._heard(reply)
+            case NotifyStatusChange():
+                self._registered(command, reply)
+            case GetNotifyResults():
+                self._notified(command, reply)
+
+    def _opened(self, reply: Reply) -> None:
+        if reply.error == 0:
+            assert isinstance(reply.result, int)
+            record = self.world.scm.state.handles[HandleId(reply.result)].record
+            assert record is not None
+            self._watched.append(Watched(HandleId(reply.result), record.id))
+
+    def _of(self, handle: HandleId) -> Watched:
+        return next(w for w in self._watched if handle in (w.handle, w.notify))
+
+    # Requests --------------------------------------------------------------------------------
+
+    def _registered(self, command: NotifyStatusChange, reply: Reply) -> None:
+        watched = self._of(command.handle)
+        record = self.world.scm.state.records[watched.service]
+        if record.deleted:
+            assert reply.error in (Error.SERVICE_MARKED_FOR_DELETE, Error.SHUTDOWN_IN_PROGRESS)
+            return
+        if reply.error:
+            assert reply.error == Error.SHUTDOWN_IN_PROGRESS, f"refused with {reply.error}"
+            return
+        assert isinstance(reply.result, int)
+        watched.mask, watched.notify = command.mask, HandleId(reply.result)
+        bit = int(STATE_BITS[ServiceState(record.status.state)])
+        entry = self._entries.get(watched.service, 0)
+        if command.mask & bit and watched.told != entry:
+            watched.due = bit, 0
+        ask = GetNotifyResults(self._call(), watched.notify)
+        self._asked[ask.call.id] = ask
+        self.world.later(0, lambda: self._fetch(ask))
+
+    def _fetch(self, ask: GetNotifyResults) -> None:
+        if self.world.down or ask.call.id not in self._asked:
+            return
+        if any(ask.notify_handle == watched.notify for watched in self._watched):
+            self.world.tell(ask)
+        else:
+            # Its handle was closed before.
+            del self._asked[ask.call.id]
+
+    def _notified(self, command: GetNotifyResults, reply: Reply) -> None:
+        if reply.error:
+            assert reply.error == Error.REQUEST_ABORTED, f"no notification: {reply.error}"
+            return
+        watched = self._of(command.notify_handle)
+        assert isinstance(reply.result, Notification)
+        told = reply.result
+        assert watched.due is not None, f"told of {told.triggered:#x} without a reason"
+        assert (told.triggered, told.error) == watched.due, f"{told}, not {watched.due}"
+        watched.due, watched.mask = None, 0
+        watched.told = self._entries.get(watched.service, 0)
+        self.told.append("marked" if told.error else "notified")
+
+    def _entered(self, service: ServiceId, state: int) -> None:
+        self._entries[service] = self._entries.get(service, 0) + 1
+        bit = int(STATE_BITS[ServiceState(state)])
+        for watched in self._watched:
+            if watched.service == service and watched.mask & bit and watched.due is None:
+                watched.due = bit, 0
+
+    def marked(self, service: ServiceId) -> None:
+        """The core has made a mark durable."""
+        for watched in self._watched:
+            if watched.service == service and watched.mask and watched.due is None:
+                asked = watched.mask & MARKED
+                watched.due = (MARKED, 0) if asked else (0, int(Error.SERVICE_MARKED_FOR_DELETE))
+
+    # The feed --------------------------------------------------------------------------------
+
+    def effect(self, effect: Effect) -> None:
+        """What the core announces, as an independent witness."""
+        if not self.are_there:
+            return
+        match effect:
+            case StatusChanged():
+                state = int(effect.status.state)
+                self._announced.append((effect.service, effect.before, state))
+                if effect.before != state:
+                    self._entered(effect.service, state)
+            case ServiceDeleted(service=service):
+                self._announced = deque(e for e in self._announced if e[0] != service)
+
+    def after_message(self) -> None:
+        """Who was to be told and waits for it has been told by now."""
+        if not self.are_there or self.world.down:
+            return
+        waiting = {c.notify_handle for c in self._asked.values() if isinstance(c, GetNotifyResults)}
+        state = self.world.scm.state
+        for watched in self._watched:
+            request = state.requests.get(watched.notify or HandleId(0))
+            is_waited_for = request is not None and request.call is not None
+            if watched.due is not None and watched.notify in waiting:
+                assert not is_waited_for, f"{watched.service} was not told {watched.due}"
+
+    def _heard(self, reply: Reply) -> None:
+        if reply.error:
+            assert reply.error == Error.REQUEST_ABORTED
+            return
+        part = reply.result
+        assert isinstance(part, FeedPart)
+        epoch, after = self._place
+        if part.behind:
+            excusable = after in (BEGINNING, 0) or part.number - after > REMEMBERED
+            assert excusable, f"behind at {after}, of {part.number}"
+            self._states = {view.id: int(view.status.state) for view in part.services}
+            self._announced.clear()
+            self.told.append("picture")
+        else:
+            assert part.epoch == epoch, "another epoch without a word"
+            numbers = [change.number for change in part.changes]
+            assert numbers == list(range(after + 1, after + 1 + len(numbers))), (
+                f"after {after} came {numbers}"
+            )
+            assert part.number == after + len(numbers), f"{part.number} after {numbers}"
+            for change in part.changes:
+                self._learn(change.kind, change.service, change.before, int(change.status.state))
+        self._place = part.epoch, part.number
+
+    def _learn(self, kind: ChangeKind, service: ServiceId, before: int, state: int) -> None:
+        self.told.append(str(kind))
+        assert service not in self._gone, f"service {service} changed after its deletion"
+        known = self._states.get(service)
+        match kind:
+            case ChangeKind.CREATED:
+                assert known is None, f"service {service} was created twice"
+            case ChangeKind.DELETED:
+                self._gone.add(service)
+                self._states.pop(service, None)
+                return
+            case ChangeKind.STATUS:
+                assert known == before, f"service {service} left {before}, was in {known}"
+                change = service, before, state
+                if change in self._announced:
+                    while self._announced.popleft() != change:
+                        raise AssertionError(f"the feed has not said what came before {change}")
+        self._states[service] = state
+
+    # Deaths and the end ------------------------------------------------------------------------
+
+    def cut_off(self) -> None:
+        """The manager has died; the place in the feed is kept."""
+        self._asked.clear()
+        self._watched.clear()
+        self._entries.clear()
+        self._scm = None
+        self._association = AssociationId(self._association + 1)
+
+    def finish(self) -> None:
+        """The world is at rest: hear the last changes, and compare."""
+        if not self.are_there or self.world.down:
+            return
+        if self._scm is None:
+            self._ask(OpenScm(self._call(), None, 0xF003F))
+        waiting = any(isinstance(c, WaitForChanges) for c in self._asked.values())
+        if not waiting:
+            for _ in range(100):
+                before = self._place
+                self._follow(0)
+                if self._place == before:
+                    break
+        if self._place[1] != BEGINNING and not waiting:
+            records = self.world.scm.state.records
+            true = {id: int(record.status.state) for id, record in records.items()}
+            assert self._states == true, f"the feed says {self._states}, true is {true}"
+            assert not self._announced, f"the feed has not said {list(self._announced)}"
+
+    def leave(self) -> None:
+        if self.are_there:
+            self.world.tell(AssociationEnded(self._association))
+            assert not self._asked, f"never answered: {self._asked}"

@@ -1,0 +1,149 @@
+"""The simulation's watchers: they see much, and they see what is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from scmd.core import changes, feed, memory, notify_requests
+from scmd.core.changes import Change, Feed
+from scmd.core.records import ServiceRecord
+from scmd.core.state import State
+from scmd.testing.simulation import World
+
+STEPS = 200
+Sabotage = Callable[[pytest.MonkeyPatch], None]
+
+
+def play(seed: int) -> World:
+    world = World(seed)
+    if world.watchers.are_there:
+        world.run(STEPS)
+    return world
+
+
+def test_the_watchers_see_everything_there_is() -> None:
+    missing = {*map(str, changes.ChangeKind), "notified", "marked", "picture"}
+    for seed in range(1_000):
+        missing.difference_update(play(seed).watchers.told)
+        if not missing:
+            return
+    raise AssertionError(f"never seen: {missing}")
+
+
+def _tell_a_state_again(patch: pytest.MonkeyPatch) -> None:
+    original = notify_requests._look_at_state
+
+    def look(state: State, request: notify_requests.Request, record: ServiceRecord) -> None:
+        if request.handle.requests is not None:
+            request.handle.requests.entry = None
+        original(state, request, record)
+
+    patch.setattr(notify_requests, "_look_at_state", look)
+
+
+def _never_tell_at_once(patch: pytest.MonkeyPatch) -> None:
+    original = notify_requests._look_at_state
+
+    def look(state: State, request: notify_requests.Request, record: ServiceRecord) -> None:
+        assert request.handle.requests is not None
+        request.handle.requests.entry = record.entry
+        original(state, request, record)
+
+    patch.setattr(notify_requests, "_look_at_state", look)
+
+
+def _miss_entries(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(notify_requests, "state_entered", lambda *_: None)
+
+
+def _keep_a_mark_secret(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(notify_requests, "marked", lambda *_: None)
+
+
+def _skip_a_number(patch: pytest.MonkeyPatch) -> None:
+    original = Feed.append
+
+    def append(self: Feed, change: Change) -> None:
+        original(self, change)
+        if change.number % 7 == 0:
+            self.kept.pop()
+
+    patch.setattr(Feed, "append", append)
+
+
+def _say_it_twice(patch: pytest.MonkeyPatch) -> None:
+    original = feed.answer
+
+    def answer(state: State) -> None:
+        for watcher in state.feed.awake.values():
+            watcher.changes *= 2
+        original(state)
+
+    patch.setattr(feed, "answer", answer)
+
+
+def _forget_changes_of_the_status(patch: pytest.MonkeyPatch) -> None:
+    original = feed.add
+
+    def add(state: State, record: ServiceRecord, kind: changes.ChangeKind, *rest: Any) -> None:
+        if kind is not changes.ChangeKind.STATUS:
+            original(state, record, kind, *rest)
+
+    patch.setattr(feed, "add", add)
+
+
+def _journal_no_changes(patch: pytest.MonkeyPatch) -> None:
+    original = memory._news
+
+    def news(of: Feed) -> list[memory.Memory]:
+        return [entry for entry in original(of) if not isinstance(entry, memory.ChangeMemory)]
+
+    patch.setattr(memory, "_news", news)
+
+
+def _journal_no_intents(patch: pytest.MonkeyPatch) -> None:
+    def nothing(*_: object) -> None:
+        return None
+
+    patch.setattr(feed, "intend", nothing)
+
+
+def _forget_deletions(patch: pytest.MonkeyPatch) -> None:
+    original = feed.add
+
+    def add(state: State, record: ServiceRecord, kind: changes.ChangeKind, *rest: Any) -> None:
+        if kind is not changes.ChangeKind.DELETED:
+            original(state, record, kind, *rest)
+
+    patch.setattr(feed, "add", add)
+
+
+SABOTAGES: tuple[Sabotage, ...] = (
+    _tell_a_state_again,
+    _never_tell_at_once,
+    _miss_entries,
+    _keep_a_mark_secret,
+    _skip_a_number,
+    _say_it_twice,
+    _forget_changes_of_the_status,
+    _journal_no_changes,
+    _journal_no_intents,
+    _forget_deletions,
+)
+
+
+@pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.__name__)
+def test_a_broken_contract_is_noticed(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
+    sabotage(monkeypatch)
+    assert any(_fails(seed) for seed in range(1_500))
+
+
+def _fails(seed: int) -> bool:
+    try:
+        play(seed)
+    except Exception:
+        return True
+    return False
