@@ -36,6 +36,13 @@ if TYPE_CHECKING:
     from scmd.client.administration_functions import (
         UnlockServiceDatabase as UnlockServiceDatabase,
     )
+    from scmd.client.apc import CreateEvent as CreateEvent
+    from scmd.client.apc import EventObject as EventObject
+    from scmd.client.apc import ResetEvent as ResetEvent
+    from scmd.client.apc import SetEvent as SetEvent
+    from scmd.client.apc import SleepEx as SleepEx
+    from scmd.client.apc import WaitForSingleObject as WaitForSingleObject
+    from scmd.client.apc import WaitForSingleObjectEx as WaitForSingleObjectEx
     from scmd.client.functions import ChangeServiceConfig as ChangeServiceConfig
     from scmd.client.functions import ChangeServiceConfig2 as ChangeServiceConfig2
     from scmd.client.functions import CloseServiceHandle as CloseServiceHandle
@@ -55,6 +62,8 @@ if TYPE_CHECKING:
     from scmd.client.functions import QueryServiceStatus as QueryServiceStatus
     from scmd.client.functions import QueryServiceStatusEx as QueryServiceStatusEx
     from scmd.client.functions import StartService as StartService
+    from scmd.client.notifications import NotifyServiceStatusChange as NotifyServiceStatusChange
+    from scmd.client.notifications import ServiceNotify as ServiceNotify
 
 error = WinError
 
@@ -259,6 +268,10 @@ SERVICE_NOTIFY_CREATED = 0x080
 SERVICE_NOTIFY_DELETED = 0x100
 SERVICE_NOTIFY_DELETE_PENDING = 0x200
 
+# Results of waiting
+WAIT_OBJECT_0 = 0
+WAIT_IO_COMPLETION = 0xC0
+
 # Others
 NO_ERROR = 0
 SERVICE_NO_CHANGE = 0xFFFF_FFFF
@@ -373,16 +386,33 @@ _ADMINISTRATION = (
 )
 
 
+_NOTIFICATIONS = ("NotifyServiceStatusChange", "ServiceNotify")
+_WAITING = (
+    "CreateEvent",
+    "EventObject",
+    "ResetEvent",
+    "SetEvent",
+    "SleepEx",
+    "WaitForSingleObject",
+    "WaitForSingleObjectEx",
+)
+_PLACES = {
+    **dict.fromkeys(_CLIENT, "scmd.client.functions"),
+    **dict.fromkeys(_ADMINISTRATION, "scmd.client.administration_functions"),
+    **dict.fromkeys(_NOTIFICATIONS, "scmd.client.notifications"),
+    **dict.fromkeys(_WAITING, "scmd.client.apc"),
+}
+
+
 def __getattr__(name: str) -> object:
-    if name not in _CLIENT + _ADMINISTRATION:
+    if name not in _PLACES:
         raise AttributeError(f"module 'scmd.winsvc' has no attribute {name!r}")
     from importlib import import_module
 
-    part = "administration_functions" if name in _ADMINISTRATION else "functions"
-    value = getattr(import_module(f"scmd.client.{part}"), name)
+    value = getattr(import_module(_PLACES[name]), name)
     globals()[name] = value
     return value
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_CLIENT, *_ADMINISTRATION])
+    return sorted([*globals(), *_PLACES])

@@ -84,6 +84,12 @@ class Calls:
         if self._connection is not None:
             self._connection.close()
 
+    def another_connection(self) -> Connection:
+        """One more to the same SCM; it is the caller's to close."""
+        if self._connect is None:
+            raise ConnectionFailed(Error.RPC_CALL_FAILED, "OpenSCManager", "it is closed")
+        return self._connect()
+
     def abort(self) -> None:
         """End it for good from another thread: a call that is under way fails."""
         self._connect = None

@@ -107,6 +107,26 @@ class Connection:
         assert isinstance(event, Fault)
         raise WinError(win32_error(event.status), function_name(name))
 
+    def send_call(self, interface: Interface, opnum: int, stub: bytes, name: str) -> int:
+        """Ask and do not wait; the call's number. For `multiplexing`, which has it for itself."""
+        try:
+            call_id, data = self._rpc.call(interface, opnum, stub)
+            self._socket.send(data)
+        except (OSError, RpcError) as error:
+            self._broken(name, str(error))
+        return call_id
+
+    def receive_events(self) -> list[ClientEvent]:
+        """Wait for answers, whichever come; ConnectionFailed at the connection's end."""
+        try:
+            received = self._socket.receive(RECEIVE_BYTES)
+            events = self._rpc.receive_data(received) if received else []
+        except (OSError, RpcError) as error:
+            self._broken("RGetNotifyResults", str(error))
+        if not received:
+            self._broken("RGetNotifyResults", "the SCM closed the connection")
+        return events
+
     def _bind(self, interface: Interface, data: bytes) -> None:
         event = self._round_trip(data, 0, "ROpenSCManagerW")
         if isinstance(event, BindRefused):

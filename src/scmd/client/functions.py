@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from typing import Self
 
     from scmd.client.calls import Calls, Entry
+    from scmd.client.multiplexing import Multiplexed
+    from scmd.client.notifications import Watching
     from scmd.ndr.values import ContextHandle
     from scmd.svcctl.config2_buffers import Config2Value
     from scmd.vocabulary.configuration import Trigger
@@ -39,17 +41,19 @@ if TYPE_CHECKING:
 class _Shared:
     """A connection and how many handles are open on it."""
 
-    __slots__ = ("calls", "handles")
+    __slots__ = ("calls", "handles", "link")
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
         self.handles = 0
+        self.link: Multiplexed | None = None
+        """The connection that notifications come by, once it is needed."""
 
 
 class ScHandle:
     """SC_HANDLE: a handle to the SCM or to a service; a context manager."""
 
-    __slots__ = ("_raw", "_shared", "name")
+    __slots__ = ("_raw", "_shared", "name", "watching")
 
     def __init__(self, shared: _Shared, raw: ContextHandle, name: str = "") -> None:
         shared.handles += 1
@@ -57,6 +61,8 @@ class ScHandle:
         self._raw: ContextHandle | None = raw
         self.name = name
         """The service's key name as it was given; "" for the SCM."""
+        self.watching: Watching | None = None
+        """What `notifications` keeps."""
 
     def __enter__(self) -> Self:
         return self
@@ -93,6 +99,15 @@ class ScHandle:
         """A service handle on the same connection."""
         return ScHandle(self._shared, raw, name)
 
+    def link(self) -> Multiplexed:
+        """The connection that notifications come by."""
+        shared = self._shared
+        if shared.link is None or shared.link.is_over:
+            from scmd.client.multiplexing import Multiplexed
+
+            shared.link = Multiplexed(shared.calls.another_connection())
+        return shared.link
+
     def Close(self) -> None:
         """Close it; a second time does nothing."""
         raw, self._raw = self._raw, None
@@ -100,6 +115,10 @@ class ScHandle:
             return
         shared = self._shared
         shared.handles -= 1
+        if self.watching is not None:
+            self.watching.close()
+        if not shared.handles and shared.link is not None:
+            shared.link.close()
         if shared.calls.is_closed:
             return
         if shared.handles:

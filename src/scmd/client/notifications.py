@@ -1,0 +1,190 @@
+"""NotifyServiceStatusChange for `scmd.winsvc`, as winsvc.h has it.
+
+The callback runs as an APC of the thread that asked, while that thread waits alertably (`apc`),
+and never after CloseServiceHandle has succeeded. It may call every function here. The buffer
+belongs to the request until the callback has been called; asking with it again before is refused.
+
+All requests of one connection to the SCM share a second one, where each handle that asks has a
+handle of its own with the right to be told.
+"""
+
+from __future__ import annotations
+
+from threading import Lock
+
+from scmd.client.apc import ApcQueue, current_queue
+from scmd.client.multiplexing import Multiplexed
+from scmd.ndr.values import Guid
+from scmd.svcctl import administration, opening
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import ScmAccess, ServiceAccess, ServiceType, StateMask
+from scmd.vocabulary.status import ServiceStatus
+from scmd.vocabulary.winerror import WinError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scmd.client.functions import ScHandle
+    from scmd.ndr.values import ContextHandle
+
+FUNCTION = "NotifyServiceStatusChange"
+CLIENT_PROCESS = Guid(bytes(16))
+"""Servers ignore it ([MS-SCMR] 3.1.4.43)."""
+
+
+class ServiceNotify:
+    """SERVICE_NOTIFY_2: what is to be called, and what it is told."""
+
+    def __init__(
+        self,
+        callback: Callable[[ServiceNotify], object],
+        context: object = None,
+        version: int = 2,
+    ) -> None:
+        self.version = version
+        """dwVersion: 2, or 1, which has no `service_names` and no `notification_triggered`."""
+        self.callback = callback
+        """pfnNotifyCallback; gets this object."""
+        self.context = context
+        """pContext: yours."""
+        self.notification_status = 0
+        """dwNotificationStatus: 0, or why there was no notification: 1072 when the service was
+        marked for deletion, 1235 when the request was aborted."""
+        self.service_status = ServiceStatus()
+        self.notification_triggered = 0
+        """dwNotificationTriggered: the bits of the mask that it is about."""
+        self.service_names: tuple[str, ...] = ()
+        """pszServiceNames: of services that were created (with a `/` before) or deleted."""
+        self.outstanding: object = None
+        """The request that has this buffer."""
+
+
+class Watching:
+    """What an `ScHandle` has when it was used for a request."""
+
+    def __init__(self, link: Multiplexed, handle: ContextHandle) -> None:
+        self.link = link
+        self.handle = handle
+        """On the link's connection."""
+        self.lock = Lock()
+        self.is_closed = False
+        self.buffer: ServiceNotify | None = None
+
+    def close(self) -> None:
+        """From now on no callback is called; what the server had to tell is not told."""
+        with self.lock:
+            self.is_closed = True
+            buffer, self.buffer = self.buffer, None
+            if buffer is not None:
+                buffer.outstanding = None
+        request = opening.CloseServiceHandleRequest(handle=self.handle)
+        try:
+            self.link.begin(opening.CLOSE_SERVICE_HANDLE, request, lambda _: None)
+        except WinError:
+            return  # It ended with its connection.
+
+
+def NotifyServiceStatusChange(handle: ScHandle, notify_mask: int, buffer: ServiceNotify) -> None:
+    """Ask to be told once; the callback runs while this thread waits alertably.
+
+    5, 6, 87 (a mask that mixes kinds of bits), 1072 (close the handle), 1242 (one request a
+    handle, and one a buffer), 1294 (close the handle to the SCM and open another one); 50 and 124:
+    the buffer's version; 50: a driver.
+    """
+    calls, raw = handle.use(FUNCTION)
+    if buffer.version not in (1, 2):
+        raise WinError(Error.NOT_SUPPORTED if buffer.version > 2 else Error.INVALID_LEVEL, FUNCTION)
+    if buffer.outstanding is not None:
+        raise WinError(Error.ALREADY_REGISTERED, FUNCTION)
+    if handle.name:
+        calls.query_basic_status(raw)
+    else:
+        calls.enum_services_part(raw, ServiceType.WIN32, StateMask.ALL, None, 0, 0)
+    watching = handle.watching
+    if watching is None or watching.link.is_over:
+        watching = handle.watching = _begin(handle)
+    queue = current_queue()
+    notify = _register(watching, notify_mask, buffer.version)
+    with watching.lock:
+        watching.buffer, buffer.outstanding = buffer, notify
+
+    def told(answer: administration.GetNotifyResultsResponse | WinError) -> None:
+        _told(watching, queue, buffer, notify, answer)
+
+    request = administration.NotifyHandleRequest(notify_handle=notify)
+    watching.link.begin(administration.GET_NOTIFY_RESULTS, request, told)
+
+
+def _begin(handle: ScHandle) -> Watching:
+    """A handle of its own on the connection that notifications come by."""
+    link = handle.link()
+    access = ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE
+    opened = opening.OpenScManagerRequest(
+        database=None, desired_access=ScmAccess.CONNECT if handle.name else access
+    )
+    scm = link.call(opening.OPEN_SC_MANAGER_W, opened).handle
+    if not handle.name:
+        return Watching(link, scm)
+    wanted = opening.OpenServiceRequest(
+        scm=scm, name=handle.name, desired_access=ServiceAccess.QUERY_STATUS
+    )
+    try:
+        return Watching(link, link.call(opening.OPEN_SERVICE_W, wanted).handle)
+    finally:
+        closing = opening.CloseServiceHandleRequest(handle=scm)
+        link.begin(opening.CLOSE_SERVICE_HANDLE, closing, lambda _: None)
+
+
+def _register(watching: Watching, mask: int, version: int) -> ContextHandle:
+    kind = administration.NotifyParams1 if version == 1 else administration.NotifyParams2
+    params = kind(notify_mask=mask & 0xFFFF_FFFF, service_status=ServiceStatus())
+    request = administration.NotifyServiceStatusChangeRequest(
+        handle=watching.handle,
+        notify_params=administration.NotifyParams(level=version, params=params),
+        client_process=CLIENT_PROCESS,
+    )
+    answer = watching.link.call(administration.NOTIFY_SERVICE_STATUS_CHANGE, request)
+    return answer.notify_handle
+
+
+def _told(
+    watching: Watching,
+    queue: ApcQueue,
+    buffer: ServiceNotify,
+    notify: ContextHandle,
+    answer: administration.GetNotifyResultsResponse | WinError,
+) -> None:
+    """In the thread that receives: queue the callback, and tidy up at the server."""
+
+    def call_back() -> None:
+        with watching.lock:
+            if watching.is_closed or buffer.outstanding is not notify:
+                return
+            watching.buffer = buffer.outstanding = None
+        _fill(buffer, answer)
+        buffer.callback(buffer)
+
+    queue.put(call_back)
+    if not isinstance(answer, WinError):
+        closing = administration.NotifyHandleRequest(notify_handle=notify)
+        try:
+            watching.link.begin(administration.CLOSE_NOTIFY_HANDLE, closing, lambda _: None)
+        except WinError:
+            return
+
+
+def _fill(
+    buffer: ServiceNotify, answer: administration.GetNotifyResultsResponse | WinError
+) -> None:
+    told = None if isinstance(answer, WinError) else answer.notify_params
+    params = told.elements[0].params if told is not None and told.elements else None
+    buffer.notification_triggered, buffer.service_names = 0, ()
+    if params is None:
+        buffer.notification_status = int(Error.REQUEST_ABORTED)
+        return
+    buffer.notification_status = params.notification_status
+    buffer.service_status = params.service_status
+    if isinstance(params, administration.NotifyParams2):
+        buffer.notification_triggered = params.notification_triggered
+        buffer.service_names = tuple((params.service_names or "").split("\0")[:-1])

@@ -1,0 +1,193 @@
+"""NotifyServiceStatusChange for programs: the sentences of its page about the client's side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from scmd import winsvc
+from scmd.client.functions import ScHandle
+from scmd.vocabulary.winerror import WinError
+from scmd.winsvc import ServiceNotify
+from tests.client.world import World
+
+IO = winsvc.WAIT_IO_COMPLETION
+PATIENCE = 60_000
+
+
+@pytest.fixture
+def manager(world: World) -> Iterator[ScHandle]:
+    with winsvc.OpenSCManager(None, None, winsvc.SC_MANAGER_ALL_ACCESS) as manager:
+        yield manager
+
+
+@pytest.fixture
+def web(manager: ScHandle) -> Iterator[ScHandle]:
+    with created(manager, "Web") as service:
+        yield service
+
+
+def created(manager: ScHandle, name: str) -> ScHandle:
+    made = winsvc.CreateService(
+        manager, name, None, winsvc.SERVICE_ALL_ACCESS, 0x10, 3, 1, "/usr/bin/web"
+    )
+    assert isinstance(made, ScHandle)
+    return made
+
+
+class Told:
+    """What a callback was told."""
+
+    def __init__(self) -> None:
+        self.masks: list[int] = []
+        self.states: list[int] = []
+        self.threads: list[int] = []
+        self.buffer = ServiceNotify(self.callback)
+
+    def callback(self, buffer: ServiceNotify) -> None:
+        self.masks.append(buffer.notification_triggered)
+        self.states.append(buffer.service_status.state)
+        self.threads.append(threading.get_ident())
+
+    def ask(self, handle: ScHandle, mask: int) -> Told:
+        winsvc.NotifyServiceStatusChange(handle, mask, self.buffer)
+        return self
+
+
+def test_the_present_state_is_told_at_once(web: ScHandle) -> None:
+    told = Told().ask(web, winsvc.SERVICE_NOTIFY_STOPPED)
+    assert winsvc.SleepEx(PATIENCE, True) == IO
+    assert (told.masks, told.states) == ([winsvc.SERVICE_NOTIFY_STOPPED], [winsvc.SERVICE_STOPPED])
+
+
+def test_the_callback_runs_on_the_thread_that_asked_while_it_waits_alertably(
+    web: ScHandle,
+) -> None:
+    told = Told().ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    winsvc.StartService(web)
+    # Neither by waiting otherwise, nor by what other threads do.
+    assert winsvc.SleepEx(1, False) == 0
+    thread = threading.Thread(target=lambda: winsvc.SleepEx(1, True))
+    thread.start()
+    thread.join()
+    assert told.masks == []
+    assert winsvc.SleepEx(PATIENCE, True) == IO
+    assert told.threads == [threading.get_ident()]
+    assert told.states == [winsvc.SERVICE_RUNNING]
+
+
+def test_a_wait_for_an_event_is_ended_by_a_callback_too(web: ScHandle) -> None:
+    told = Told().ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    event = winsvc.CreateEvent()
+    winsvc.StartService(web)
+    assert winsvc.WaitForSingleObjectEx(event, PATIENCE, True) == IO
+    assert told.masks == [winsvc.SERVICE_NOTIFY_RUNNING]
+    winsvc.SetEvent(event)
+    assert winsvc.WaitForSingleObjectEx(event, PATIENCE, True) == winsvc.WAIT_OBJECT_0
+    assert winsvc.WaitForSingleObject(event, 1) == winsvc.WAIT_TIMEOUT
+
+
+def test_it_is_told_once_and_then_asked_for_again(web: ScHandle) -> None:
+    """In the callback, which may call functions of the SCM."""
+    states: list[int] = []
+
+    def callback(buffer: ServiceNotify) -> None:
+        states.append(winsvc.QueryServiceStatus(web).state)
+        if states[-1] == winsvc.SERVICE_RUNNING:
+            winsvc.ControlService(web, winsvc.SERVICE_CONTROL_STOP)
+        if len(states) < 3:
+            winsvc.NotifyServiceStatusChange(web, 0x9, buffer)
+
+    winsvc.NotifyServiceStatusChange(web, 0x9, ServiceNotify(callback))
+    winsvc.SleepEx(PATIENCE, True)
+    assert states[0] == winsvc.SERVICE_STOPPED
+    winsvc.StartService(web)
+    while len(states) < 3:
+        assert winsvc.SleepEx(PATIENCE, True) == IO
+    assert states == [winsvc.SERVICE_STOPPED, winsvc.SERVICE_RUNNING, winsvc.SERVICE_STOPPED]
+    assert winsvc.SleepEx(1, True) == 0
+
+
+def test_a_handle_and_a_buffer_have_one_request_each(manager: ScHandle, web: ScHandle) -> None:
+    told = Told().ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    with pytest.raises(WinError) as refused:
+        Told().ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    assert refused.value.winerror == winsvc.ERROR_ALREADY_REGISTERED
+    with (
+        winsvc.OpenService(manager, "Web", winsvc.SERVICE_QUERY_STATUS) as other,
+        pytest.raises(WinError) as refused,
+    ):
+        told.ask(other, winsvc.SERVICE_NOTIFY_RUNNING)
+    assert refused.value.winerror == winsvc.ERROR_ALREADY_REGISTERED
+
+
+def test_no_callback_after_the_handle_was_closed(manager: ScHandle, web: ScHandle) -> None:
+    """Though it was queued already."""
+    with winsvc.OpenService(manager, "Web", winsvc.SERVICE_QUERY_STATUS) as other:
+        told = Told().ask(other, winsvc.SERVICE_NOTIFY_STOPPED)
+        later = Told().ask(web, winsvc.SERVICE_NOTIFY_STOPPED)
+    winsvc.SleepEx(PATIENCE, True)
+    while not later.masks:
+        winsvc.SleepEx(PATIENCE, True)
+    assert told.masks == []
+    assert told.buffer.outstanding is None
+
+
+def test_creations_and_deletions_have_names(manager: ScHandle) -> None:
+    names: list[str] = []
+    buffer = ServiceNotify(lambda told: names.extend(told.service_names))
+    both = winsvc.SERVICE_NOTIFY_CREATED | winsvc.SERVICE_NOTIFY_DELETED
+    winsvc.NotifyServiceStatusChange(manager, both, buffer)
+    service = created(manager, "New")
+    winsvc.SleepEx(PATIENCE, True)
+    winsvc.NotifyServiceStatusChange(manager, both, buffer)
+    winsvc.DeleteService(service)
+    winsvc.CloseServiceHandle(service)
+    winsvc.SleepEx(PATIENCE, True)
+    assert names == ["/New", "New"]
+
+
+def test_a_mark_for_deletion_is_told_and_ends_it(web: ScHandle) -> None:
+    told = Told().ask(web, winsvc.SERVICE_NOTIFY_DELETE_PENDING)
+    winsvc.DeleteService(web)
+    winsvc.SleepEx(PATIENCE, True)
+    assert told.masks == [winsvc.SERVICE_NOTIFY_DELETE_PENDING]
+    with pytest.raises(WinError) as refused:
+        told.ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    assert refused.value.winerror == winsvc.ERROR_SERVICE_MARKED_FOR_DELETE
+
+
+def test_the_handle_needs_the_right(manager: ScHandle, web: ScHandle) -> None:
+    blind = winsvc.OpenService(manager, "Web", winsvc.SERVICE_QUERY_CONFIG)
+    connected = winsvc.OpenSCManager(None, None, winsvc.SC_MANAGER_CONNECT)
+    for handle, mask in ((blind, 0x8), (connected, 0x80)):
+        with handle, pytest.raises(WinError) as refused:
+            Told().ask(handle, mask)
+        assert refused.value.winerror == winsvc.ERROR_ACCESS_DENIED
+
+
+@pytest.mark.parametrize(("version", "error"), [(0, 124), (3, 50)])
+def test_a_version_that_there_is_not_is_refused(web: ScHandle, version: int, error: int) -> None:
+    with pytest.raises(WinError) as refused:
+        winsvc.NotifyServiceStatusChange(web, 0x8, ServiceNotify(lambda _: None, version=version))
+    assert refused.value.winerror == error
+
+
+def test_the_older_version_of_the_buffer_will_do(web: ScHandle) -> None:
+    told = Told()
+    told.buffer.version = 1
+    told.ask(web, winsvc.SERVICE_NOTIFY_STOPPED)
+    winsvc.SleepEx(PATIENCE, True)
+    assert told.states == [winsvc.SERVICE_STOPPED]
+
+
+def test_a_connection_that_breaks_aborts_the_request(web: ScHandle) -> None:
+    told = Told().ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    web.link().close()
+    winsvc.SleepEx(PATIENCE, True)
+    assert told.buffer.notification_status == winsvc.ERROR_REQUEST_ABORTED
+    told.ask(web, winsvc.SERVICE_NOTIFY_STOPPED)
+    winsvc.SleepEx(PATIENCE, True)
+    assert told.masks[-1] == winsvc.SERVICE_NOTIFY_STOPPED
