@@ -7,6 +7,7 @@ import pytest
 from scmd.core.messages import (
     AssociationEnded,
     Caller,
+    CallsAbandoned,
     CloseHandle,
     Command,
     HandleId,
@@ -93,6 +94,7 @@ class Remote:
             elif isinstance(output, Close):
                 self.is_closed = True
             else:
+                assert not isinstance(output, CallsAbandoned)
                 self.asked.append(output)
 
     def call(self, opnum: int, stub: bytes) -> Command | HostRequest | None:
