@@ -20,6 +20,7 @@ from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import NoReturn, TypeVar
 
@@ -71,7 +72,9 @@ class Connection:
 
     def abort(self) -> None:
         """End it from another thread: a call that is under way fails."""
-        self._socket.shut_down()
+        # Where a stream cannot be shut down while somebody waits on it, its end must do.
+        end: Callable[[], None] = getattr(self._socket, "shut_down", self._socket.close)
+        end()
 
     def call(
         self,
