@@ -169,7 +169,7 @@ MUTATIONS = (
     Mutation(
         "leaks-handles",
         "handles.py",
-        "    for handle in owned:\n        close_handle(state, handle)\n",
+        "    for handle in closed:\n        close_handle(state, handle)\n",
         "",
         "handles end with their association",
     ),

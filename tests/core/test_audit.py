@@ -34,12 +34,15 @@ from tests.core.bench import ALL, GUEST, Bench
 QUERIES = {
     "CheckScmHandle",
     "CloseHandle",
+    "CloseNotifyHandle",
     "EnumDependents",
     "EnumServices",
     "ExplainService",
     "GetDisplayName",
     "GetKeyName",
+    "GetNotifyResults",
     "IdentifyService",
+    "NotifyStatusChange",
     "PrepareService",
     "QueryBoot",
     "QueryConfig",
@@ -49,6 +52,7 @@ QUERIES = {
     "QuerySecurity",
     "QuerySettings",
     "QueryStatus",
+    "WaitForChanges",
 }
 """Commands that leave everything as it is."""
 
