@@ -138,8 +138,8 @@ class Checkers:
 
     def _answered(self, launch: LaunchId, what: tuple[str, int]) -> None:
         run = self.runs.get(launch)
-        if run is not None and run.unanswered == what:
-            run.unanswered = None
+        if run is not None:
+            run.answered(what)
 
     def _expect_exit_codes(self, run: Run, launch: LaunchId, exit: ProcessExited) -> None:
         """A program that was RUNNING and left alone: what its service must show then."""
@@ -160,8 +160,7 @@ class Checkers:
         self.owed_exit = (run.spec_service, *codes)
 
     def exited(self, launch: LaunchId) -> None:
-        """The process is really gone; the SCM is about to hear of it."""
-        self.runs[launch].exited = True
+        self.runs[launch].exited = True  # Really; the SCM is about to hear of it.
 
     def never_ran(self, launch: LaunchId) -> None:
         del self.runs[launch]
@@ -284,7 +283,7 @@ class Checkers:
                 over = self.runs[launch].exited and not self.runs[launch].asked_about
                 assert not over, "killed a process that has exited"
                 self.runs[launch].disturbed = self.runs[launch].killed = True
-                if self.runs[launch].unanswered is None:
+                if self.runs[launch].busy_with is None:
                     self.shutdown.killed(self.runs[launch].services)
             case FollowProcess(launch=launch):
                 self.runs[launch].asked_about = True
@@ -387,14 +386,14 @@ class Checkers:
             assert again or request.service not in other.services, "started while it runs"
         run.repeatable = None
         run.started_last = request.service
-        run.unanswered = "start", request.service
+        run.unanswered = run.busy_with = "start", request.service
         run.services.add(request.service)
 
     def _send_control(self, request: SendControl) -> None:
         run = self.runs[request.launch]
         assert run.unanswered is None, "two requests at a time to one process"
         assert request.service in run.services, "a control for a service that does not run"
-        run.unanswered = "control", request.control
+        run.unanswered = run.busy_with = "control", request.control
         if request.code == Control.STOP and not self.shutting_down:
             self.dependencies.may_stop(request.service)
 

@@ -16,6 +16,8 @@ class Run:
     hook: bool
     exited: bool = False
     unanswered: tuple[str, int] | None = None
+    busy_with: tuple[str, int] | None = None
+    """The last that its process was asked and has not answered, by whatever manager."""
     services: set[ServiceId] = field(default_factory=set)
     """Asked to start in it, and not STOPPED since."""
     disturbed: bool = False
@@ -30,3 +32,10 @@ class Run:
     @property
     def is_program(self) -> bool:
         return not self.control_channel and not self.hook
+
+    def answered(self, what: tuple[str, int]) -> None:
+        """Its process has answered; to this manager, if that is what it was asked last."""
+        if self.unanswered == what:
+            self.unanswered = None
+        if self.busy_with == what:
+            self.busy_with = None
