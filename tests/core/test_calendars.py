@@ -153,3 +153,8 @@ def test_time_goes_forward_and_skips_nothing(text: str, after: datetime, zone: s
     shown = datetime.fromtimestamp(first, tz)
     if calendar.follows_clock:
         assert (shown.minute, shown.hour) in {(m, h) for m in calendar.minutes for h in range(24)}
+
+
+def test_a_weekday_that_a_first_rarely_is_comes_in_the_end() -> None:
+    assert times("0 0 */31 may mon", "2006-05-02", 1) == ["2017-05-01 00:00+00:00"]
+    assert times("0 0 */31 jan wed", "2098-01-02", 1) == ["2110-01-01 00:00+00:00"]

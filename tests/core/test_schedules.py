@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from scmd.core import schedules
 from scmd.core.memory import latest
 from scmd.core.messages import (
     Adopted,
@@ -283,3 +284,13 @@ def test_what_was_missed_while_the_machine_was_off(missed: str, runs: int) -> No
     after.pass_time(0)
     assert len(after.found(LaunchProcess)) == runs
     assert next_run(after, after.open("Job")) == "2026-01-05 03:00:00+00:00"
+
+
+def test_a_calendar_that_names_the_past_is_asked_once_an_instant(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bench = bench_at("2026-01-01 02:30")
+    scheduled(bench, "0 3 * * *")
+    monkeypatch.setattr(schedules, "next_after", lambda calendar, after, zone: after - 60)
+    bench.scm.expire(HOUR)
+    assert bench.scm.next_deadline() == HOUR + 1

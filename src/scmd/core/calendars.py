@@ -22,8 +22,8 @@ from scmd.vocabulary.errors import Error, Refused
 LONGEST_SPAN = 366 * 86_400_000
 Zone = tzinfo
 """A time zone, given by who can look one up."""
-_FARTHEST = 9 * 366
-"""Days; no calendar date keeps away longer, 29 February around 2100 included."""
+_FARTHEST = 13 * 366
+"""Days; no date keeps away longer: a first of May that is a Monday may need 12 years at 2100."""
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")

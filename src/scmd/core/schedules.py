@@ -175,8 +175,8 @@ def restore(state: State, record: ServiceRecord, due: int | None, last: int | No
         _arm(state, record, known)
 
 
-def _plan(state: State, record: ServiceRecord, known: Schedule) -> None:
-    """Find the next time, after those that have come."""
+def _plan(state: State, record: ServiceRecord, known: Schedule, soonest: int = 0) -> None:
+    """Find the next time, after those that have come; `soonest`: milliseconds from now."""
     if isinstance(known.when, Every):
         known.due = state.now + known.when.span
     else:
@@ -188,7 +188,7 @@ def _plan(state: State, record: ServiceRecord, known: Schedule) -> None:
             after = known.last if known.missed else max(wall, known.last)
         upcoming = next_after(known.when, after // 1_000, known.zone)
         known.due = None if upcoming is None else upcoming * 1_000
-    _arm(state, record, known)
+    _arm(state, record, known, soonest)
 
 
 def _clock_set(state: State, record: ServiceRecord, known: Schedule) -> None:
@@ -205,12 +205,12 @@ def _wall(state: State) -> int | None:
     return None if state.wall_offset is None else state.now + state.wall_offset
 
 
-def _arm(state: State, record: ServiceRecord, known: Schedule) -> None:
+def _arm(state: State, record: ServiceRecord, known: Schedule, soonest: int = 0) -> None:
     _disarm(known)
     state.touched[record.id] = record
     at = due_at(state, known)
     if at is not None:
-        delay = max(0, at - state.now)
+        delay = max(soonest, at - state.now)
         known.deadline = state.after(delay, lambda: _due(state, record, known), "a schedule")
 
 
@@ -247,7 +247,8 @@ def _due(state: State, record: ServiceRecord, known: Schedule) -> None:
         known.last = known.due if wall is None or late <= GRACE else wall
         if known.missed:
             _keep(state, record, known.last)
-    _plan(state, record, known)
+    # Whatever the calendar says, one `expire` comes to each schedule once.
+    _plan(state, record, known, soonest=1)
 
 
 def _start(state: State, record: ServiceRecord, known: Schedule) -> None:
