@@ -24,8 +24,9 @@ from scmd.core.messages import (
     StoredService,
 )
 from scmd.vocabulary.registry import RegistryValue
-from scmd.vocabulary.service import Control
+from scmd.vocabulary.service import ActionType, Control
 from tests.core.bench import Bench
+from tests.core.test_recovery import protect
 
 
 def made(count: int = 2, **values: Any) -> tuple[Bench, HandleId, list[HandleId]]:
@@ -162,3 +163,76 @@ def test_what_is_no_count(count: int | str) -> None:
     service = bench.create_hosted("Web")
     value = RegistryValue.of(count if isinstance(count, str) else count & 0xFFFFFFFF)
     assert bench.error(SetParameters(bench.call(), service, {"AppInstances": value})) == 87
+
+
+def test_a_stop_reaches_one_that_is_on_its_way_up() -> None:
+    """Its hook before the start, its launch, or what it depends on is waited for."""
+    bench, web, each = made(1, **{"AppEvents\\Start\\Pre": "/bin/true"})
+    bench.start(web)
+    bench.control(web, Control.STOP)
+    assert states(bench, web, *each) == [1, 1]
+    bench, web, each = made()
+    bench.start(web)
+    first, second = (effect.launch for effect in bench.found(LaunchProcess))
+    bench.control(web, Control.STOP)
+    bench.tell(ProcessStarted(first, 100))
+    assert bench.one(SignalProcess).launch == first
+    bench.tell(ProcessExited(first, 0, None))
+    bench.tell(ProcessStarted(second, 101))
+    bench.tell(ProcessExited(second, 0, None))
+    assert states(bench, web, *each) == [1, 1, 1]
+    bench = Bench()
+    web = bench.create_hosted("Web", AppInstances=1)
+    bench.create_hosted("Slow", AppSettleTime=60_000)
+    one = bench.create("Web@1", image_path="srvany", dependencies=("Slow",))
+    bench.start(web)
+    bench.tell(ProcessStarted(bench.launched(), 100))
+    bench.control(web, Control.STOP)
+    assert states(bench, web, one) == [1, 1]
+
+
+def test_a_template_of_one_shot_work_is_done_when_all_are() -> None:
+    bench, web, each = made(AppOneShot="stop")
+    needs = bench.create_hosted("Needs", dependencies=("Web",))
+    bench.start(needs)
+    first, second = (effect.launch for effect in bench.found(LaunchProcess))
+    for launch in (first, second):
+        bench.tell(ProcessStarted(launch, 100))
+    bench.tell(ProcessExited(first, 0, None))
+    assert states(bench, web, *each) == [2, 1, 2]
+    bench.tell(ProcessExited(second, 0, None))
+    assert states(bench, web, *each) == [1, 1, 1]
+    assert bench.status(web).win32_exit_code == 0
+    assert bench.one(LaunchProcess).spec.name == "Needs"
+
+
+def test_work_that_fails_fails_the_template() -> None:
+    bench, web, _ = made(AppOneShot="stop")
+    first, second = run(bench, web)
+    bench.tell(ProcessExited(first, 0, None))
+    bench.tell(ProcessExited(second, 1, None))
+    assert bench.status(web).win32_exit_code == 1068
+
+
+@pytest.mark.parametrize("on", ["Web", "Other", "+Group"])
+def test_an_instance_that_needs_its_template_is_a_circle(on: str) -> None:
+    bench = Bench()
+    web = bench.create_hosted("Web", AppInstances=1)
+    other = bench.create_hosted("Other", AppInstances=1)
+    bench.create("Other@1", image_path="srvany", dependencies=("Web",), load_order_group="Group")
+    bench.create("Web@1", image_path="srvany", dependencies=(on,))
+    command = bench.start(web)
+    assert states(bench, web) == [1]
+    assert bench.replies[command.call.id].error in (1059, 1068)
+    assert states(bench, other) == [1]
+
+
+def test_the_templates_restart_delay_counts_for_each() -> None:
+    bench, web, each = made(AppRestartDelay=7_000)
+    protect(bench, each[0], ((ActionType.RESTART, 0),))
+    first, _ = run(bench, web)
+    bench.tell(ProcessExited(first, None, 9))
+    bench.pass_time(6_999)
+    assert not bench.found(LaunchProcess)
+    bench.pass_time(1)
+    assert bench.one(LaunchProcess).spec.name == "Web@1"

@@ -66,6 +66,8 @@ def start(state: State, attempt: StartAttempt) -> None:
     is_template = instances.count_of(record.parameters) > 0
     if is_template and not any(instances.members(state, record)):
         raise Refused(Error.SERVICE_DEPENDENCY_DELETED, "none of its instances exists")
+    if is_template and instances.needs_itself(state, record):
+        raise Refused(Error.CIRCULAR_DEPENDENCY, "one of its instances depends on it")
     run = HostedRun(record, attempt, plan)
     attempt.phase = AttemptPhase.LAUNCHING
     record.run = run

@@ -5,16 +5,18 @@ with `%i` for the number. An instance is a service like any other, with its own 
 and failure actions; what its own Parameters say comes before the template's. The template
 has no process. Starting it starts them all, it is RUNNING when all of them are up, and
 whoever depends on it waits for that; one that cannot be started makes its start fail (1068), the
-others run on. It stays RUNNING as long as one of them does. Stopping it stops them all.
+others run on. It stays RUNNING as long as one of them does. Stopping it stops them all, those
+too that are still on their way up. When all are one-shot programs that have done their work,
+it has done its own.
 """
 
 from __future__ import annotations
 
-from scmd.core import recovery, starting, status
+from scmd.core import attempts, hosting, one_shots, recovery, starting, status
 from scmd.core.hosted_runs import HostedRun, Stage, show
 from scmd.core.messages import SCM_ITSELF, Actor, Parameters
 from scmd.core.parameter_readers import read_milliseconds, wrong
-from scmd.core.records import ServiceRecord
+from scmd.core.records import AttemptPhase, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import name_key
@@ -32,6 +34,8 @@ MARK = "@"
 NUMBER = "%i"
 MOST = 1_000
 ALL_UP = "all its instances run"
+ALL_DONE = "the work of all its instances is done"
+STOPS = "its template was asked to stop"
 STAGES = (Stage.GATHERING, Stage.GATHERED, Stage.SCATTERING)
 
 
@@ -53,12 +57,19 @@ def count_of(parameters: Parameters) -> int:
     return 0
 
 
-def parameters_of(state: State, record: ServiceRecord) -> Parameters:
-    """What counts for a hosted service: of an instance, the template's with the number put in."""
+def template_of(state: State, record: ServiceRecord) -> ServiceRecord | None:
+    """The template whose instance this is by its name; None for other services."""
     base, mark, number = record.config.name.rpartition(MARK)
     template = state.by_key.get(name_key(base)) if mark and number.isdecimal() else None
-    if template is None or not count_of(template.parameters):
+    return template if template is not None and count_of(template.parameters) else None
+
+
+def parameters_of(state: State, record: ServiceRecord) -> Parameters:
+    """What counts for a service: of an instance, the template's with the number put in."""
+    template = template_of(state, record)
+    if template is None:
         return record.parameters
+    number = record.config.name.rpartition(MARK)[2]
     own = {name.upper() for name in record.parameters}
     merged: dict[str, RegistryValue] = {}
     for name, value in template.parameters.items():
@@ -84,6 +95,21 @@ def members(state: State, record: ServiceRecord) -> Iterator[ServiceRecord]:
             yield found
 
 
+def needs_itself(state: State, record: ServiceRecord) -> bool:
+    """Whether an instance of the template would wait for the template, at any remove."""
+    seen = {record.id}
+    todo = [record]
+    while todo:
+        for needer in state.index.direct_dependents(todo.pop()):
+            for waiting in (needer, template_of(state, needer)):
+                if waiting is record:
+                    return True
+                if waiting is not None and waiting.id not in seen:
+                    seen.add(waiting.id)
+                    todo.append(waiting)
+    return False
+
+
 # The template's own run -----------------------------------------------------------------------
 
 
@@ -98,7 +124,7 @@ def gather(state: State, run: HostedRun) -> None:
             try:
                 starting.begin(state, member, None, actor=actor)
             except Refused:
-                continue
+                member.completed = False
     state.changed.append(record)
 
 
@@ -112,9 +138,21 @@ def scatter(state: State, run: HostedRun, stop: Stop) -> None:
         if record.actor is not None:
             status.asked(state, member, record.actor)
         recovery.stop_asked(state, member)
-        if member.run is not None and member.run is not run:
-            stop(state, member)
+        _stop_member(state, member, stop)
     state.changed.append(record)
+
+
+def _stop_member(state: State, member: ServiceRecord, stop: Stop) -> None:
+    """Stop it; one that has not got to its program does not begin it."""
+    attempt, run = member.attempt, member.run
+    if attempt is not None and (run is None or run.stage is Stage.PRE_HOOK):
+        member.stop_asked, attempt.restart = True, False
+        if attempt.phase is AttemptPhase.WAITING:
+            attempts.fail(state, attempt, Error.REQUEST_ABORTED, STOPS)
+        elif run is not None:
+            hosting.abort(state, member, Error.REQUEST_ABORTED, STOPS)
+    elif run is not None:
+        stop(state, member)
 
 
 def look(state: State, record: ServiceRecord) -> None:
@@ -127,15 +165,29 @@ def look(state: State, record: ServiceRecord) -> None:
     all_of_them = list(members(state, template))
     down = [m for m in all_of_them if m.is_stopped and m.attempt is None and not m.is_recovering]
     if run.stage is Stage.GATHERING:
-        if down:
-            _end(state, run, Error.SERVICE_DEPENDENCY_FAIL, f"{down[0].config.name} did not start")
-        elif all(member.is_up for member in all_of_them):
-            run.stage = Stage.GATHERED
-            show(state, run, ServiceState.RUNNING, 0, ALL_UP)
-    elif len(down) == len(all_of_them):
+        _look_for_all(state, run, all_of_them, down)
+        return
+    if run.stage is Stage.SCATTERING and record is not template:
+        # It may have been on its way up when all were asked to stop.
+        _stop_member(state, record, hosting.stop)
+    if len(down) == len(all_of_them):
         asked = run.stage is Stage.SCATTERING
         cause = "its instances have stopped" if asked else "none of its instances runs any more"
         _end(state, run, Error.SUCCESS, cause)
+
+
+def _look_for_all(
+    state: State, run: HostedRun, all_of_them: list[ServiceRecord], down: list[ServiceRecord]
+) -> None:
+    failed = [member for member in down if not one_shots.has_done(member)]
+    if failed:
+        _end(state, run, Error.SERVICE_DEPENDENCY_FAIL, f"{failed[0].config.name} did not start")
+    elif len(down) == len(all_of_them):
+        run.record.completed = True
+        _end(state, run, Error.SUCCESS, ALL_DONE)
+    elif all(member.is_up or member in down for member in all_of_them):
+        run.stage = Stage.GATHERED
+        show(state, run, ServiceState.RUNNING, 0, ALL_UP)
 
 
 def _end(state: State, run: HostedRun, error: Error, cause: str) -> None:

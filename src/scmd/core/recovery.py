@@ -24,7 +24,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scmd.core import identities, launches, starting
+from scmd.core import identities, instances, launches, starting
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
 from scmd.core.messages import Actor, LaunchSpec, ProcessExited
@@ -144,7 +144,7 @@ def look(state: State, record: ServiceRecord, failure: Failure) -> None:
 def _measure(state: State, record: ServiceRecord, known: Recovery, failure: Failure) -> None:
     """How quick the failures come."""
     lived = state.now - record.started_at
-    quick = failure is Failure.NOT_RESTARTED or lived < _number(record, "APPTHROTTLE", 0)
+    quick = failure is Failure.NOT_RESTARTED or lived < _number(state, record, "APPTHROTTLE", 0)
     known.quick = known.quick + 1 if quick else 0
     if state.now - known.window >= state.settings.crash_loop_period:
         known.window, known.window_count = state.now, 0
@@ -160,25 +160,27 @@ def _chosen(state: State, record: ServiceRecord, known: Recovery) -> FailureActi
         return None
     if action.type != ActionType.RESTART:
         return action
-    limit = _number(record, "APPRESTARTLIMIT", state.settings.crash_loop_limit)
+    limit = _number(state, record, "APPRESTARTLIMIT", state.settings.crash_loop_limit)
     if limit and known.window_count > limit:
         seconds = f"{state.settings.crash_loop_period // 1_000}"
         name = record.config.display_name
         state.log(EventId.CRASH_LOOP, record, name, str(known.window_count), seconds)
         return None
-    return FailureAction(type=action.type, delay=_restart_delay(record, known, action))
+    return FailureAction(type=action.type, delay=_restart_delay(state, record, known, action))
 
 
-def _restart_delay(record: ServiceRecord, known: Recovery, action: FailureAction) -> int:
+def _restart_delay(
+    state: State, record: ServiceRecord, known: Recovery, action: FailureAction
+) -> int:
     backoff = 0
     if known.quick:
         backoff = min(FIRST_BACKOFF << min(known.quick - 1, 20), LAST_BACKOFF)
-    return max(action.delay, backoff, _number(record, "APPRESTARTDELAY", 0))
+    return max(action.delay, backoff, _number(state, record, "APPRESTARTDELAY", 0))
 
 
-def _number(record: ServiceRecord, upper: str, default: int) -> int:
+def _number(state: State, record: ServiceRecord, upper: str, default: int) -> int:
     """A value of the Parameters; the default when it is absent or makes no sense."""
-    for name, value in record.parameters.items():
+    for name, value in instances.parameters_of(state, record).items():
         if name.upper() == upper:
             try:
                 return read_milliseconds(name, value)
