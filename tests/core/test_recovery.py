@@ -13,6 +13,7 @@ from scmd.core.messages import (
     ChangeConfig2,
     ControlAnswered,
     DeleteService,
+    ExplainService,
     FailureActionsChange,
     HandleId,
     HeldLaunch,
@@ -509,13 +510,23 @@ def test_the_preview_says_what_would_come() -> None:
     crash(bench, service)
     bench.pass_time(400)
     seen = bench.result(QueryRecovery(bench.call(), service))
-    assert seen == recovery.preview(record(bench, service), bench.now)
+    assert seen == recovery.preview(bench.scm.state, record(bench, service))
     assert (seen.failures, seen.failed, seen.pending, seen.due_in) == (1, False, RESTART, 600)
     assert [(step.failure, step.action) for step in seen.schedule] == [(2, RUN), (3, NONE)]
     bench.pass_time(600)
     comes_back(bench, service)
-    seen = recovery.preview(record(bench, service), bench.now)
+    seen = recovery.preview(bench.scm.state, record(bench, service))
     assert (seen.pending, seen.due_in) == (NONE, 0)
+
+
+def test_the_preview_knows_what_makes_restarts_wait() -> None:
+    bench = Bench()
+    delays = {"AppRestartDelay": 3_000, "AppThrottle": 9_000}
+    service = hosted(bench, ((RESTART, 1_000), (RUN, 500)), **delays)
+    steps = bench.result(QueryRecovery(bench.call(), service)).schedule
+    assert [(step.delay, step.throttle) for step in steps] == [(3_000, 9_000), (500, 0)]
+    found = bench.result(ExplainService(bench.call(), service)).findings
+    assert any("in 3.0 s, later if it has run for less than 9.0 s" in f.text for f in found)
 
 
 # A new manager ------------------------------------------------------------------------------

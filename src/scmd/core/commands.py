@@ -135,7 +135,7 @@ def _dispatch_rest(state: State, command: Command) -> None:
             preparing.prepare_service(state, command)
         case QueryRecovery():
             record = handles.service(state, command.call, command.service, _QUERY_STATUS)
-            state.reply(command.call.id, Error.SUCCESS, recovery.preview(record, state.now))
+            state.reply(command.call.id, Error.SUCCESS, recovery.preview(state, record))
         case IdentifyService():
             record = handles.service(state, command.call, command.service, command.access)
             state.reply(command.call.id, Error.SUCCESS, record.id)

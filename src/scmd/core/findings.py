@@ -128,7 +128,7 @@ def _stopped(state: State, record: ServiceRecord) -> Iterator[Finding]:
 
 def _failures(state: State, record: ServiceRecord) -> Iterator[Finding]:
     """What the SCM does about its failures, and what it would do about the next ones."""
-    name, preview = record.config.name, recovery.preview(record, state.now)
+    name, preview = record.config.name, recovery.preview(state, record)
     if preview.failures:
         times = "once" if preview.failures == 1 else f"{preview.failures} times"
         yield Finding(Code.FAILED_BEFORE, name, f"has failed {times}")
@@ -143,13 +143,15 @@ def _failures(state: State, record: ServiceRecord) -> Iterator[Finding]:
 
 def _schedule(state: State, record: ServiceRecord) -> Iterator[Finding]:
     """What the failures to come would lead to; the last one stands for all after it."""
-    steps = recovery.preview(record, state.now).schedule
+    steps = recovery.preview(state, record).schedule
     for step in steps:
         action = recovery.WORDS.get(step.action, "do nothing")
         later = " and each after it" if step is steps[-1] else ""
         text = f"would, after failure {step.failure}{later}, {action}"
         if step.action != ActionType.NONE:
             text += f" in {span(step.delay)}"
+        if step.throttle:
+            text += f", later if it has run for less than {span(step.throttle)}"
         yield Finding(Code.NEXT_FAILURE, record.config.name, text, left=step.delay)
 
 

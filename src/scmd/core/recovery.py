@@ -365,7 +365,9 @@ class Step:
     """Its number."""
     action: ActionType
     delay: int
-    """Milliseconds, without AppThrottle's share."""
+    """Milliseconds, AppRestartDelay included; `throttle` may make a restart wait longer."""
+    throttle: int = 0
+    """A run shorter than this many milliseconds makes a restart wait longer, each time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -383,17 +385,25 @@ class Preview:
     """The failures to come, in their order; the last one stands for all after it."""
 
 
-def preview(record: ServiceRecord, now: int) -> Preview:
+def preview(state: State, record: ServiceRecord) -> Preview:
     """For `why`, `status` and the like."""
-    count, known = failure_count(record, now), record.recovery
+    count, known = failure_count(record, state.now), record.recovery
     actions = record.config.failure_actions.actions
     numbers = range(count + 1, max(len(actions), count + 1) + 1) if actions else ()
     steps = []
     for number in numbers:
         action = next_action(actions, number)
         assert action is not None
-        steps.append(Step(number, action.type, action.delay))
+        steps.append(_step(state, record, number, action))
     pending, due_in = ActionType.NONE, 0
     if known is not None and known.due is not None:
-        pending, due_in = known.action, max(0, known.due - now)
+        pending, due_in = known.action, max(0, known.due - state.now)
     return Preview(count, is_failed(record), pending, due_in, tuple(steps))
+
+
+def _step(state: State, record: ServiceRecord, number: int, action: FailureAction) -> Step:
+    if action.type != ActionType.RESTART:
+        return Step(number, action.type, action.delay)
+    delay = max(action.delay, _number(state, record, "APPRESTARTDELAY", 0))
+    throttle = _number(state, record, "APPTHROTTLE", 0)
+    return Step(number, action.type, delay, throttle)
