@@ -23,3 +23,11 @@ def test_instances_come_and_go_without_touching_the_others(machine: Machine) -> 
     assert machine.status("Web@1").process_id == pids[0]
     machine.scmd("remove", "Web")
     assert [s.name for s in machine.scm.services("all")] == []
+
+
+def test_a_virtual_account_is_each_instances_own(machine: Machine) -> None:
+    account = ("--account", "NT SERVICE\\Own")
+    machine.scmd("install", "Own", "--instances", "1", *account, "--", "/bin/true")
+    machine.scmd("set", "Own", "AppInstances", "2")
+    accounts = [machine.scm[f"Own@{n}"].config.account for n in (1, 2)]
+    assert accounts == ["NT SERVICE\\Own@1", "NT SERVICE\\Own@2"]

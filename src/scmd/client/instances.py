@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from scmd.client import configuration
 from scmd.vocabulary.errors import Error
+from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import ServiceAccess, ServiceState
 from scmd.vocabulary.winerror import WinError
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from scmd.client.service import Service
 
 COUNT = "AppInstances"
+VIRTUAL = "NT SERVICE\\"
 _ACTIVE = (ServiceState.RUNNING, ServiceState.START_PENDING)
 
 
@@ -51,7 +53,7 @@ def _create(scm: Scm, template: Service, number: int) -> Service:
     instance = scm.create(
         f"{template.name}@{number}",
         config.image_path,
-        account=config.account,
+        account=_account(template.name, config.account, number),
         description=config.description,
         failure_actions_flag=config.failure_actions_flag,
     )
@@ -65,6 +67,13 @@ def _create(scm: Scm, template: Service, number: int) -> Service:
                 actions=actions.actions,
             )
     return instance
+
+
+def _account(name: str, account: str, number: int) -> str:
+    """The template's; a virtual account is each service's own."""
+    if name_key(account) == name_key(VIRTUAL + name):
+        return f"{VIRTUAL}{name}@{number}"
+    return account
 
 
 def remove_all(scm: Scm, name: str) -> None:
