@@ -69,6 +69,12 @@ FILLERS: dict[str, Any] = {
     "information": 4,
     "descriptor": SERVICE_DESCRIPTOR.to_bytes(),
     "acceptable": True,
+    "image_path": "/bin/x",
+    "changes": (),
+    "epoch": 0,
+    "handle": HandleId(999),
+    "notify_handle": HandleId(999),
+    "mask": 1,
 }
 
 

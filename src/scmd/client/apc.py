@@ -30,10 +30,10 @@ class ApcQueue:
     __slots__ = ("calls",)
 
     def __init__(self) -> None:
-        self.calls: deque[Callable[[], None]] = deque()
+        self.calls: deque[Callable[[], bool]] = deque()
 
-    def put(self, call: Callable[[], None]) -> None:
-        """Queue a call, from any thread."""
+    def put(self, call: Callable[[], bool]) -> None:
+        """Queue a call, from any thread. It says whether it was still wanted."""
         with _changed:
             self.calls.append(call)
             _changed.notify_all()
@@ -100,25 +100,25 @@ def WaitForSingleObject(event: EventObject, milliseconds: int = INFINITE) -> int
 def _wait(event: EventObject | None, milliseconds: int, alertable: bool) -> int:
     queue = current_queue()
     end = None if milliseconds == INFINITE else monotonic() + milliseconds / 1000
-    with _changed:
-        while True:
-            if alertable and queue.calls:
-                break
-            if event is not None and event.take():
-                return WAIT_OBJECT_0
-            left = None if end is None else end - monotonic()
-            if left is not None and left <= 0:
-                return WAIT_TIMEOUT
-            _changed.wait(left)
-    _run(queue)
-    return WAIT_IO_COMPLETION
+    while True:
+        with _changed:
+            while not (alertable and queue.calls):
+                if event is not None and event.take():
+                    return WAIT_OBJECT_0
+                left = None if end is None else end - monotonic()
+                if left is not None and left <= 0:
+                    return WAIT_TIMEOUT
+                _changed.wait(left)
+        if _run(queue):
+            return WAIT_IO_COMPLETION
 
 
-def _run(queue: ApcQueue) -> None:
-    """All that are there, and those that come meanwhile."""
+def _run(queue: ApcQueue) -> bool:
+    """All that are there, and those that come meanwhile; whether any had something to do."""
+    ran = False
     while True:
         with _changed:
             if not queue.calls:
-                return
+                return ran
             call = queue.calls.popleft()
-        call()
+        ran = call() or ran

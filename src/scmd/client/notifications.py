@@ -157,13 +157,14 @@ def _told(
 ) -> None:
     """In the thread that receives: queue the callback, and tidy up at the server."""
 
-    def call_back() -> None:
+    def call_back() -> bool:
         with watching.lock:
             if watching.is_closed or buffer.outstanding is not notify:
-                return
+                return False
             watching.buffer = buffer.outstanding = None
         _fill(buffer, answer)
         buffer.callback(buffer)
+        return True
 
     queue.put(call_back)
     if not isinstance(answer, WinError):

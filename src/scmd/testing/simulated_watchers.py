@@ -65,7 +65,9 @@ class Watched:
         """Of the request that waits; 0: none does."""
         self.notify: HandleId | None = None
         self.due: tuple[int, int] | None = None
-        """The bit and error that it must be told with the message under way."""
+        """The bit and error that it must be told."""
+        self.due_entry = 0
+        """The entry into a state that this is about."""
 
 
 class Watchers:
@@ -190,7 +192,7 @@ class Watchers:
         bit = int(STATE_BITS[ServiceState(record.status.state)])
         entry = self._entries.get(watched.service, 0)
         if command.mask & bit and watched.told != entry:
-            watched.due = bit, 0
+            watched.due, watched.due_entry = (bit, 0), entry
         ask = GetNotifyResults(self._call(), watched.notify)
         self._asked[ask.call.id] = ask
         self.world.later(0, lambda: self._fetch(ask))
@@ -214,7 +216,7 @@ class Watchers:
         assert watched.due is not None, f"told of {told.triggered:#x} without a reason"
         assert (told.triggered, told.error) == watched.due, f"{told}, not {watched.due}"
         watched.due, watched.mask = None, 0
-        watched.told = self._entries.get(watched.service, 0)
+        watched.told = watched.due_entry
         self.told.append("marked" if told.error else "notified")
 
     def _entered(self, service: ServiceId, state: int) -> None:
@@ -222,7 +224,7 @@ class Watchers:
         bit = int(STATE_BITS[ServiceState(state)])
         for watched in self._watched:
             if watched.service == service and watched.mask & bit and watched.due is None:
-                watched.due = bit, 0
+                watched.due, watched.due_entry = (bit, 0), self._entries[service]
 
     def marked(self, service: ServiceId) -> None:
         """The core has made a mark durable."""
@@ -230,6 +232,7 @@ class Watchers:
             if watched.service == service and watched.mask and watched.due is None:
                 asked = watched.mask & MARKED
                 watched.due = (MARKED, 0) if asked else (0, int(Error.SERVICE_MARKED_FOR_DELETE))
+                watched.due_entry = self._entries.get(service, 0)
 
     # The feed --------------------------------------------------------------------------------
 
