@@ -41,7 +41,7 @@ from scmd.rpc.security.provider import (
     SecurityError,
     SecurityPolicy,
 )
-from scmd.rpc.security.verification import Agreed, CallHeader, agrees
+from scmd.rpc.security.verification import Agreed, CallHeader, agrees, may_disagree
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -227,11 +227,13 @@ class ServerConnection:
         context = self._admitted(order, call_id, context_id, security)
         if context is None:
             return
-        if security is not None and not self._agrees(
-            stub, security, CallHeader(order, call_id, context_id, opnum)
-        ):
-            self._send_fault(order, call_id, context_id, ACCESS_DENIED, True)
-            return
+        if security is not None:
+            agreed = self._agreed.get((security, context_id)) or self._agree(security, context_id)
+            if may_disagree(stub, agreed) and not agrees(
+                stub, agreed, CallHeader(order, call_id, context_id, opnum)
+            ):
+                self._send_fault(order, call_id, context_id, ACCESS_DENIED, True)
+                return
         self._last_call = call_id
         self._statistics.calls += 1
         self._calls[call_id] = (context_id, order, security)
@@ -277,16 +279,12 @@ class ServerConnection:
         self._send_fault(order, call_id, context_id, status, True)
         return None
 
-    def _agrees(self, stub: bytes, security: Protection, header: CallHeader) -> bool:
-        """The verification trailer, if there is one, says what was agreed."""
-        key = security, header.context_id
-        agreed = self._agreed.get(key)
-        if agreed is None:
-            agreed = self._agreed[key] = Agreed(
-                self._presentation.syntaxes[header.context_id],
-                header_signing=security.header_signing,
-            )
-        return agrees(stub, agreed, header)
+    def _agree(self, security: Protection, context_id: int) -> Agreed:
+        """What verification trailers are held against, from a presentation context's first call."""
+        agreed = self._agreed[security, context_id] = Agreed(
+            self._presentation.syntaxes[context_id], header_signing=security.header_signing
+        )
+        return agreed
 
     def _assemble(
         self, flags: int, order: str, call_id: int, part: Partial, stub: bytes

@@ -7,6 +7,7 @@ each way, and sequence numbers that no PDU can be repeated, left out or moved un
 from __future__ import annotations
 
 import hmac
+from struct import Struct as Packer
 
 from cryptography.hazmat.decrepit.ciphers.algorithms import ARC4
 from cryptography.hazmat.primitives.ciphers import Cipher
@@ -16,6 +17,7 @@ from scmd.vocabulary.names import name_key
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from hashlib import md5
 
     from cryptography.hazmat.primitives.ciphers import CipherContext
@@ -28,6 +30,7 @@ else:
 
 SIGNATURE_SIZE = 16
 _VERSION = b"\1\0\0\0"
+_NUMBER = Packer("<I")
 _TO_SERVER = b"client-to-server"
 _TO_CLIENT = b"server-to-client"
 
@@ -63,7 +66,7 @@ def _stream(key: bytes) -> CipherContext:
 class _Direction:
     """One way's keys, key stream and count."""
 
-    __slots__ = ("_exchanged", "_inner", "_outer", "_sealing_key", "_stream", "count")
+    __slots__ = ("_crypt", "_exchanged", "_inner", "_outer", "_sealing_key", "count")
 
     def __init__(self, session_key: bytes, way: bytes, *, exchanged: bool) -> None:
         # HMAC-MD5 (RFC 2104), with the key's part of it done once.
@@ -72,27 +75,38 @@ class _Direction:
         self._outer = md5(bytes(byte ^ 0x5C for byte in key))
         self._sealing_key = _derive(session_key, way, b"sealing")
         self._exchanged = exchanged
-        self._stream = _stream(self._sealing_key)
         self.count = 0
+        self.rewind()
 
-    def signature(self, message: bytes) -> bytes:
+    def sign(self, head: bytes, body: bytes, tail: bytes) -> bytes:
         """Of the next message. Encrypted where a key was exchanged (3.4.4.2)."""
-        number = self.count.to_bytes(4, "little")
+        number = _NUMBER.pack(self.count)
         self.count = (self.count + 1) & 0xFFFF_FFFF
         inner, outer = self._inner.copy(), self._outer.copy()
-        inner.update(number + message)
+        inner.update(b"".join((number, head, body, tail)))
         outer.update(inner.digest())
         checksum = outer.digest()[:8]
         if self._exchanged:
-            checksum = self._stream.update(checksum)
+            checksum = self._crypt(checksum)
         return b"".join((_VERSION, checksum, number))
 
-    def crypt(self, data: bytes) -> bytes:
-        return self._stream.update(data)
+    def verify(self, head: bytes, body: bytes, tail: bytes, signature: bytes) -> None:
+        if not hmac.compare_digest(self.sign(head, body, tail), signature):
+            raise SecurityError("a wrong signature")
+
+    def seal(self, head: bytes, body: bytes, tail: bytes) -> tuple[bytes, bytes]:
+        # The checksum is of the plain body, but the key stream covers the body first.
+        sealed = self._crypt(body)
+        return sealed, self.sign(head, body, tail)
+
+    def unseal(self, head: bytes, body: bytes, tail: bytes, signature: bytes) -> bytes:
+        plain = self._crypt(body)
+        self.verify(head, plain, tail, signature)
+        return plain
 
     def rewind(self) -> None:
         """Begin the key stream again; the count goes on."""
-        self._stream = _stream(self._sealing_key)
+        self._crypt = _stream(self._sealing_key).update
 
 
 class NtlmMechanism:
@@ -113,24 +127,21 @@ class NtlmMechanism:
     def signature_size(self, sealing: bool) -> int:
         return SIGNATURE_SIZE
 
-    def sign(self, head: bytes, body: bytes, tail: bytes) -> bytes:
-        return self._established[1].signature(b"".join((head, body, tail)))
+    @property
+    def sign(self) -> Callable[[bytes, bytes, bytes], bytes]:
+        return self._established[1].sign
 
-    def verify(self, head: bytes, body: bytes, tail: bytes, signature: bytes) -> None:
-        expected = self._established[2].signature(b"".join((head, body, tail)))
-        if not hmac.compare_digest(expected, signature):
-            raise SecurityError("a wrong signature")
+    @property
+    def verify(self) -> Callable[[bytes, bytes, bytes, bytes], None]:
+        return self._established[2].verify
 
-    def seal(self, head: bytes, body: bytes, tail: bytes) -> tuple[bytes, bytes]:
-        # The checksum is of the plain body, but the key stream covers the body first.
-        out = self._established[1]
-        sealed = out.crypt(body)
-        return sealed, out.signature(b"".join((head, body, tail)))
+    @property
+    def seal(self) -> Callable[[bytes, bytes, bytes], tuple[bytes, bytes]]:
+        return self._established[1].seal
 
-    def unseal(self, head: bytes, body: bytes, tail: bytes, signature: bytes) -> bytes:
-        plain = self._established[2].crypt(body)
-        self.verify(head, plain, tail, signature)
-        return plain
+    @property
+    def unseal(self) -> Callable[[bytes, bytes, bytes, bytes], bytes]:
+        return self._established[2].unseal
 
     def list_mic(self, data: bytes) -> bytes:
         mic = self.sign(b"", data, b"")

@@ -27,11 +27,15 @@ class Protection:
 
     __slots__ = (
         "_covers_headers",
+        "_seal",
+        "_sign",
+        "_signature_size",
+        "_unseal",
+        "_verify",
         "auth_type",
         "context_id",
         "header_signing",
         "level",
-        "mechanism",
         "speaks_up",
     )
 
@@ -44,14 +48,19 @@ class Protection:
         *,
         header_signing: bool,
     ) -> None:
-        self.mechanism = mechanism
         self.auth_type = auth_type
         self.level = level
         self.context_id = context_id
         self.header_signing = header_signing
-        self._covers_headers = header_signing or mechanism.covers_headers
         self.speaks_up = level > CONNECT
         """Outgoing calls carry a trailer. At connect level only to a peer that sends one."""
+        # An established mechanism does not change: nothing is asked of it again for each PDU.
+        self._covers_headers = header_signing or mechanism.covers_headers
+        self._signature_size = len(CONNECT_TOKEN)
+        if level > CONNECT:
+            self._signature_size = mechanism.signature_size(level == PRIVACY)
+        self._sign, self._verify = mechanism.sign, mechanism.verify
+        self._seal, self._unseal = mechanism.seal, mechanism.unseal
 
     def encode_call(
         self,
@@ -66,7 +75,7 @@ class Protection:
         """As `pdu.encode_call`, each fragment protected."""
         if not self.speaks_up:
             return pdu.encode_call(kind, order, call_id, context_id, last, stub, max_fragment)
-        size = self._signature_size()
+        size = self._signature_size
         room = (max_fragment - pdu.CALL_HEADER_SIZE - TRAILER_SIZE - size) & -ALIGNMENT
         whole = len(stub)
         pieces: list[bytes] = []
@@ -106,20 +115,15 @@ class Protection:
         body = self._uncover(head, body, tail, token)
         return kind, flags, order, call_id, 0, head + body[: end - start]
 
-    def _signature_size(self) -> int:
-        if self.level <= CONNECT:
-            return len(CONNECT_TOKEN)
-        return self.mechanism.signature_size(self.level == PRIVACY)
-
     def _cover(self, head: bytes, body: bytes, tail: bytes) -> tuple[bytes, bytes, bytes]:
         """Body, trailer and signature as they are sent."""
         if self.level <= CONNECT:
             return body, tail, CONNECT_TOKEN
         signed_head, signed_tail = (head, tail) if self._covers_headers else (b"", b"")
         if self.level == PRIVACY:
-            body, token = self.mechanism.seal(signed_head, body, signed_tail)
+            body, token = self._seal(signed_head, body, signed_tail)
         else:
-            token = self.mechanism.sign(signed_head, body, signed_tail)
+            token = self._sign(signed_head, body, signed_tail)
         return body, tail, token
 
     def _uncover(self, head: bytes, body: bytes, tail: bytes, token: bytes) -> bytes:
@@ -127,6 +131,6 @@ class Protection:
         if not self._covers_headers:
             head = tail = b""
         if self.level == PRIVACY:
-            return self.mechanism.unseal(head, body, tail, token)
-        self.mechanism.verify(head, body, tail, token)
+            return self._unseal(head, body, tail, token)
+        self._verify(head, body, tail, token)
         return body

@@ -63,17 +63,23 @@ class _Negotiated(Generic[M]):
     def signature_size(self, sealing: bool) -> int:
         return self.inner.signature_size(sealing)
 
-    def sign(self, head: bytes, body: bytes, tail: bytes) -> bytes:
-        return self.inner.sign(head, body, tail)
+    # What is done to every PDU is the mechanism's own, with nothing in between.
 
-    def verify(self, head: bytes, body: bytes, tail: bytes, signature: bytes) -> None:
-        self.inner.verify(head, body, tail, signature)
+    @property
+    def sign(self) -> Callable[[bytes, bytes, bytes], bytes]:
+        return self.inner.sign
 
-    def seal(self, head: bytes, body: bytes, tail: bytes) -> tuple[bytes, bytes]:
-        return self.inner.seal(head, body, tail)
+    @property
+    def verify(self) -> Callable[[bytes, bytes, bytes, bytes], None]:
+        return self.inner.verify
 
-    def unseal(self, head: bytes, body: bytes, tail: bytes, signature: bytes) -> bytes:
-        return self.inner.unseal(head, body, tail, signature)
+    @property
+    def seal(self) -> Callable[[bytes, bytes, bytes], tuple[bytes, bytes]]:
+        return self.inner.seal
+
+    @property
+    def unseal(self) -> Callable[[bytes, bytes, bytes, bytes], bytes]:
+        return self.inner.unseal
 
     def list_mic(self, data: bytes) -> bytes:
         return self.inner.list_mic(data)

@@ -77,16 +77,16 @@ def append(stub: bytes, agreed: Agreed, header: CallHeader) -> bytes:
     )
 
 
+def may_disagree(stub: bytes, agreed: Agreed) -> bool:
+    """False: there is no trailer, or the usual one. Most calls need no closer look."""
+    at = stub.rfind(SIGNATURE, -LOOK_BACK)
+    return at >= 0 and not (agreed.header_signing and stub[at:] == agreed.usual)
+
+
 def agrees(stub: bytes, agreed: Agreed, header: CallHeader) -> bool:
     """False: the stub has a trailer, and it says something else or more than we understand."""
-    at = stub.rfind(SIGNATURE, max(0, len(stub) - LOOK_BACK))
+    at = stub.rfind(SIGNATURE, -LOOK_BACK)
     if at < 0 or at & 3:
-        return True
-    if (
-        agreed.header_signing
-        and stub.endswith(agreed.usual)
-        and len(stub) - at == len(agreed.usual)
-    ):
         return True
     try:
         commands = list(_commands(stub, at + len(SIGNATURE)))
