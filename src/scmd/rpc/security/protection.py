@@ -78,23 +78,48 @@ class Protection:
         size = self._signature_size
         room = (max_fragment - pdu.CALL_HEADER_SIZE - TRAILER_SIZE - size) & -ALIGNMENT
         whole = len(stub)
+        if whole <= room:
+            return b"".join(
+                self._fragment(kind, pdu.WHOLE, order, call_id, context_id, last, stub, whole)
+            )
         pieces: list[bytes] = []
-        for start in range(0, whole or 1, room):
-            body = stub if whole <= room else stub[start : start + room]
-            pad = -len(body) & (ALIGNMENT - 1)
-            body += _ZEROS[pad]
+        for start in range(0, whole, room):
             flags = pdu.FIRST_FRAGMENT if start == 0 else 0
             if start + room >= whole:
                 flags |= pdu.LAST_FRAGMENT
-            length = pdu.CALL_HEADER_SIZE + len(body) + TRAILER_SIZE + size
-            head = pdu.call_header(
-                kind, flags, order, length, size, call_id, whole - start, context_id, last
+            body = stub[start : start + room]
+            pieces += self._fragment(
+                kind, flags, order, call_id, context_id, last, body, whole - start
             )
-            tail = pdu.security_trailer_bytes(
-                order, self.auth_type, self.level, pad, self.context_id
-            )
-            pieces += (head, *self._cover(head, body, tail))
         return b"".join(pieces)
+
+    def _fragment(
+        self,
+        kind: int,
+        flags: int,
+        order: str,
+        call_id: int,
+        context_id: int,
+        last: int,
+        body: bytes,
+        hint: int,
+    ) -> tuple[bytes, bytes, bytes, bytes]:
+        """Header, body, trailer and signature as they are sent."""
+        pad = -len(body) & (ALIGNMENT - 1)
+        if pad:
+            body += _ZEROS[pad]
+        size = self._signature_size
+        length = pdu.CALL_HEADER_SIZE + len(body) + TRAILER_SIZE + size
+        head = pdu.call_header(kind, flags, order, length, size, call_id, hint, context_id, last)
+        tail = pdu.security_trailer_bytes(order, self.auth_type, self.level, pad, self.context_id)
+        if self.level <= CONNECT:
+            return head, body, tail, CONNECT_TOKEN
+        signed_head, signed_tail = (head, tail) if self._covers_headers else (b"", b"")
+        if self.level == PRIVACY:
+            body, token = self._seal(signed_head, body, signed_tail)
+        else:
+            token = self._sign(signed_head, body, signed_tail)
+        return head, body, tail, token
 
     def open(self, frame: pdu.Frame, trailer: pdu.SecurityTrailer) -> pdu.Frame:
         """The PDU without its protection; SecurityError: it is not what the peer sent next."""
@@ -114,17 +139,6 @@ class Protection:
         head, body, tail, token = raw[:start], raw[start:at], raw[at : at + 8], raw[at + 8 :]
         body = self._uncover(head, body, tail, token)
         return kind, flags, order, call_id, 0, head + body[: end - start]
-
-    def _cover(self, head: bytes, body: bytes, tail: bytes) -> tuple[bytes, bytes, bytes]:
-        """Body, trailer and signature as they are sent."""
-        if self.level <= CONNECT:
-            return body, tail, CONNECT_TOKEN
-        signed_head, signed_tail = (head, tail) if self._covers_headers else (b"", b"")
-        if self.level == PRIVACY:
-            body, token = self._seal(signed_head, body, signed_tail)
-        else:
-            token = self._sign(signed_head, body, signed_tail)
-        return body, tail, token
 
     def _uncover(self, head: bytes, body: bytes, tail: bytes, token: bytes) -> bytes:
         """The plain body."""
