@@ -15,9 +15,11 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Self
 
+from scmd.core.feed import WaitForChanges
 from scmd.core.messages import (
     AssociationEnded,
     Caller,
@@ -67,6 +69,7 @@ from scmd.vocabulary.service import Control, ControlsAccepted, ServiceState, Ser
 from scmd.vocabulary.status import ServiceStatus
 
 ACCEPTED = ControlsAccepted.STOP | ControlsAccepted.PAUSE_CONTINUE | ControlsAccepted.PARAMCHANGE
+FOR_EVER = 0xFFFF_FFFF
 EVENTS = [
     b'{"number":%d,"time":"2031-07-01T12:00:00.000Z","source":"%s","id":7036,"type":"information",'
     b'"strings":["Web","running"],"message":"The Web service entered the running state."}'
@@ -132,6 +135,10 @@ class World:
         self.event_reads: list[int] = []
         """The `after` of each request for events."""
         self.events_that_fit = len(EVENTS)
+        self.has_feed = True
+        """If not, who waits has to ask, as at other servers, and takes its time."""
+        self.waits = 0
+        """Requests for changes so far."""
         self.status = b'{"keeper_pid": 4, "uptime_ms": 93784000, "counts": {"running": 1}}'
         self.caller = Caller(unix_token(0, (0,), administrator=administrator), "tester", "test")
         self.scm = Scm((), Settings())
@@ -202,8 +209,16 @@ class World:
     def perform(self, asked: Asked) -> None:
         """Part of `Performer`: commands go to the core, host requests are answered here."""
         if isinstance(asked, Command):
-            if isinstance(asked, QueryStatus) and self._due:
+            if isinstance(asked, WaitForChanges) and not self.has_feed:
+                self.conversations.answer(Reply(asked.call.id, Error.CALL_NOT_IMPLEMENTED))
+                return
+            if isinstance(asked, QueryStatus | WaitForChanges) and self._due:
                 self._take(self._due.popleft())
+            if isinstance(asked, WaitForChanges):
+                self.waits += 1
+                # There is no clock here: what may end without a change does.
+                if asked.limit != FOR_EVER:
+                    asked = replace(asked, limit=0)
             self._take(asked)
         elif isinstance(asked, ReadLog):
             self._answer(asked.call.id, self._read_log(asked))

@@ -239,7 +239,7 @@ class Calls:
     def control_service(self, service: ContextHandle, code: int) -> ServiceStatus:
         """Send a control; the status after it, without process id."""
         request = control.ControlServiceRequest(service=service, control=code)
-        return _named_state(self.call(control.CONTROL_SERVICE, request).status)
+        return named_state(self.call(control.CONTROL_SERVICE, request).status)
 
     def control_service_ex(
         self, service: ContextHandle, code: int, reason: int, comment: str | None = None
@@ -252,7 +252,7 @@ class Calls:
         answer = self.call(control.CONTROL_SERVICE_EX_W, request).parameters
         if answer is None:
             raise WinError(Error.RPC_CALL_FAILED, "ControlServiceEx")
-        return _named_state(answer.status)
+        return named_state(answer.status)
 
     # Enumerations ---------------------------------------------------------------------------
 
@@ -437,7 +437,8 @@ def _status(
     )
 
 
-def _named_state(status: ServiceStatus) -> ServiceStatus:
+def named_state(status: ServiceStatus) -> ServiceStatus:
+    """From the wire the state is a number; it becomes a `ServiceState`."""
     return status.replace(state=_STATES.get(status.state, status.state))
 
 
@@ -447,6 +448,6 @@ def _entries(buffer: bytes, count: int, with_process: bool) -> list[Entry]:
     with bad_answers("EnumServicesStatus"):
         found = unpack_services(buffer, count, with_process=with_process)
     return [
-        Entry(name=name, display_name=display_name, status=_named_state(status))
+        Entry(name=name, display_name=display_name, status=named_state(status))
         for name, display_name, status in found
     ]

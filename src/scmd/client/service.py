@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 
 from scmd.client import configuration
+from scmd.client.statuses import Statuses
 from scmd.client.waiting import Progress
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import (
@@ -165,6 +166,18 @@ class Service:
         with self.opened(ServiceAccess.QUERY_STATUS) as handle:
             return self._wait(handle, state, wait)
 
+    def wait(
+        self, state: ServiceState | str, timeout: float | None = DEFAULT_WAIT_S
+    ) -> ServiceStatus:
+        """Wait until it is in a state, such as "running", whoever brings it there.
+
+        Whatever state it is in meanwhile, only `timeout` seconds end it: WaitFailed 258.
+        None waits for ever.
+        """
+        wanted = _state(state)
+        with self.opened(ServiceAccess.QUERY_STATUS) as handle:
+            return self._wait(handle, wanted, True if timeout is None else timeout, patient=True)
+
     def dependents(self, state: str = "all") -> list[Service]:
         """Those that need this service, indirectly too, in the order in which to stop them."""
         with self.opened(ServiceAccess.ENUMERATE_DEPENDENTS) as handle:
@@ -189,23 +202,27 @@ class Service:
         wanted: ServiceState,
         wait: float | bool,
         leaving: int | None = None,
+        *,
+        patient: bool = False,
     ) -> ServiceStatus:
-        """Until it is in the `wanted` state; raises WaitFailed when it rests in another one."""
-        query = self.scm.calls.query_status
-        status = query(handle)
+        """Until it is in the `wanted` state; raises WaitFailed when it rests in another one.
+
+        If `patient`, neither rest nor a broken promise ends it.
+        """
+        status = self.scm.calls.query_status(handle)
         progress = Progress(status, time.monotonic(), leaving, wanted)
         # bool is an int: True must not mean one second.
         end = progress.started + wait if wait is not True else None
-        while wait is not False and status.state != wanted:
-            now = time.monotonic()
-            if not progress.is_under_way:
-                raise _unexpected(self.name, status, wanted)
-            if progress.is_hung(now) or (end is not None and now >= end):
-                raise _overdue(self.name, status, wanted, now - progress.started)
-            delay = progress.delay()
-            time.sleep(delay if end is None else min(delay, max(end - now, 0.0)))
-            status = query(handle)
-            progress.update(status, time.monotonic())
+        with Statuses(self.scm.calls, handle, self.name) as statuses:
+            while wait is not False and status.state != wanted:
+                now = time.monotonic()
+                if not (patient or progress.is_under_way):
+                    raise _unexpected(self.name, status, wanted)
+                is_hung = not patient and progress.is_hung(now)
+                if is_hung or (end is not None and now >= end):
+                    raise _overdue(self.name, status, wanted, now - progress.started)
+                status = statuses.next(progress, None if end is None else end - now)
+                progress.update(status, time.monotonic())
         return status
 
 
@@ -228,6 +245,15 @@ class Opened:
         if error is not None and self._calls.is_closed:
             return
         self._calls.close_handle(self._handle)
+
+
+def _state(state: ServiceState | str) -> ServiceState:
+    if isinstance(state, ServiceState):
+        return state
+    try:
+        return ServiceState[state.upper()]
+    except KeyError:
+        raise ValueError(f"{state!r} is not a state of a service") from None
 
 
 def _control_access(code: int) -> ServiceAccess:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 
+from scmd.client.statuses import Statuses
 from scmd.client.waiting import Progress
 from scmd.tools import target
 from scmd.tools.net_messages import (
@@ -255,16 +256,16 @@ class Net:
         leaving: int | None = None,
         wanted: int | None = None,
     ) -> ServiceStatus:
-        """Poll until the service rests or hangs; `doing` is announced, with a dot now and then."""
+        """Wait until the service rests or hangs; `doing` is announced, with a dot now and then."""
         if doing:
             sys.stdout.write(f"The {self.display_name} service is {doing}.")
             sys.stdout.flush()
         status = self._calls.query_status(handle)
         dot = time.monotonic()
         progress = Progress(status, dot, leaving, wanted)
+        statuses = Statuses(self._calls, handle)
         while progress.is_under_way and not progress.is_hung(time.monotonic()):
-            time.sleep(progress.delay())
-            status = self._calls.query_status(handle)
+            status = statuses.next(progress)
             now = time.monotonic()
             progress.update(status, now)
             if doing and now - dot >= _DOT_S:

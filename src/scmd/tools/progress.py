@@ -16,8 +16,7 @@ from scmd.vocabulary.service import PENDING_STATES, ServiceState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from scmd.client.statuses import Statuses
     from scmd.vocabulary.status import ServiceStatus
 
 _QUIET_S = 0.3
@@ -32,7 +31,7 @@ def on_terminal() -> bool:
 
 def follow(
     name: str,
-    query: Callable[[], ServiceStatus],
+    statuses: Statuses,
     status: ServiceStatus,
     wanted: ServiceState | None = None,
 ) -> None:
@@ -49,8 +48,7 @@ def follow(
                 sys.stderr.write(_CLEAR + progress_line(name, status, progress, time.monotonic()))
                 sys.stderr.flush()
                 shown = True
-            time.sleep(progress.delay())
-            status = query()
+            status = statuses.next(progress)
             progress.update(status, time.monotonic())
     except KeyboardInterrupt:
         sys.stderr.write("\n")

@@ -129,11 +129,12 @@ def _follow(
     """
     at_rest = wanted is None or status.state in (wanted, ServiceState.STOPPED)
     if status.state in PENDING_STATES or not at_rest:
+        from scmd.client.statuses import Statuses
         from scmd.tools.progress import follow, on_terminal
 
         if on_terminal():
             service = opened(calls, request, ServiceAccess.QUERY_STATUS)
-            follow(request.name(), lambda: calls.query_status(service), status, wanted)
+            follow(request.name(), Statuses(calls, service), status, wanted)
 
 
 COMMANDS: Mapping[str, Callable[[Calls, Request], None]] = {

@@ -1,0 +1,94 @@
+"""Waiting for a service by its feed, and by asking where there is none."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from scmd.client.calls import Calls
+from scmd.client.scm import Scm, connect
+from scmd.client.service import WaitFailed
+from scmd.client.statuses import Statuses
+from scmd.client.waiting import Progress
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import ServiceAccess, ServiceState
+from tests.client.world import World, report
+
+PENDING = ServiceState.START_PENDING
+
+
+@pytest.fixture
+def slow(world: World, scm: Scm) -> Scm:
+    """Web says more check points than the questions before the feed see."""
+    scm.create("Web", "/usr/bin/web")
+    world.program("Web").reports[0] = [
+        *(report(PENDING, check_point=n, wait_hint=1000) for n in range(1, 12)),
+        report(ServiceState.RUNNING),
+    ]
+    return scm
+
+
+def test_the_feed_ends_a_slow_start(world: World, slow: Scm) -> None:
+    assert slow["Web"].start(wait=True).state is ServiceState.RUNNING
+    assert world.waits > 2
+
+
+@pytest.mark.parametrize("name", ["", "Web"])
+def test_each_check_point_is_seen(world: World, slow: Scm, name: str) -> None:
+    service, calls = slow["Web"], slow.calls
+    service.start(wait=False)
+    with (
+        service.opened(ServiceAccess.QUERY_STATUS) as handle,
+        Statuses(calls, handle, name) as statuses,
+    ):
+        status = calls.query_status(handle)
+        progress = Progress(status, 0.0)
+        seen = [status.check_point]
+        while status.state == PENDING:
+            status = statuses.next(progress)
+            progress.update(status, 0.0)
+            seen.append(status.check_point)
+    assert list(dict.fromkeys(seen)) == [*range(seen[0], 12), 0]
+    assert world.waits > 2
+
+
+def test_without_a_feed_it_is_asked(world: World, slow: Scm) -> None:
+    world.has_feed = False
+    assert slow["Web"].start().state is ServiceState.RUNNING
+    assert world.waits == 0
+
+
+def test_a_connection_that_cannot_be_made_again_is_asked_on(world: World, slow: Scm) -> None:
+    with Calls(slow.calls.another_connection()) as calls:
+        assert Scm(calls)["Web"].start().state is ServiceState.RUNNING
+    assert world.waits == 0
+
+
+def test_wait_goes_on_while_the_service_rests_elsewhere(scm: Scm) -> None:
+    scm.create("Web", "/usr/bin/web")
+    found = []
+
+    def wait() -> None:
+        with connect() as mine:
+            found.append(mine["Web"].wait("running", timeout=None))
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    scm["Web"].start()
+    waiter.join()
+    assert [status.state for status in found] == [ServiceState.RUNNING]
+    assert scm["Web"].wait(ServiceState.RUNNING).state is ServiceState.RUNNING
+
+
+def test_wait_ends_with_its_time(world: World, scm: Scm) -> None:
+    scm.create("Web", "/usr/bin/web")
+    with pytest.raises(WaitFailed, match="still STOPPED") as caught:
+        scm["Web"].wait("Running", timeout=0.1)
+    assert caught.value.winerror == Error.WAIT_TIMEOUT
+    assert world.waits
+
+
+def test_wait_knows_the_states() -> None:
+    with pytest.raises(ValueError, match="'runing' is not a state of a service"):
+        Scm.__new__(Scm)["Web"].wait("runing")
