@@ -26,16 +26,17 @@ from scmd.core import (
 from scmd.core.control_table import STATUS_GIVEN_WITH
 from scmd.core.deadlines import Deadlines
 from scmd.core.dependencies import DependencyIndex
-from scmd.core.messages import AnyEffect, Reply, WriteJournal
+from scmd.core.messages import AnyEffect, Effect, Reply, WriteJournal
 from scmd.core.records import Failure, Launch, ServiceRecord, StartRequest
 from scmd.core.scm import Scm
 from scmd.core.state import State
+from scmd.testing.crashes import Crashes
 from scmd.testing.simulated_processes import SimulatedProcess
 from scmd.testing.simulation import simulate
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.status import ServiceStatus
 
-SEEDS = range(1_500)
+SEEDS = range(400)
 
 Sabotage = Callable[[pytest.MonkeyPatch], None]
 
@@ -168,6 +169,22 @@ def _forget_who_was_told(patch: pytest.MonkeyPatch) -> None:
 
 def _ask_for_nothing(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SimulatedProcess, "asked_to_resync", lambda _: None)
+    _die_with_what_was_read(patch)
+
+
+def _die_with_what_was_read(patch: pytest.MonkeyPatch) -> None:
+    """No sabotage: managers that often die before they have journaled a message."""
+    original = Crashes.dies_before
+
+    def dies_before(self: Crashes, effect: Effect) -> bool:
+        world = self.world
+        begun = world.now > 1_000 and not world.calm and not world.completed
+        if begun and isinstance(effect, WriteJournal) and world.random.random() < 0.1:
+            self._die()
+            return True
+        return original(self, effect)
+
+    patch.setattr(Crashes, "dies_before", dies_before)
 
 
 def _always_take_the_first_action(patch: pytest.MonkeyPatch) -> None:
@@ -269,6 +286,11 @@ SABOTAGES: tuple[Sabotage, ...] = (
 def test_a_broken_core_is_noticed(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch)
     assert any(_fails(seed) for seed in SEEDS)
+
+
+def test_deaths_in_the_worst_moments_alone_break_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    _die_with_what_was_read(monkeypatch)
+    assert not any(_fails(seed) for seed in range(40))
 
 
 def _fails(seed: int) -> bool:

@@ -64,6 +64,7 @@ def test_a_killed_program_is_restarted_and_the_next_failures_take_the_next_actio
         "service_name": "Web",
         "state": "STOPPED",
         "overdue_ms": 0,
+        "next_run": None,
         "win32_exit_code": 1067,
         "service_specific_exit_code": 0,
         "failures": 3,
