@@ -48,7 +48,7 @@ class ScheduleChecker:
             self._started(effect)
 
     def _started(self, change: StatusChanged) -> None:
-        assert not self.world.scm.state.shutdown, "nobody is started in a shutdown"
+        assert not self.world.checkers.shutting_down, "nobody is started in a shutdown"
         stored = self.world.disk[change.service]
         values = {name: str(value.data) for name, value in stored.parameters.items()}
         text = values.get(schedules.WHEN, "")
