@@ -72,14 +72,17 @@ def test_nobody_is_born_where_there_is_no_cgroup(tmp_path: Path) -> None:
     assert failed.value.gone
 
 
-def test_after_a_move_moving_is_better() -> None:
+def test_soon_after_a_move_or_a_birth_moving_is_better() -> None:
     made = Cgroups(version_2()[0], f"birth-{os.getpid()}")
     assert made.enter(1, 7)
     made.leave()
-    made._moved_at += 3_600_000_000_000
+    made._came_at += 3_600_000_000_000
     assert made.birthplace(2, 7) is None
-    made._moved_at = 0
+    made._came_at = 0
     assert made.birthplace(2, 7) is not None
+    made._came_at += 3_600_000_000_000
+    assert made.birthplace(3, 7) is None
+    made._came_at = 0
     made.cannot_bear()
     assert made.birthplace(3, 7) is None
     assert made.end(1)

@@ -42,7 +42,8 @@ _VERSION_2 = ""
 """In the place of a controller's name."""
 _TASKS = "tasks"
 _WARM_NS = 15_000_000
-"""So long after a move the next one is quick (measured: 20 ms at least)."""
+"""So long after a move the next one is quick (measured: 20 ms at least). Who comes so soon after
+another moves even if that one was born: in a storm only the first move is slow."""
 _STILL_USED = (errno.EBUSY, errno.ENOTEMPTY)
 # The file that holds a cgroup still, and what is written to it.
 _FREEZERS = (("cgroup.freeze", "1", "0"), ("freezer.state", "FROZEN", "THAWED"))
@@ -72,7 +73,7 @@ class Cgroups:
         self._inside = ""
         self._moves_as = _TASKS if home and _exists(home, _TASKS) else PROCESSES
         self._can_bear = self._moves_as == PROCESSES
-        self._moved_at = 0
+        self._came_at = 0
 
     @property
     def available(self) -> bool:
@@ -81,7 +82,9 @@ class Cgroups:
     def birthplace(self, launch: int, service: int) -> str | None:
         """Make the launch's cgroup for somebody to be born there; None: `enter` is better."""
         now = time.monotonic_ns()
-        if self._home is None or not self._can_bear or now - self._moved_at < _WARM_NS:
+        is_alone = now - self._came_at >= _WARM_NS
+        self._came_at = now
+        if self._home is None or not self._can_bear or not is_alone:
             return None
         folder = os.path.join(self._base, f"{service}-{launch}")
         if not _make(folder):
@@ -147,7 +150,7 @@ class Cgroups:
                 launch: folder for launch, folder in self._folders.items() if folder != self._inside
             }
         self._inside = ""
-        self._moved_at = time.monotonic_ns()
+        self._came_at = time.monotonic_ns()
 
     def processes(self, launch: int) -> list[int]:
         """The processes in the launch's cgroup at this moment; none when it has no cgroup."""
