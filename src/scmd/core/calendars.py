@@ -16,6 +16,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
+from itertools import islice
 
 from scmd.vocabulary.errors import Error, Refused
 
@@ -189,12 +190,35 @@ def _instants(calendar: Calendar, day: date, zone: tzinfo, start: datetime) -> I
             continue
         if ahead is not None and datetime(day.year, day.month, day.day, hour) > ahead:
             return
-        for minute in calendar.minutes:
-            shown = datetime(day.year, day.month, day.day, hour, minute)
-            for fold in (0, 1) if calendar.follows_clock else (0,):
-                instant = shown.replace(tzinfo=zone, fold=fold).astimezone(UTC)
-                skipped = instant.astimezone(zone).replace(tzinfo=None) != shown
-                if not (skipped and calendar.follows_clock):
-                    yield int(instant.timestamp())
-            if ahead is None and shown > start.replace(tzinfo=None):
-                ahead = shown + timedelta(hours=3)
+        for fold in (0, 1) if calendar.follows_clock else (0,):
+            yield from _instants_of_hour(calendar, day, hour, start, fold)
+        shown = datetime(day.year, day.month, day.day, hour, calendar.minutes[-1])
+        if ahead is None and shown > start.replace(tzinfo=None):
+            ahead = shown + timedelta(hours=3)
+
+
+def _instants_of_hour(
+    calendar: Calendar, day: date, hour: int, start: datetime, fold: int
+) -> Iterator[int]:
+    """The first one after `start`, and maybe others."""
+    zone = start.tzinfo
+
+    def look(minute: int) -> tuple[int, bool]:
+        """When a clock shows this minute, and whether it is one that the clocks skip."""
+        shown = datetime(day.year, day.month, day.day, hour, minute)
+        instant = shown.replace(tzinfo=zone, fold=fold).astimezone(UTC)
+        skipped = instant.astimezone(zone).replace(tzinfo=None) != shown
+        return int(instant.timestamp()), skipped
+
+    first, skips_first = look(0)
+    last, skips_last = look(59)
+    if last - first == 59 * 60 and not (skips_first or skips_last):
+        # Nothing is moved in this hour, so they come in their order.
+        after = start.timestamp()
+        instants = (first + minute * 60 for minute in calendar.minutes)
+        yield from islice((instant for instant in instants if instant > after), 1)
+        return
+    for minute in calendar.minutes:
+        instant, skipped = look(minute)
+        if not (skipped and calendar.follows_clock):
+            yield instant
