@@ -132,9 +132,10 @@ class Checkers:
 
     def _closed(self, launch: LaunchId) -> None:
         """Its dispatcher returned: a start that was on its way has not been seen by it."""
-        run = self.runs.get(launch)
-        if run is not None and run.unanswered is not None and run.unanswered[0] == "start":
-            run.services.discard(ServiceId(run.unanswered[1]))
+        if (run := self.runs.get(launch)) is not None:
+            run.is_deaf = True
+            if run.unanswered is not None and run.unanswered[0] == "start":
+                run.services.discard(ServiceId(run.unanswered[1]))
 
     def _answered(self, launch: LaunchId, what: tuple[str, int]) -> None:
         run = self.runs.get(launch)
@@ -160,7 +161,7 @@ class Checkers:
         self.owed_exit = (run.spec_service, *codes)
 
     def exited(self, launch: LaunchId) -> None:
-        self.runs[launch].exited = True  # Really; the SCM is about to hear of it.
+        self.runs[launch].exited = True
 
     def never_ran(self, launch: LaunchId) -> None:
         del self.runs[launch]
@@ -283,7 +284,7 @@ class Checkers:
                 over = self.runs[launch].exited and not self.runs[launch].asked_about
                 assert not over, "killed a process that has exited"
                 self.runs[launch].disturbed = self.runs[launch].killed = True
-                if self.runs[launch].busy_with is None:
+                if self.runs[launch].can_be_told:
                     self.shutdown.killed(self.runs[launch].services)
             case FollowProcess(launch=launch):
                 self.runs[launch].asked_about = True

@@ -18,6 +18,8 @@ class Run:
     unanswered: tuple[str, int] | None = None
     busy_with: tuple[str, int] | None = None
     """The last that its process was asked and has not answered, by whatever manager."""
+    is_deaf: bool = False
+    """Its dispatcher has returned: it cannot be told anything."""
     services: set[ServiceId] = field(default_factory=set)
     """Asked to start in it, and not STOPPED since."""
     disturbed: bool = False
@@ -32,6 +34,10 @@ class Run:
     @property
     def is_program(self) -> bool:
         return not self.control_channel and not self.hook
+
+    @property
+    def can_be_told(self) -> bool:
+        return self.busy_with is None and not self.is_deaf
 
     def answered(self, what: tuple[str, int]) -> None:
         """Its process has answered; to this manager, if that is what it was asked last."""
