@@ -20,32 +20,30 @@ from pathlib import Path
 from typing import Self
 
 from scmd.core.feed import WaitForChanges
-from scmd.core.messages import (
-    AssociationEnded,
-    Caller,
-    CallsAbandoned,
-    Command,
-    ControlAnswered,
-    DispatcherConnected,
+from scmd.core.messages import Caller, LaunchId, ServiceId, Settings
+from scmd.core.messages.commands import Command, QueryStatus
+from scmd.core.messages.effects import (
     Effect,
-    Event,
-    HandlerRegistered,
     KillProcess,
-    LaunchId,
     LaunchProcess,
-    ProcessExited,
-    ProcessStarted,
-    QueryStatus,
-    RecordSaved,
     RemoveRecord,
     Reply,
     SaveControl,
     SaveRecord,
     SendControl,
     SendStart,
-    ServiceId,
-    Settings,
     SignalProcess,
+)
+from scmd.core.messages.events import (
+    AssociationEnded,
+    CallsAbandoned,
+    ControlAnswered,
+    DispatcherConnected,
+    Event,
+    HandlerRegistered,
+    ProcessExited,
+    ProcessStarted,
+    RecordSaved,
     StartAnswered,
     StatusReported,
 )

@@ -9,34 +9,31 @@ from typing import Any
 import pytest
 
 from scmd.core.memory import Memory
-from scmd.core.messages import (
-    Adopted,
-    AutoStart,
-    ExplainService,
+from scmd.core.messages import HandleId, LaunchId, ServiceId, Settings, StoredService
+from scmd.core.messages.commands import ExplainService, KillService
+from scmd.core.messages.effects import (
     ForgetLaunch,
-    HandleId,
-    HeldLaunch,
     KillProcess,
-    KillService,
-    LaunchFailed,
-    LaunchId,
     LaunchProcess,
-    ProcessExited,
-    ProcessStarted,
     RemoveRecord,
     SendControl,
     SendResync,
     SendStart,
     ServiceFailed,
-    ServiceId,
-    Settings,
-    Shutdown,
     ShutdownCompleted,
     SignalProcess,
-    StartAnswered,
     StatusChanged,
+)
+from scmd.core.messages.events import (
+    Adopted,
+    AutoStart,
+    HeldLaunch,
+    LaunchFailed,
+    ProcessExited,
+    ProcessStarted,
+    Shutdown,
+    StartAnswered,
     StatusReported,
-    StoredService,
 )
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import Control, ServiceState

@@ -8,24 +8,22 @@ import pytest
 
 from scmd.core import messages
 from scmd.core.audit import ACTIONS, REFUSALS, SCM_TARGET
-from scmd.core.messages import (
-    Audited,
+from scmd.core.messages import HandleId
+from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     Command,
     ControlService,
     CreateService,
     DeleteService,
-    HandleId,
     KillService,
     OpenScm,
     OpenService,
-    RecordSaved,
-    Reply,
-    SaveFailed,
     SetParameters,
     StartService,
 )
+from scmd.core.messages.effects import Audited, Reply
+from scmd.core.messages.events import RecordSaved, SaveFailed
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ConfigLevel, Control

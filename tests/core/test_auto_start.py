@@ -2,18 +2,10 @@
 
 from __future__ import annotations
 
-from scmd.core.messages import (
-    AutoStart,
-    CreateService,
-    LaunchFailed,
-    LaunchId,
-    LaunchProcess,
-    OpenScm,
-    ProcessStarted,
-    QueryBoot,
-    Settings,
-    Shutdown,
-)
+from scmd.core.messages import LaunchId, Settings
+from scmd.core.messages.commands import CreateService, OpenScm, QueryBoot
+from scmd.core.messages.effects import LaunchProcess
+from scmd.core.messages.events import AutoStart, LaunchFailed, ProcessStarted, Shutdown
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ScmAccess, ServiceState

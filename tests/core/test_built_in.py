@@ -5,9 +5,8 @@ from __future__ import annotations
 import pytest
 
 from scmd.core.built_in import SmbFrontChanged
-from scmd.core.messages import (
-    Adopted,
-    AutoStart,
+from scmd.core.messages import Settings, StoredService
+from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     DeleteService,
@@ -15,15 +14,11 @@ from scmd.core.messages import (
     ExplainService,
     FailureActionsChange,
     KillService,
-    LaunchProcess,
     QueryConfig,
-    SaveRecord,
-    Settings,
-    Shutdown,
-    ShutdownCompleted,
     StartService,
-    StoredService,
 )
+from scmd.core.messages.effects import LaunchProcess, SaveRecord, ShutdownCompleted
+from scmd.core.messages.events import Adopted, AutoStart, Shutdown
 from scmd.vocabulary.service import ConfigLevel
 from tests.core.bench import Bench
 

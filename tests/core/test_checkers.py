@@ -26,7 +26,7 @@ from scmd.core import (
 from scmd.core.control_table import STATUS_GIVEN_WITH
 from scmd.core.deadlines import Deadlines
 from scmd.core.dependencies import DependencyIndex
-from scmd.core.messages import AnyEffect, Effect, Reply, WriteJournal
+from scmd.core.messages.effects import AnyEffect, Effect, Reply, WriteJournal
 from scmd.core.records import Failure, Launch, ServiceRecord, StartRequest
 from scmd.core.scm import Scm
 from scmd.core.state import State

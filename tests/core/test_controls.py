@@ -5,13 +5,9 @@ from __future__ import annotations
 import pytest
 
 from scmd.core.control_table import CONTROLS, NOT_IN_STATE, SCM_CONTROLS
-from scmd.core.messages import (
-    ControlAnswered,
-    ControlService,
-    OpenService,
-    SendControl,
-    StatusChanged,
-)
+from scmd.core.messages.commands import ControlService, OpenService
+from scmd.core.messages.effects import SendControl, StatusChanged
+from scmd.core.messages.events import ControlAnswered
 from scmd.vocabulary.service import Control, ControlsAccepted, ServiceAccess, ServiceState
 from tests.core.bench import ALL, Bench
 

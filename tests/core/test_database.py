@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from scmd.core.messages import (
+from scmd.core.messages import ServiceId, Settings, StoredService
+from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     CloseHandle,
@@ -19,22 +20,13 @@ from scmd.core.messages import (
     GetKeyName,
     OpenScm,
     OpenService,
-    ProcessExited,
     QueryConfig,
     QueryParameters,
-    RecordSaved,
-    RemoveRecord,
-    SaveFailed,
-    SaveRecord,
-    ServiceCreated,
-    ServiceDeleted,
-    ServiceId,
     SetParameters,
-    Settings,
-    Shutdown,
     StartService,
-    StoredService,
 )
+from scmd.core.messages.effects import RemoveRecord, SaveRecord, ServiceCreated, ServiceDeleted
+from scmd.core.messages.events import ProcessExited, RecordSaved, SaveFailed, Shutdown
 from scmd.vocabulary.configuration import FailureAction, ServiceConfig, Trigger, TriggerItem
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryValue

@@ -5,24 +5,17 @@ from __future__ import annotations
 import pytest
 
 from scmd.core.essential import is_essential
-from scmd.core.messages import (
+from scmd.core.messages import HandleId, LaunchId, Settings, StoredService
+from scmd.core.messages.commands import ChangeConfig2, FailureActionsChange, SetParameters
+from scmd.core.messages.effects import KillProcess, LaunchProcess, ShutdownCompleted
+from scmd.core.messages.events import (
     Adopted,
     AutoStart,
-    ChangeConfig2,
-    FailureActionsChange,
-    HandleId,
     HeldLaunch,
-    KillProcess,
     LaunchFailed,
-    LaunchId,
-    LaunchProcess,
     ProcessExited,
     ProcessStarted,
-    SetParameters,
-    Settings,
     Shutdown,
-    ShutdownCompleted,
-    StoredService,
 )
 from scmd.vocabulary.configuration import FailureAction
 from scmd.vocabulary.errors import Error

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from scmd.core.messages import (
-    SCM_ITSELF,
-    SERVICE_ITSELF,
-    Actor,
-    KillProcess,
-    KillService,
-    LaunchFailed,
-    LaunchProcess,
-    ProcessExited,
-    ProcessStarted,
-    ServiceFailed,
-    Shutdown,
-    StatusChanged,
-)
+from scmd.core.messages import SCM_ITSELF, SERVICE_ITSELF, Actor
+from scmd.core.messages.commands import KillService
+from scmd.core.messages.effects import KillProcess, LaunchProcess, ServiceFailed, StatusChanged
+from scmd.core.messages.events import LaunchFailed, ProcessExited, ProcessStarted, Shutdown
 from scmd.vocabulary.errors import Error
 from tests.core.bench import PID, Bench
 

@@ -9,29 +9,27 @@ import pytest
 from scmd.core.changes import Change, ChangeKind
 from scmd.core.feed import BEGINNING, MOST_AT_ONCE, FeedPart, WaitForChanges
 from scmd.core.memory import ChangeMemory, Memory
-from scmd.core.messages import (
-    Adopted,
-    AssociationEnded,
-    AssociationId,
-    CallsAbandoned,
+from scmd.core.messages import AssociationId, HandleId, ServiceId, Settings, StoredService
+from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     CloseHandle,
     Command,
     CreateService,
     DeleteService,
-    HandleId,
     OpenScm,
     OpenService,
+    SetParameters,
+)
+from scmd.core.messages.effects import SaveRecord
+from scmd.core.messages.events import (
+    Adopted,
+    AssociationEnded,
+    CallsAbandoned,
     ProcessExited,
     RecordSaved,
     SaveFailed,
-    SaveRecord,
-    ServiceId,
-    SetParameters,
-    Settings,
     StatusReported,
-    StoredService,
 )
 from scmd.security.sddl import descriptor_from_sddl
 from scmd.vocabulary.configuration import ServiceConfig

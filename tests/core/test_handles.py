@@ -9,25 +9,22 @@ from typing import Any
 import pytest
 
 from scmd.core.locks import LockDatabase
-from scmd.core.messages import (
-    CONTEXT_MISMATCH,
-    AssociationEnded,
-    AssociationId,
+from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, HandleId
+from scmd.core.messages.commands import (
     CheckScmHandle,
     CloseHandle,
     Command,
     CreateService,
     DeleteService,
     EnumServices,
-    HandleId,
     IdentifyService,
     OpenScm,
     OpenService,
     QueryConfig,
     QueryStatus,
-    RecordSaved,
     StartService,
 )
+from scmd.core.messages.events import AssociationEnded, RecordSaved
 from scmd.security.defaults import SERVICE_DESCRIPTOR
 from scmd.security.sddl import descriptor_from_sddl
 from scmd.vocabulary.configuration import ServiceConfig

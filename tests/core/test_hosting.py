@@ -4,20 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from scmd.core.messages import (
-    CloseHandle,
-    ControlService,
-    DeleteService,
-    ForgetLaunch,
-    HandleId,
-    KillProcess,
-    LaunchFailed,
-    LaunchId,
-    LaunchProcess,
-    ProcessExited,
-    ProcessStarted,
-    SignalProcess,
-)
+from scmd.core.messages import HandleId, LaunchId
+from scmd.core.messages.commands import CloseHandle, ControlService, DeleteService
+from scmd.core.messages.effects import ForgetLaunch, KillProcess, LaunchProcess, SignalProcess
+from scmd.core.messages.events import LaunchFailed, ProcessExited, ProcessStarted
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ServiceState
 from tests.core.bench import PID, Bench

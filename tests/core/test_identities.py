@@ -8,18 +8,15 @@ from typing import Any
 
 import pytest
 
-from scmd.core.messages import (
+from scmd.core.messages import HandleId, Settings, StoredService
+from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     CloseHandle,
     CreateService,
     DeleteService,
-    HandleId,
-    LaunchProcess,
-    LaunchSpec,
-    Settings,
-    StoredService,
 )
+from scmd.core.messages.effects import LaunchProcess, LaunchSpec
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.privileges import ALL_CAPABILITIES, PRIVILEGES, capabilities_of

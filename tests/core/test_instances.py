@@ -7,22 +7,10 @@ from typing import Any
 import pytest
 
 from scmd.core.memory import latest
-from scmd.core.messages import (
-    Adopted,
-    ExplainService,
-    HandleId,
-    HeldLaunch,
-    KillService,
-    LaunchId,
-    LaunchProcess,
-    ProcessExited,
-    ProcessStarted,
-    SetParameters,
-    Shutdown,
-    ShutdownCompleted,
-    SignalProcess,
-    StoredService,
-)
+from scmd.core.messages import HandleId, LaunchId, StoredService
+from scmd.core.messages.commands import ExplainService, KillService, SetParameters
+from scmd.core.messages.effects import LaunchProcess, ShutdownCompleted, SignalProcess
+from scmd.core.messages.events import Adopted, HeldLaunch, ProcessExited, ProcessStarted, Shutdown
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ActionType, Control
 from tests.core.bench import Bench

@@ -5,15 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from scmd.core.findings import Finding
-from scmd.core.messages import (
-    ExplainService,
-    HandleId,
-    LaunchProcess,
-    LogEvent,
-    ProcessExited,
-    ProcessStarted,
-    SetParameters,
-)
+from scmd.core.messages import HandleId
+from scmd.core.messages.commands import ExplainService, SetParameters
+from scmd.core.messages.effects import LaunchProcess, LogEvent
+from scmd.core.messages.events import ProcessExited, ProcessStarted
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryValue
 from tests.core.bench import PID, Bench

@@ -9,26 +9,26 @@ from scmd.core.locks import SCM_OWNER, LockDatabase, LockStatus, QueryLock, Unlo
 from scmd.core.memory import AutoStartMemory
 from scmd.core.messages import (
     CONTEXT_MISMATCH,
-    Adopted,
-    AssociationEnded,
     AssociationId,
-    AutoStart,
+    HandleId,
+    ServiceId,
+    Settings,
+    StoredService,
+)
+from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     CloseHandle,
     Command,
     CreateService,
     DeleteService,
-    HandleId,
     OpenScm,
     OpenService,
     QueryConfig,
-    ServiceId,
     SetStatus,
-    Settings,
     StartService,
-    StoredService,
 )
+from scmd.core.messages.events import Adopted, AssociationEnded, AutoStart
 from scmd.core.object_security import SetSecurity
 from scmd.security.defaults import SERVICE_DESCRIPTOR
 from scmd.vocabulary.configuration import ServiceConfig

@@ -9,23 +9,20 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, multiple, rule
 
-from scmd.core.messages import (
-    Audited,
+from scmd.core.messages import HandleId
+from scmd.core.messages.commands import (
     ChangeConfig,
     CloseHandle,
     Command,
     ControlService,
     CreateService,
     DeleteService,
-    HandleId,
     OpenService,
-    RecordSaved,
-    Reply,
-    SaveFailed,
-    SaveRecord,
     SetParameters,
     StartService,
 )
+from scmd.core.messages.effects import Audited, Reply, SaveRecord
+from scmd.core.messages.events import RecordSaved, SaveFailed
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryValue

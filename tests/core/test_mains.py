@@ -8,23 +8,22 @@ import pytest
 
 from scmd.core import notifications
 from scmd.core.memory import latest
-from scmd.core.messages import (
-    Adopted,
+from scmd.core.messages import HandleId, LaunchId, Settings, StoredService
+from scmd.core.messages.commands import ExplainService
+from scmd.core.messages.effects import (
     Effect,
-    ExplainService,
     FollowProcess,
     ForgetLaunch,
-    HandleId,
-    HeldLaunch,
     KillProcess,
-    LaunchId,
+    SignalProcess,
+    StartProbe,
+)
+from scmd.core.messages.events import (
+    Adopted,
+    HeldLaunch,
     ProcessExited,
     ProcessFollowed,
     ProcessStarted,
-    Settings,
-    SignalProcess,
-    StartProbe,
-    StoredService,
 )
 from scmd.vocabulary.service import Control
 from tests.core.bench import PID, Bench

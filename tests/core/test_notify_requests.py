@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from scmd.core.messages import (
-    AssociationEnded,
-    AssociationId,
-    CallsAbandoned,
+from scmd.core.messages import AssociationId, HandleId
+from scmd.core.messages.commands import (
     CloseHandle,
     DeleteService,
-    HandleId,
     OpenScm,
     OpenService,
     QueryStatus,
-    Reply,
-    Shutdown,
 )
+from scmd.core.messages.effects import Reply
+from scmd.core.messages.events import AssociationEnded, CallsAbandoned, Shutdown
 from scmd.core.notify_requests import (
     MAX_NAMES_UNITS,
     MOST_UNCLOSED,

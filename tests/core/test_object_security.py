@@ -5,19 +5,16 @@ from __future__ import annotations
 import pytest
 
 from scmd.core.locks import LockDatabase
-from scmd.core.messages import (
+from scmd.core.messages import HandleId, Settings
+from scmd.core.messages.commands import (
     DeleteService,
-    HandleId,
     OpenScm,
     OpenService,
     QueryConfig,
     QueryStatus,
-    RecordSaved,
-    SaveControl,
-    SaveFailed,
-    SaveRecord,
-    Settings,
 )
+from scmd.core.messages.effects import SaveControl, SaveRecord
+from scmd.core.messages.events import RecordSaved, SaveFailed
 from scmd.core.object_security import SCM_SECURITY, QuerySecurity, SetSecurity
 from scmd.security.defaults import SERVICE_DESCRIPTOR
 from scmd.security.descriptor import DescriptorControl, SecurityDescriptor

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from scmd.core.messages import (
+from scmd.core.messages.commands import (
     CloseHandle,
     Config2Value,
     CreateService,
     FailureActionsChange,
     PrepareService,
     QueryParameters,
-    SaveRecord,
 )
+from scmd.core.messages.effects import SaveRecord
 from scmd.vocabulary.configuration import FailureAction, ServiceConfig
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ActionType, ConfigLevel, ServiceAccess

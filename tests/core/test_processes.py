@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from scmd.core.messages import (
+from scmd.core.messages import HandleId, LaunchId
+from scmd.core.messages.effects import (
+    ForgetLaunch,
+    KillProcess,
+    LaunchProcess,
+    SendControl,
+    SendStart,
+    StatusChanged,
+)
+from scmd.core.messages.events import (
     ChannelClosed,
     ControlAnswered,
     DispatcherConnected,
-    ForgetLaunch,
-    HandleId,
     HandlerRegistered,
-    KillProcess,
     LaunchFailed,
-    LaunchId,
-    LaunchProcess,
     ProcessExited,
     ProcessStarted,
-    SendControl,
-    SendStart,
     StartAnswered,
-    StatusChanged,
 )
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ServiceState

@@ -9,24 +9,23 @@ import pytest
 from scmd.core import health, notifications
 from scmd.core.health import Probe, Way
 from scmd.core.memory import latest
-from scmd.core.messages import (
-    Adopted,
-    HandleId,
-    HeldLaunch,
+from scmd.core.messages import HandleId, LaunchId, Settings, StoredService
+from scmd.core.messages.commands import SetParameters
+from scmd.core.messages.effects import (
     KillProcess,
-    LaunchId,
     LaunchProcess,
+    SignalProcess,
+    StartProbe,
+    StatusChanged,
+)
+from scmd.core.messages.events import (
+    Adopted,
+    HeldLaunch,
     LineSeen,
     ProbeAnswered,
     ProcessExited,
     ProcessStarted,
-    SetParameters,
-    Settings,
     Shutdown,
-    SignalProcess,
-    StartProbe,
-    StatusChanged,
-    StoredService,
 )
 from scmd.core.notifications import ProcessNotified
 from scmd.vocabulary.errors import Error, Refused

@@ -7,28 +7,24 @@ from typing import Any
 import pytest
 
 from scmd.core import recovery
-from scmd.core.messages import (
-    Adopted,
+from scmd.core.messages import HandleId, LaunchId, Settings, StoredService
+from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
-    ControlAnswered,
     DeleteService,
     ExplainService,
     FailureActionsChange,
-    HandleId,
+    QueryRecovery,
+)
+from scmd.core.messages.effects import KillProcess, LaunchProcess, LogEvent, SendControl
+from scmd.core.messages.events import (
+    Adopted,
+    ControlAnswered,
     HeldLaunch,
-    KillProcess,
     LaunchFailed,
-    LaunchId,
-    LaunchProcess,
-    LogEvent,
     ProcessExited,
     ProcessStarted,
-    QueryRecovery,
-    SendControl,
-    Settings,
     Shutdown,
-    StoredService,
 )
 from scmd.core.records import LaunchKind, ServiceRecord
 from scmd.vocabulary.configuration import FailureAction

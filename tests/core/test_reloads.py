@@ -8,21 +8,15 @@ import pytest
 
 from scmd.core import notifications
 from scmd.core.memory import latest
-from scmd.core.messages import (
+from scmd.core.messages import HandleId, LaunchId, Settings, StoredService
+from scmd.core.messages.commands import ControlService, ExplainService
+from scmd.core.messages.effects import KillProcess, LaunchProcess, SignalProcess
+from scmd.core.messages.events import (
     Adopted,
-    ControlService,
-    ExplainService,
-    HandleId,
     HeldLaunch,
-    KillProcess,
     LaunchFailed,
-    LaunchId,
-    LaunchProcess,
     ProcessExited,
     ProcessStarted,
-    Settings,
-    SignalProcess,
-    StoredService,
 )
 from scmd.core.why import Explanation
 from scmd.vocabulary.errors import Error

@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from scmd.core.messages import (
-    AutoStart,
+from scmd.core.messages import LaunchId, Settings
+from scmd.core.messages.commands import StartService
+from scmd.core.messages.effects import (
     KillProcess,
-    LaunchId,
     LaunchProcess,
     LogEvent,
-    ProcessExited,
-    ProcessStarted,
     SendControl,
-    Settings,
-    Shutdown,
     ShutdownCompleted,
     SignalProcess,
-    StartService,
 )
+from scmd.core.messages.events import AutoStart, ProcessExited, ProcessStarted, Shutdown
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import Control, ServiceState
 from tests.core.bench import PID, Bench

@@ -10,23 +10,17 @@ import pytest
 
 from scmd.core import schedules
 from scmd.core.memory import latest
-from scmd.core.messages import (
+from scmd.core.messages import HandleId, Settings, StoredService
+from scmd.core.messages.commands import ChangeConfig, ExplainService, SetParameters
+from scmd.core.messages.effects import LaunchProcess, LogEvent, StatusChanged
+from scmd.core.messages.events import (
     Adopted,
     AutoStart,
-    ChangeConfig,
     ClockRead,
-    ExplainService,
-    HandleId,
     HeldLaunch,
-    LaunchProcess,
-    LogEvent,
     ProcessExited,
     ProcessStarted,
-    SetParameters,
-    Settings,
     Shutdown,
-    StatusChanged,
-    StoredService,
 )
 from scmd.core.why import Explanation
 from scmd.vocabulary.registry import RegistryValue

@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from scmd.core.messages import (
-    Audited,
-    HandleId,
-    OpenScm,
-    QuerySettings,
-    RecordSaved,
-    SaveControl,
-    SaveFailed,
-    SetSettings,
-    Settings,
-)
+from scmd.core.messages import HandleId, Settings
+from scmd.core.messages.commands import OpenScm, QuerySettings, SetSettings
+from scmd.core.messages.effects import Audited, SaveControl
+from scmd.core.messages.events import RecordSaved, SaveFailed
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryValue
 from tests.core.bench import Bench

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from scmd.core.messages import (
-    ChangeConfig2,
-    ControlAnswered,
+from scmd.core.messages import LaunchId, Settings
+from scmd.core.messages.commands import ChangeConfig2, SetParameters
+from scmd.core.messages.effects import (
     KillProcess,
-    LaunchId,
     LaunchProcess,
     LogEvent,
+    SendControl,
+    ShutdownCompleted,
+    SignalProcess,
+)
+from scmd.core.messages.events import (
+    ControlAnswered,
     ProcessExited,
     ProcessStarted,
     RecordSaved,
-    SendControl,
-    SetParameters,
-    Settings,
     Shutdown,
-    ShutdownCompleted,
-    SignalProcess,
 )
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ConfigLevel, Control, ServiceState

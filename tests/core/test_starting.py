@@ -4,23 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from scmd.core.messages import (
-    Audited,
-    ChangeConfig,
-    CloseHandle,
-    DeleteService,
-    HandleId,
-    KillProcess,
-    LaunchFailed,
-    LaunchId,
-    LaunchProcess,
-    ProcessExited,
-    ProcessStarted,
-    Reply,
-    ServiceId,
-    StartService,
-    StoredService,
-)
+from scmd.core.messages import HandleId, LaunchId, ServiceId, StoredService
+from scmd.core.messages.commands import ChangeConfig, CloseHandle, DeleteService, StartService
+from scmd.core.messages.effects import Audited, KillProcess, LaunchProcess, Reply
+from scmd.core.messages.events import LaunchFailed, ProcessExited, ProcessStarted
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ServiceState

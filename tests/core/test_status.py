@@ -7,7 +7,8 @@ import itertools
 import pytest
 
 from scmd.core import status
-from scmd.core.messages import StatusChanged, StatusReported
+from scmd.core.messages.effects import StatusChanged
+from scmd.core.messages.events import StatusReported
 from scmd.vocabulary.service import ServiceState
 from scmd.vocabulary.status import ServiceStatus
 from tests.core.bench import PID, Bench

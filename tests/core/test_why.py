@@ -10,27 +10,31 @@ import pytest
 from scmd.core.findings import Code, Finding, span
 from scmd.core.messages import (
     AssociationId,
-    AutoStart,
     Call,
     Caller,
     CallId,
-    ChangeConfig,
-    CloseHandle,
-    ControlAnswered,
-    DeleteService,
-    ExplainService,
     HandleId,
-    OpenScm,
-    OpenService,
-    ProcessExited,
-    ProcessStarted,
-    SendControl,
     ServiceId,
     Settings,
+    StoredService,
+)
+from scmd.core.messages.commands import (
+    ChangeConfig,
+    CloseHandle,
+    DeleteService,
+    ExplainService,
+    OpenScm,
+    OpenService,
+    StartService,
+)
+from scmd.core.messages.effects import SendControl
+from scmd.core.messages.events import (
+    AutoStart,
+    ControlAnswered,
+    ProcessExited,
+    ProcessStarted,
     Shutdown,
     StartAnswered,
-    StartService,
-    StoredService,
 )
 from scmd.core.why import MAX_SERVICES, Explanation
 from scmd.vocabulary.configuration import ServiceConfig

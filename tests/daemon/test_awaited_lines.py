@@ -6,7 +6,8 @@ import os
 import signal
 from pathlib import Path
 
-from scmd.core.messages import Event, LaunchId, LineSeen
+from scmd.core.messages import LaunchId
+from scmd.core.messages.events import Event, LineSeen
 from tests.daemon.world import SHELL, World
 
 

@@ -12,14 +12,9 @@ from typing import Any
 
 import pytest
 
-from scmd.core.messages import (
-    Actor,
-    LaunchId,
-    ProcessExited,
-    ServiceFailed,
-    ServiceId,
-    StatusChanged,
-)
+from scmd.core.messages import Actor, LaunchId, ServiceId
+from scmd.core.messages.effects import ServiceFailed, StatusChanged
+from scmd.core.messages.events import ProcessExited
 from scmd.daemon import chronicle
 from scmd.daemon.chronicle import Chronicle
 from scmd.vocabulary.configuration import ServiceConfig

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from scmd.core.messages import FollowProcess, LaunchId, ProcessExited, ProcessFollowed
+from scmd.core.messages import LaunchId
+from scmd.core.messages.effects import FollowProcess
+from scmd.core.messages.events import ProcessExited, ProcessFollowed
 from scmd.daemon.main_processes import MainProcesses, read_pid_file
 from tests.conftest import PROGRAM_PATH
 from tests.daemon.world import SHELL, Manager, World, gone

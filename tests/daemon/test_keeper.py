@@ -11,8 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scmd.core import messages as core
-from scmd.core.messages import LaunchId
+from scmd.core.messages import LaunchId, events
 from scmd.daemon import keeper_messages as wire
 from scmd.daemon.keeper import SHUTDOWN_DEATHS, run
 from scmd.vocabulary.errors import Error
@@ -23,13 +22,13 @@ async def test_a_program_runs_and_its_exit_code_is_reported(world: World) -> Non
     manager = await world.start()
     started = await manager.launch(1, SHELL, "-c", "echo $$ >&$SCMD_CONTROL_FD; exit 7")
     assert await manager.packet(1) == str(started.process_id)
-    assert await manager.exit_of(1) == core.ProcessExited(LaunchId(1), 7, None)
+    assert await manager.exit_of(1) == events.ProcessExited(LaunchId(1), 7, None)
 
 
 async def test_a_signal_is_an_exit_without_a_code(world: World) -> None:
     manager = await world.start()
     await manager.launch(1, SHELL, "-c", "kill -SEGV $$")
-    assert await manager.exit_of(1) == core.ProcessExited(LaunchId(1), None, signal.SIGSEGV)
+    assert await manager.exit_of(1) == events.ProcessExited(LaunchId(1), None, signal.SIGSEGV)
 
 
 async def test_the_ready_line_names_directories_and_pid(world: World) -> None:
@@ -67,7 +66,7 @@ async def test_exits_and_channels_are_kept_for_a_new_manager(world: World) -> No
     ]
     assert [found.launch for found in second.state.launches] == [1, 2, 4]
     assert second.state.launches[1].name == "service 2"
-    assert await second.exit_of(1) == core.ProcessExited(LaunchId(1), 5, None)
+    assert await second.exit_of(1) == events.ProcessExited(LaunchId(1), 5, None)
     assert await second.packet(2) == "early"
     second.channels[2].send(b"\n")
     assert (await second.exit_of(2)).exit_code == 6
@@ -129,7 +128,7 @@ async def test_sigterm_asks_the_manager_and_waits_for_it(world: World) -> None:
     assert world.process is not None
     started = await manager.launch(1, "/bin/sleep", "1000")
     world.process.terminate()
-    await manager.wait(lambda event: isinstance(event, core.Shutdown))
+    await manager.wait(lambda event: isinstance(event, events.Shutdown))
     assert await world.finish() == 0
     await gone(started.process_id)
 
@@ -140,7 +139,7 @@ async def test_a_shutdown_outlives_its_manager(world: World) -> None:
     started = await manager.launch(1, "/bin/sleep", "1000")
     world.process.terminate()
     for _ in range(SHUTDOWN_DEATHS):
-        await manager.wait(lambda event: isinstance(event, core.Shutdown))
+        await manager.wait(lambda event: isinstance(event, events.Shutdown))
         os.kill(manager.pid, signal.SIGKILL)
         assert "signal 9; a new one goes on with the shutdown" in await world.line()
         manager = await world.next_manager()
@@ -154,7 +153,7 @@ async def test_managers_that_die_and_die_in_a_shutdown_are_given_up(world: World
     assert world.process is not None
     started = await manager.launch(1, "/bin/sleep", "1000")
     world.process.terminate()
-    await manager.wait(lambda event: isinstance(event, core.Shutdown))
+    await manager.wait(lambda event: isinstance(event, events.Shutdown))
     for _ in range(SHUTDOWN_DEATHS):
         manager.exit(1)
         assert "goes on with the shutdown" in await world.line()
@@ -176,7 +175,7 @@ async def test_sigterm_between_two_managers_is_for_the_next_one(world: World) ->
     assert "a new one in 1 s" in await world.line()
     world.process.terminate()
     third = await world.next_manager()
-    await third.wait(lambda event: isinstance(event, core.Shutdown))
+    await third.wait(lambda event: isinstance(event, events.Shutdown))
     assert await world.finish(7) == 7
     await gone(started.process_id)
 
@@ -186,7 +185,7 @@ async def test_a_second_request_does_not_wait(world: World) -> None:
     assert world.process is not None
     await manager.launch(1, "/bin/sleep", "1000")
     world.process.send_signal(signal.SIGINT)
-    await manager.wait(lambda event: isinstance(event, core.Shutdown))
+    await manager.wait(lambda event: isinstance(event, events.Shutdown))
     world.process.send_signal(signal.SIGINT)
     assert await world.process.wait() == 1
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from scmd.core.messages import Event, LaunchId
+from scmd.core.messages import LaunchId
+from scmd.core.messages.events import Event
 from scmd.core.notifications import ProcessNotified
 from scmd.daemon import keeper_setup
 from scmd.daemon.notify_listener import NotifyListener

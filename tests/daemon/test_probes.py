@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from scmd.core.health import Probe, Way
-from scmd.core.messages import LaunchId, ProbeAnswered, StartProbe
+from scmd.core.messages import LaunchId
+from scmd.core.messages.effects import StartProbe
+from scmd.core.messages.events import ProbeAnswered
 from scmd.daemon.probes import Probes, ask
 
 HOST = "127.0.0.1"

@@ -6,21 +6,21 @@ import asyncio
 
 import pytest
 
-from scmd.core import messages as core
-from scmd.core.messages import AnyEffect, Millis, Settings
+from scmd.core.messages import Millis, Settings, commands, events
+from scmd.core.messages.effects import AnyEffect
 from scmd.core.scm import Scm
 from scmd.daemon.shell import Shell
 
 
 class BuggyEvents(Scm):
-    def handle(self, message: core.Command | core.Event, now: int) -> list[AnyEffect]:
+    def handle(self, message: commands.Command | events.Event, now: int) -> list[AnyEffect]:
         raise AssertionError("a bug")
 
 
 class BuggyDeadlines(Scm):
     """Each event makes its deadline due."""
 
-    def handle(self, message: core.Command | core.Event, now: int) -> list[AnyEffect]:
+    def handle(self, message: commands.Command | events.Event, now: int) -> list[AnyEffect]:
         return []
 
     def next_deadline(self) -> Millis | None:
@@ -48,7 +48,7 @@ async def test_a_bug_while_a_message_is_handled_is_told() -> None:
     told: list[str] = []
     shell = shell_around(BuggyEvents, told)
     with pytest.raises(AssertionError):
-        shell.submit(core.AutoStart())
+        shell.submit(events.AutoStart())
     assert told == ["a bug"]
 
 
@@ -57,6 +57,6 @@ async def test_a_bug_at_a_deadline_is_told() -> None:
     loop = asyncio.get_running_loop()
     raised = loop.create_future()
     loop.set_exception_handler(lambda _, context: raised.set_result(context["exception"]))
-    shell_around(BuggyDeadlines, told).submit(core.AutoStart())
+    shell_around(BuggyDeadlines, told).submit(events.AutoStart())
     assert str(await raised) == "a late bug"
     assert told == ["a late bug"]

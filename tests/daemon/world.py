@@ -9,8 +9,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scmd.core import messages as core
-from scmd.core.messages import Event, LaunchId, LaunchSpec, ProcessExited, ProcessStarted, ServiceId
+from scmd.core.messages import LaunchId, ServiceId, events
+from scmd.core.messages.effects import LaunchSpec
+from scmd.core.messages.events import Event, ProcessExited, ProcessStarted
 from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
 
 RUN = "import sys; from scmd.daemon.keeper import run; sys.exit(run({}))"
@@ -42,18 +43,18 @@ class Manager:
         self.order(number, *argv, **options)
         started = await self.wait(
             lambda event: (
-                isinstance(event, ProcessStarted | core.LaunchFailed) and event.launch == number
+                isinstance(event, ProcessStarted | events.LaunchFailed) and event.launch == number
             )
         )
         assert isinstance(started, ProcessStarted), started
         return started
 
-    async def refusal(self, number: int, *argv: str, **options: object) -> core.LaunchFailed:
+    async def refusal(self, number: int, *argv: str, **options: object) -> events.LaunchFailed:
         self.order(number, *argv, **options)
         failed = await self.wait(
-            lambda event: isinstance(event, core.LaunchFailed) and event.launch == number
+            lambda event: isinstance(event, events.LaunchFailed) and event.launch == number
         )
-        assert isinstance(failed, core.LaunchFailed)
+        assert isinstance(failed, events.LaunchFailed)
         return failed
 
     def order(self, number: int, *argv: str, **options: object) -> None:

@@ -13,7 +13,8 @@ import sys
 import threading
 from pathlib import Path
 
-from scmd.core.messages import SaveId, SaveRecord, ServiceId
+from scmd.core.messages import SaveId, ServiceId
+from scmd.core.messages.effects import SaveRecord
 from scmd.linux.database import Database
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error

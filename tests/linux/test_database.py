@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from scmd.core import control_values
-from scmd.core.messages import RemoveRecord, SaveId, SaveRecord, ServiceId, StoredService
+from scmd.core.messages import SaveId, ServiceId, StoredService
+from scmd.core.messages.effects import RemoveRecord, SaveRecord
 from scmd.linux.database import Change, Database, SaveControl, win32_error
 from scmd.vocabulary.configuration import FailureActions, ServiceConfig, Trigger
 from scmd.vocabulary.errors import Error

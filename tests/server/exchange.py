@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from scmd.core.messages import AssociationId, Call, Caller, CallId, HandleId, Reply
+from scmd.core.messages import AssociationId, Call, Caller, CallId, HandleId
+from scmd.core.messages.effects import Reply
 from scmd.ndr.structure import NDR, Structure
 from scmd.ndr.values import ContextHandle
 from scmd.rpc.interface import Operation

@@ -13,7 +13,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from scmd.core.messages import Caller, Command
+from scmd.core.messages import Caller
+from scmd.core.messages.commands import Command
 from scmd.rpc.mgmt import MGMT
 from scmd.rpc.security.lockout import Lockout, OriginAttempts
 from scmd.rpc.security.md4 import nt_hash

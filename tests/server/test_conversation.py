@@ -11,16 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from scmd.core.messages import (
-    AssociationEnded,
-    AssociationId,
-    Caller,
-    CallsAbandoned,
-    Command,
-    HandleId,
-    QueryStatus,
-    Reply,
-)
+from scmd.core.messages import AssociationId, Caller, HandleId
+from scmd.core.messages.commands import Command, QueryStatus
+from scmd.core.messages.effects import Reply
+from scmd.core.messages.events import AssociationEnded, CallsAbandoned
 from scmd.rpc.client import ClientConnection, Fault, Response
 from scmd.security.token import Token
 from scmd.server.conversation import TURN, Conversation, Conversations

@@ -19,19 +19,12 @@ from scmd.core.messages import (
     Call,
     Caller,
     CallId,
-    CloseHandle,
-    Command,
-    CreateService,
     HandleId,
-    OpenScm,
-    OpenService,
-    RecordSaved,
-    RemoveRecord,
-    Reply,
-    SaveControl,
-    SaveRecord,
     Settings,
 )
+from scmd.core.messages.commands import CloseHandle, Command, CreateService, OpenScm, OpenService
+from scmd.core.messages.effects import RemoveRecord, Reply, SaveControl, SaveRecord
+from scmd.core.messages.events import RecordSaved
 from scmd.core.scm import Scm
 from scmd.ndr.errors import INVALID_TAG, NdrError
 from scmd.ndr.structure import ANSI, BIG_ENDIAN, NDR, NDR64, Structure

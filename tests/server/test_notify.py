@@ -6,14 +6,8 @@ import pytest
 
 from scmd.core.changes import Change, ChangeKind
 from scmd.core.feed import FeedPart, ServiceView, WaitForChanges
-from scmd.core.messages import (
-    Actor,
-    AssociationEnded,
-    AssociationId,
-    CallsAbandoned,
-    HandleId,
-    ServiceId,
-)
+from scmd.core.messages import Actor, AssociationId, HandleId, ServiceId
+from scmd.core.messages.events import AssociationEnded, CallsAbandoned
 from scmd.core.notify_requests import (
     CloseNotifyHandle,
     GetNotifyResults,

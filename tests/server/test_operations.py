@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from scmd.core.messages import (
+from scmd.core.messages import HandleId, ServiceId
+from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     CheckScmHandle,
@@ -18,17 +19,15 @@ from scmd.core.messages import (
     FailureActionsChange,
     GetDisplayName,
     GetKeyName,
-    HandleId,
     IdentifyService,
     OpenScm,
     OpenService,
     QueryConfig,
     QueryStatus,
-    Reply,
     ServiceEntry,
-    ServiceId,
     StartService,
 )
+from scmd.core.messages.effects import Reply
 from scmd.ndr.errors import INVALID_TAG
 from scmd.ndr.structure import BIG_ENDIAN, NDR, NDR64
 from scmd.ndr.values import NULL_HANDLE, Guid

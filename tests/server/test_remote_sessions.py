@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from scmd.core.messages import (
-    AssociationEnded,
-    Caller,
-    CallsAbandoned,
-    CloseHandle,
-    Command,
-    HandleId,
-    OpenScm,
-    Reply,
-)
+from scmd.core.messages import Caller, HandleId
+from scmd.core.messages.commands import CloseHandle, Command, OpenScm
+from scmd.core.messages.effects import Reply
+from scmd.core.messages.events import AssociationEnded, CallsAbandoned
 from scmd.ndr.values import ContextHandle
 from scmd.rpc import client
 from scmd.rpc.client import BindAccepted, BindRefused, ClientConnection, Fault, Response

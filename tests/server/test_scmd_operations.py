@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from scmd.core.findings import Code, Finding
-from scmd.core.messages import (
+from scmd.core.messages import ServiceId
+from scmd.core.messages.commands import (
     BootEntry,
     CheckScmHandle,
     ExplainService,
@@ -20,7 +21,6 @@ from scmd.core.messages import (
     QueryParameters,
     QueryRecovery,
     QueryStatus,
-    ServiceId,
     SetParameters,
 )
 from scmd.core.recovery import Preview, Step

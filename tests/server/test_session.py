@@ -8,21 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scmd.core.messages import (
-    CONTEXT_MISMATCH,
-    AssociationEnded,
-    AssociationId,
-    Caller,
-    CallId,
-    CallsAbandoned,
-    CloseHandle,
-    Command,
-    HandleId,
-    OpenScm,
-    QueryConfig,
-    QueryStatus,
-    Reply,
-)
+from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, Caller, CallId, HandleId
+from scmd.core.messages.commands import CloseHandle, Command, OpenScm, QueryConfig, QueryStatus
+from scmd.core.messages.effects import Reply
+from scmd.core.messages.events import AssociationEnded, CallsAbandoned
 from scmd.ndr.errors import BAD_STUB_DATA, INVALID_TAG
 from scmd.ndr.structure import BIG_ENDIAN, NDR64
 from scmd.ndr.values import NULL_HANDLE, ContextHandle

@@ -14,8 +14,11 @@ from scmd.client.management import (
     read_log,
     set_parameters,
 )
-from scmd.core.messages import Caller, Command, Event, RecordSaved, RemoveRecord, Reply, SaveRecord
+from scmd.core.messages import Caller
 from scmd.core.messages import Settings as ScmSettings
+from scmd.core.messages.commands import Command
+from scmd.core.messages.effects import RemoveRecord, Reply, SaveRecord
+from scmd.core.messages.events import Event, RecordSaved
 from scmd.core.scm import Scm
 from scmd.ndr.values import ContextHandle
 from scmd.security.token import unix_token

@@ -8,7 +8,8 @@ from xml.etree import ElementTree
 import pytest
 
 from scmd.client.scm import Scm
-from scmd.core.messages import AutoStart, LaunchFailed, LaunchProcess
+from scmd.core.messages.effects import LaunchProcess
+from scmd.core.messages.events import AutoStart, LaunchFailed
 from scmd.tools.boot_plot import Start, critical_path, read, summary
 from scmd.tools.boot_svg import draw
 from scmd.vocabulary.errors import Error

@@ -58,16 +58,9 @@ from scmd.core.memory import (
     ServiceMemory,
     latest,
 )
-from scmd.core.messages import (
-    Actor,
-    Adopted,
-    HeldLaunch,
-    KillProcess,
-    LaunchId,
-    LaunchSpec,
-    ProcessExited,
-    ServiceId,
-)
+from scmd.core.messages import Actor, LaunchId, ServiceId
+from scmd.core.messages.effects import KillProcess, LaunchSpec
+from scmd.core.messages.events import Adopted, HeldLaunch, ProcessExited
 from scmd.core.records import (
     AttemptPhase,
     Launch,

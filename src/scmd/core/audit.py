@@ -12,8 +12,7 @@ from typing import Any
 
 from scmd.core.boot_verdict import NotifyBoot
 from scmd.core.locks import LockDatabase, UnlockDatabase
-from scmd.core.messages import (
-    Audited,
+from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     Command,
@@ -28,6 +27,7 @@ from scmd.core.messages import (
     SetStatus,
     StartService,
 )
+from scmd.core.messages.effects import Audited
 from scmd.core.object_security import SetSecurity
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error

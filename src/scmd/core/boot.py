@@ -8,7 +8,8 @@ knows nothing of it.
 
 from __future__ import annotations
 
-from scmd.core.messages import BootEntry, ServiceId
+from scmd.core.messages import ServiceId
+from scmd.core.messages.commands import BootEntry
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.service import ErrorControl

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from scmd.core import handles
 from scmd.core.event_ids import EventId
-from scmd.core.messages import Command, LogEvent
+from scmd.core.messages.commands import Command
+from scmd.core.messages.effects import LogEvent
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.service import ScmAccess

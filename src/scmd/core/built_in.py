@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 from scmd.core import database, feed, notify_requests, saves
 from scmd.core.changes import ChangeKind
-from scmd.core.messages import Event, ServiceCreated, ServiceId
+from scmd.core.messages import ServiceId
+from scmd.core.messages.effects import ServiceCreated
+from scmd.core.messages.events import Event
 from scmd.core.records import BUILT_IN_IMAGE, BUILT_IN_KEYS, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.configuration import ServiceConfig

@@ -28,8 +28,8 @@ from scmd.core.boot_verdict import NotifyBoot
 from scmd.core.feed import WaitForChanges
 from scmd.core.handles import HandleKind
 from scmd.core.locks import LockDatabase, QueryLock, UnlockDatabase
-from scmd.core.messages import (
-    CONTEXT_MISMATCH,
+from scmd.core.messages import CONTEXT_MISMATCH
+from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     CheckScmHandle,

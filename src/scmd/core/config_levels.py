@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from scmd.core import validation
-from scmd.core.messages import Config2Value, FailureActionsChange
+from scmd.core.messages.commands import Config2Value, FailureActionsChange
 from scmd.security.token import Token
 from scmd.vocabulary.configuration import FailureActions, ServiceConfig, Trigger
 from scmd.vocabulary.errors import Error, Refused

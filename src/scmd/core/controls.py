@@ -5,14 +5,9 @@ from __future__ import annotations
 from scmd.core import attempts, handles, hosting, launches, processes, recovery, reloads, status
 from scmd.core.control_table import CONTROLS, refusal
 from scmd.core.event_ids import EventId
-from scmd.core.messages import (
-    Actor,
-    Call,
-    ControlService,
-    KillService,
-    SetStatus,
-    StatusReported,
-)
+from scmd.core.messages import Actor, Call
+from scmd.core.messages.commands import ControlService, KillService, SetStatus
+from scmd.core.messages.events import StatusReported
 from scmd.core.records import LaunchKind, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused

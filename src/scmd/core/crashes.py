@@ -8,7 +8,7 @@ are announced with all that the SCM knows, for whoever keeps it.
 
 from __future__ import annotations
 
-from scmd.core.messages import ServiceFailed
+from scmd.core.messages.effects import ServiceFailed
 from scmd.core.records import Launch, LaunchPhase, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error

@@ -26,23 +26,15 @@ from scmd.core.changes import ChangeKind
 from scmd.core.config_levels import changed_by_level
 from scmd.core.dependencies import closes_cycle, on_cycles
 from scmd.core.event_ids import EventId
-from scmd.core.messages import (
-    CONTEXT_MISMATCH,
-    Call,
-    CallId,
+from scmd.core.messages import CONTEXT_MISMATCH, Call, CallId, Parameters, ServiceId, StoredService
+from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     CreateService,
     DeleteService,
-    LogEvent,
-    Parameters,
-    ParametersChanged,
-    ServiceCreated,
-    ServiceDeleted,
-    ServiceId,
     SetParameters,
-    StoredService,
 )
+from scmd.core.messages.effects import LogEvent, ParametersChanged, ServiceCreated, ServiceDeleted
 from scmd.core.records import Save, ServiceRecord, never_started
 from scmd.core.state import State
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scmd.core.messages import Parameters, ProcessExited
+from scmd.core.messages import Parameters
+from scmd.core.messages.events import ProcessExited
 from scmd.core.records import Launch, LaunchKind, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error

@@ -24,7 +24,8 @@ from dataclasses import dataclass
 
 from scmd.core import handles
 from scmd.core.changes import Change, ChangeKind, Feed, Intent
-from scmd.core.messages import SCM_ITSELF, Actor, CallId, Command, HandleId, ServiceId
+from scmd.core.messages import SCM_ITSELF, Actor, CallId, HandleId, ServiceId
+from scmd.core.messages.commands import Command
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.security.token import Token

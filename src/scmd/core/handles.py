@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
-from scmd.core.messages import AssociationId, Call, CallId, HandleId, PrepareService
+from scmd.core.messages import AssociationId, Call, CallId, HandleId
+from scmd.core.messages.commands import PrepareService
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.security.access import access_check

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scmd.core import launches
-from scmd.core.messages import LaunchSpec, ProcessExited
+from scmd.core.messages.effects import LaunchSpec
+from scmd.core.messages.events import ProcessExited
 from scmd.core.records import Launch, LaunchKind, LaunchPhase, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from scmd.core import hooks, hosting, mains, one_shots, srvany
 from scmd.core.hosted_runs import HostedRun, Stage, arm, show
-from scmd.core.messages import SignalProcess
+from scmd.core.messages.effects import SignalProcess
 from scmd.core.records import Launch, LaunchPhase, ServiceRecord
 from scmd.core.state import State
 from scmd.core.watches import Watch

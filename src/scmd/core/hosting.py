@@ -36,7 +36,8 @@ from scmd.core.hosted_runs import (
     disarm,
     show,
 )
-from scmd.core.messages import LineSeen, ProbeAnswered, ProcessExited, SignalProcess
+from scmd.core.messages.effects import SignalProcess
+from scmd.core.messages.events import LineSeen, ProbeAnswered, ProcessExited
 from scmd.core.parameter_readers import SIGNALS
 from scmd.core.records import (
     AttemptPhase,

@@ -9,14 +9,8 @@ from __future__ import annotations
 
 from scmd.core import limits
 from scmd.core.event_ids import EventId
-from scmd.core.messages import (
-    ForgetLaunch,
-    KillProcess,
-    LaunchProcess,
-    LaunchSpec,
-    ProcessExited,
-    ProcessStarted,
-)
+from scmd.core.messages.effects import ForgetLaunch, KillProcess, LaunchProcess, LaunchSpec
+from scmd.core.messages.events import ProcessExited, ProcessStarted
 from scmd.core.records import Launch, LaunchKind, LaunchPhase, ServiceRecord
 from scmd.core.state import State
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from scmd.core import auto_start, handles
 from scmd.core.handles import HandleKind
-from scmd.core.messages import Call, Command, HandleId
+from scmd.core.messages import Call, HandleId
+from scmd.core.messages.commands import Command
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.service import ScmAccess

@@ -15,7 +15,8 @@ from __future__ import annotations
 
 from scmd.core import hosting, status
 from scmd.core.hosted_runs import HostedRun, Stage, arm, current, show
-from scmd.core.messages import FollowProcess, ProcessExited, ProcessFollowed, SignalProcess
+from scmd.core.messages.effects import FollowProcess, SignalProcess
+from scmd.core.messages.events import ProcessExited, ProcessFollowed
 from scmd.core.records import Launch, LaunchPhase
 from scmd.core.state import State
 from scmd.vocabulary.service import ServiceState

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from scmd.core.messages import Event, LaunchId
+from scmd.core.messages import LaunchId
+from scmd.core.messages.events import Event
 
 MAX_NOTIFICATION = 4096
 """Bytes; what is longer is cut off."""

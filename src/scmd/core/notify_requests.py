@@ -26,7 +26,8 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from scmd.core import handles
-from scmd.core.messages import Call, CallId, Command, HandleId
+from scmd.core.messages import Call, CallId, HandleId
+from scmd.core.messages.commands import Command
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused

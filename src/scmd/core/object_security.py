@@ -14,7 +14,8 @@ from scmd.core import feed, handles, saves
 from scmd.core.changes import ChangeKind
 from scmd.core.handles import Handle, HandleKind
 from scmd.core.locks import refuse_change
-from scmd.core.messages import Command, HandleId
+from scmd.core.messages import HandleId
+from scmd.core.messages.commands import Command
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.security.descriptor import (

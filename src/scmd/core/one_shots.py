@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from scmd.core import hooks, launches, status
 from scmd.core.hosted_runs import HostedRun, Stage, arm, show
-from scmd.core.messages import ProcessExited
+from scmd.core.messages.events import ProcessExited
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error

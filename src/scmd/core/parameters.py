@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from scmd.core import instances, limits, schedules, srvany
-from scmd.core.messages import Parameters, SetParameters
+from scmd.core.messages import Parameters
+from scmd.core.messages.commands import SetParameters
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_text, name_key, utf16_units

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from scmd.core import handles, parameters
 from scmd.core.config_levels import changed_by_level
-from scmd.core.messages import Parameters, PrepareService
+from scmd.core.messages import Parameters
+from scmd.core.messages.commands import PrepareService
 from scmd.core.state import State
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error, Refused

@@ -17,19 +17,14 @@ from scmd.core import attempts, crashes, identities, launches, limits, status
 from scmd.core.control_table import STATUS_GIVEN_WITH, refusal
 from scmd.core.essential import is_essential
 from scmd.core.event_ids import EventId
-from scmd.core.messages import (
-    CallId,
+from scmd.core.messages import CallId, ServiceId
+from scmd.core.messages.effects import ForgetLaunch, LaunchSpec, SendControl, SendResync, SendStart
+from scmd.core.messages.events import (
     ControlAnswered,
     DispatcherConnected,
-    ForgetLaunch,
     HandlerRegistered,
     HeldLaunch,
-    LaunchSpec,
     ProcessExited,
-    SendControl,
-    SendResync,
-    SendStart,
-    ServiceId,
     StartAnswered,
     StatusReported,
 )

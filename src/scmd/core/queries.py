@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scmd.core import boot, handles
-from scmd.core.messages import (
+from scmd.core.messages.commands import (
     BootEntry,
     EnumDependents,
     EnumServices,

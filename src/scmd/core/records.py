@@ -18,16 +18,16 @@ from scmd.core.messages import (
     Actor,
     AssociationId,
     CallId,
-    Command,
     ControlId,
     HandleId,
     LaunchId,
-    LaunchSpec,
     Parameters,
-    ProcessExited,
     SaveId,
     ServiceId,
 )
+from scmd.core.messages.commands import Command
+from scmd.core.messages.effects import LaunchSpec
+from scmd.core.messages.events import ProcessExited
 from scmd.security.descriptor import SecurityDescriptor
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error

@@ -27,7 +27,9 @@ from dataclasses import dataclass
 from scmd.core import identities, instances, launches, starting
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
-from scmd.core.messages import Actor, LaunchSpec, ProcessExited
+from scmd.core.messages import Actor
+from scmd.core.messages.effects import LaunchSpec
+from scmd.core.messages.events import ProcessExited
 from scmd.core.parameter_readers import read_milliseconds
 from scmd.core.records import Failure, Launch, LaunchKind, ServiceRecord
 from scmd.core.state import State

@@ -12,7 +12,8 @@ from __future__ import annotations
 from scmd.core import hooks, launches
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
-from scmd.core.messages import CallId, SignalProcess
+from scmd.core.messages import CallId
+from scmd.core.messages.effects import SignalProcess
 from scmd.core.records import Launch, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, error_text

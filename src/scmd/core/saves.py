@@ -12,17 +12,10 @@ from collections.abc import Callable, Mapping
 
 from scmd.core import feed
 from scmd.core.changes import ChangeKind
-from scmd.core.messages import (
-    AssociationId,
-    Command,
-    Parameters,
-    RemoveRecord,
-    SaveControl,
-    SaveFailed,
-    SaveId,
-    SaveRecord,
-    ServiceId,
-)
+from scmd.core.messages import AssociationId, Parameters, SaveId, ServiceId
+from scmd.core.messages.commands import Command
+from scmd.core.messages.effects import RemoveRecord, SaveControl, SaveRecord
+from scmd.core.messages.events import SaveFailed
 from scmd.core.records import Save, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.configuration import ServiceConfig

@@ -19,7 +19,8 @@ from scmd.core.calendars import Every, Zone, next_after, parse
 from scmd.core.calendars import shown as local_time
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
-from scmd.core.messages import Actor, ClockRead, Parameters
+from scmd.core.messages import Actor, Parameters
+from scmd.core.messages.events import ClockRead
 from scmd.core.parameter_readers import read_text, wrong
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State

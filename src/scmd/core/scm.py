@@ -38,37 +38,31 @@ from scmd.core import (
 )
 from scmd.core.built_in import SmbFrontChanged
 from scmd.core.memory import Journal, Memory, snapshot, snapshot_of_feed
-from scmd.core.messages import (
+from scmd.core.messages import LaunchId, ServiceId, Settings, StoredService
+from scmd.core.messages.commands import Command
+from scmd.core.messages.effects import AnyEffect, ForgetLaunch, Reply, WriteJournal
+from scmd.core.messages.events import (
     Adopted,
-    AnyEffect,
     AssociationEnded,
     AutoStart,
     CallsAbandoned,
     ChannelClosed,
     ClockRead,
-    Command,
     ControlAnswered,
     DispatcherConnected,
     Event,
-    ForgetLaunch,
     HandlerRegistered,
     LaunchFailed,
-    LaunchId,
     LineSeen,
     ProbeAnswered,
     ProcessExited,
     ProcessFollowed,
     ProcessStarted,
     RecordSaved,
-    Reply,
     SaveFailed,
-    ServiceId,
-    Settings,
     Shutdown,
     StartAnswered,
     StatusReported,
-    StoredService,
-    WriteJournal,
 )
 from scmd.core.notifications import ProcessNotified
 from scmd.core.records import Launch, LaunchKind, ServiceRecord

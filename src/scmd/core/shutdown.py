@@ -29,7 +29,8 @@ from scmd.core import attempts, auto_start, essential, hosting, launches, proces
 from scmd.core.control_table import refusal
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
-from scmd.core.messages import Actor, ServiceId, ShutdownCompleted
+from scmd.core.messages import Actor, ServiceId
+from scmd.core.messages.effects import ShutdownCompleted
 from scmd.core.records import (
     AttemptPhase,
     Launch,

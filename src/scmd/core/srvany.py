@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from scmd.core import essential, health, identities, limits
-from scmd.core.messages import LaunchSpec, Parameters, ServiceId
+from scmd.core.messages import Parameters, ServiceId
+from scmd.core.messages.effects import LaunchSpec
 from scmd.core.parameter_readers import (
     SIGNALS,
     read_affinity,

@@ -15,19 +15,17 @@ from scmd.core.deadlines import Deadline, Deadlines
 from scmd.core.dependencies import DependencyIndex
 from scmd.core.event_ids import EventId
 from scmd.core.messages import (
-    AnyEffect,
     AssociationId,
     CallId,
-    Command,
     ControlId,
     HandleId,
     LaunchId,
-    LogEvent,
-    Reply,
     SaveId,
     ServiceId,
     Settings,
 )
+from scmd.core.messages.commands import Command
+from scmd.core.messages.effects import AnyEffect, LogEvent, Reply
 from scmd.core.records import Failure, Launch, Save, ServiceRecord, StartAttempt
 from scmd.security.defaults import SCM_DESCRIPTOR
 from scmd.security.descriptor import DescriptorError, SecurityDescriptor

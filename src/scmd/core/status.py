@@ -18,7 +18,8 @@ from collections.abc import Mapping
 from scmd.core import crashes, feed, notify_requests
 from scmd.core.changes import ChangeKind
 from scmd.core.event_ids import EventId
-from scmd.core.messages import SCM_ITSELF, SERVICE_ITSELF, Actor, StatusChanged
+from scmd.core.messages import SCM_ITSELF, SERVICE_ITSELF, Actor
+from scmd.core.messages.effects import StatusChanged
 from scmd.core.records import Failure, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, error_text

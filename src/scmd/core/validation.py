@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from scmd.core import identities
 from scmd.core.dependencies import group_of, is_group
-from scmd.core.messages import FailureActionsChange, Settings
+from scmd.core.messages import Settings
+from scmd.core.messages.commands import FailureActionsChange
 from scmd.core.records import ServiceRecord
 from scmd.security.descriptor import DescriptorError, SecurityDescriptor
 from scmd.security.token import Token

@@ -15,7 +15,7 @@ from dataclasses import replace
 from scmd.core import launches
 from scmd.core.deadlines import Deadline
 from scmd.core.health import WATCHDOG, HealthPlan, Probe, Way
-from scmd.core.messages import LaunchSpec, StartProbe
+from scmd.core.messages.effects import LaunchSpec, StartProbe
 from scmd.core.records import Launch, LaunchKind
 from scmd.core.state import State
 

@@ -13,13 +13,9 @@ from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import lru_cache
 
-from scmd.core.messages import (
-    Caller,
-    ChangeConfig,
-    Command,
-    CreateService,
-    Event,
-)
+from scmd.core.messages import Caller
+from scmd.core.messages.commands import ChangeConfig, Command, CreateService
+from scmd.core.messages.events import Event
 from scmd.core.validation import is_local_system
 from scmd.linux import accounts
 from scmd.security.sid import service_sid

@@ -16,15 +16,13 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from scmd.control_pipe import packets
-from scmd.core.messages import (
+from scmd.core.messages import ControlId, LaunchId, ServiceId
+from scmd.core.messages.events import (
     ChannelClosed,
     ControlAnswered,
-    ControlId,
     DispatcherConnected,
     Event,
     HandlerRegistered,
-    LaunchId,
-    ServiceId,
     StartAnswered,
     StatusReported,
 )

@@ -17,7 +17,9 @@ from pathlib import Path
 
 import msgspec
 
-from scmd.core.messages import LaunchId, ProcessExited, ServiceFailed, ServiceId, StatusChanged
+from scmd.core.messages import LaunchId, ServiceId
+from scmd.core.messages.effects import ServiceFailed, StatusChanged
+from scmd.core.messages.events import ProcessExited
 from scmd.linux import crash_files
 from scmd.linux.history_files import HistoryFiles
 from scmd.linux.log_reader import read_tail

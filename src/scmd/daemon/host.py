@@ -18,7 +18,8 @@ from pathlib import Path
 import msgspec
 
 from scmd import __version__
-from scmd.core.messages import Reply, ServiceId
+from scmd.core.messages import ServiceId
+from scmd.core.messages.effects import Reply
 from scmd.daemon import remote_requests
 from scmd.daemon.chronicle import Chronicle
 from scmd.daemon.keeper_setup import instance_of

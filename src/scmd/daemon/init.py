@@ -53,7 +53,8 @@ def _prepare(state: str, program: Mapping[str, RegistryValue] | None) -> None:
 
 
 def _save(database: Database, program: Mapping[str, RegistryValue]) -> None:
-    from scmd.core.messages import SaveId, SaveRecord, ServiceId
+    from scmd.core.messages import SaveId, ServiceId
+    from scmd.core.messages.effects import SaveRecord
     from scmd.vocabulary.configuration import ServiceConfig
     from scmd.vocabulary.errors import Error, Refused, error_text
     from scmd.vocabulary.names import name_key

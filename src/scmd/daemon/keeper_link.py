@@ -15,18 +15,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scmd.core.messages import (
+from scmd.core.messages import LaunchId, ServiceId
+from scmd.core.messages.effects import LaunchSpec
+from scmd.core.messages.events import (
     Event,
     LaunchFailed,
-    LaunchId,
-    LaunchSpec,
     LineSeen,
     ProcessExited,
     ProcessFollowed,
     ProcessStarted,
-    ServiceId,
 )
-from scmd.core.messages import Shutdown as ShutdownRequested
+from scmd.core.messages.events import Shutdown as ShutdownRequested
 from scmd.daemon import keeper_messages as wire
 from scmd.vocabulary.errors import Error
 

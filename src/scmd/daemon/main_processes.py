@@ -12,7 +12,9 @@ import os
 import stat
 from collections.abc import Callable
 
-from scmd.core.messages import FollowProcess, LaunchId, ProcessFollowed
+from scmd.core.messages import LaunchId
+from scmd.core.messages.effects import FollowProcess
+from scmd.core.messages.events import ProcessFollowed
 from scmd.core.notifications import LARGEST_PROCESS_ID
 
 _MOST = 64

@@ -17,9 +17,10 @@ import sys
 from dataclasses import replace
 
 from scmd.control_pipe import packets
-from scmd.core import messages as core
+from scmd.core import messages
 from scmd.core.built_in import SmbFrontChanged
 from scmd.core.memory import Memory
+from scmd.core.messages import effects, events
 from scmd.core.scm import Scm
 from scmd.daemon.callers import Performer, caller_of
 from scmd.daemon.channels import Channels
@@ -50,9 +51,9 @@ class Manager:
     """One SCM instance, from the keeper's welcome to the end of shutdown."""
 
     def __init__(
-        self, keeper: KeeperLink, state: KeeperState, database: Database, events: EventLog
+        self, keeper: KeeperLink, state: KeeperState, database: Database, event_log: EventLog
     ) -> None:
-        self._events = events
+        self._events = event_log
         self._keeper = keeper
         self._finished = asyncio.get_running_loop().create_future()
         settings = database.settings(
@@ -101,14 +102,14 @@ class Manager:
             state,
             database,
             users,
-            events.append_audit,
+            event_log.append_audit,
             lambda is_there: self._shell.submit(SmbFrontChanged(is_there)),
         )
         self._host = Host(
             state.state,
             state.runtime,
             state.keeper_pid,
-            events,
+            event_log,
             self._chronicle,
             self._counts,
             lambda reply: self._conversations.answer(reply),
@@ -138,7 +139,7 @@ class Manager:
         )
         self._notify.start()
         self._watch_clock()
-        self._shell.submit(core.AutoStart())
+        self._shell.submit(events.AutoStart())
         await self._server.start(listener)
         await self._remote.begin(self._conversations.open)
         self._keeper.ready()
@@ -171,37 +172,37 @@ class Manager:
             log.warning("nobody will be told when the clock is set: %s", error)
         else:
             asyncio.get_running_loop().add_reader(self._clock, self._clock_set)
-        self._shell.submit(core.ClockRead(clock.wall()))
+        self._shell.submit(events.ClockRead(clock.wall()))
 
     def _clock_set(self) -> None:
         assert self._clock is not None
         self._clock.again()
-        self._shell.submit(core.ClockRead(clock.wall()))
+        self._shell.submit(events.ClockRead(clock.wall()))
 
     def shut_down(self) -> None:
-        self._shell.submit(core.Shutdown())
+        self._shell.submit(events.Shutdown())
 
     def _counts(self) -> dict[str, int]:
         now = int(asyncio.get_running_loop().time() * 1000)
         return {**self._scm.counts(now), "connections": len(self._conversations)}
 
-    def _on_event(self, event: core.Event) -> None:
-        if isinstance(event, core.ProcessStarted):
+    def _on_event(self, event: events.Event) -> None:
+        if isinstance(event, events.ProcessStarted):
             self._channels.identify(event.launch, event.process_id)
             self._notify.know(event.launch, event.process_id)
-        elif isinstance(event, core.ProcessFollowed):
+        elif isinstance(event, events.ProcessFollowed):
             if not event.problem:
                 self._notify.know(event.launch, event.process_id)
-        elif isinstance(event, core.ProcessExited):
+        elif isinstance(event, events.ProcessExited):
             # What it has said before it ended comes first: who goes on without it, perhaps.
             self._notify.listen()
             self._notify.forget(event.launch)
             self._chronicle.exited(event)
         self._shell.submit(event)
 
-    def _on_report(self, launch: core.LaunchId, report: packets.Event) -> None:
+    def _on_report(self, launch: messages.LaunchId, report: packets.Event) -> None:
         """An entry of a service's own; only for a service that this launch hosts."""
-        service = core.ServiceId(report.service)
+        service = messages.ServiceId(report.service)
         if not self._scm.hosts(launch, service):
             log.warning("launch %d: dropped an event for service %d", launch, service)
             return
@@ -215,25 +216,25 @@ class Manager:
 
     def _on_notice(self, notice: Notice) -> None:
         match notice:
-            case core.LogEvent():
+            case effects.LogEvent():
                 self._events.append_scm(notice.event_id, notice.strings)
-            case core.Audited():
+            case effects.Audited():
                 self._audit(notice)
-            case core.ServiceCreated():
+            case effects.ServiceCreated():
                 self._names[notice.service] = notice.name
-            case core.ServiceDeleted():
+            case effects.ServiceDeleted():
                 self._names.pop(notice.service, None)
                 self._host.service_deleted(notice.service)
                 self._chronicle.deleted(notice.service)
-            case core.ShutdownCompleted():
+            case effects.ShutdownCompleted():
                 self._keeper.shutdown_done(notice.exit_status)
                 self._finish(0)
-            case core.StatusChanged():
+            case effects.StatusChanged():
                 self._chronicle.noted(notice)
-            case core.ServiceFailed():
+            case effects.ServiceFailed():
                 self._chronicle.failed(notice)
 
-    def _audit(self, entry: core.Audited) -> None:
+    def _audit(self, entry: effects.Audited) -> None:
         caller = entry.caller
         self._events.append_audit(
             caller.name, caller.origin, entry.action, entry.target, entry.error
@@ -269,11 +270,11 @@ def _spool(state: KeeperState, name: str) -> Spool:
     return Spool(state.runtime / f"{name}.waiting", instance_of(str(state.state)))
 
 
-def _adopted(state: KeeperState, entries: tuple[Memory, ...] | None) -> core.Adopted:
+def _adopted(state: KeeperState, entries: tuple[Memory, ...] | None) -> events.Adopted:
     if entries is None and state.launches:
         log.error("no journal of the manager before: what runs is taken for what it seems to be")
     held = [
-        core.HeldLaunch(
+        events.HeldLaunch(
             launch.launch,
             launch.service,
             launch.process_id,
@@ -283,19 +284,19 @@ def _adopted(state: KeeperState, entries: tuple[Memory, ...] | None) -> core.Ado
         )
         for launch in state.launches
     ]
-    return core.Adopted(entries or (), tuple(held))
+    return events.Adopted(entries or (), tuple(held))
 
 
 async def _run(descriptor: int) -> int:
     keeper, state = await KeeperLink.connect(descriptor)
     try:
         database = Database.open(state.state / "registry.db")
-        events = EventLog(state.state / "events", spool=_spool(state, "events"))
+        event_log = EventLog(state.state / "events", spool=_spool(state, "events"))
     except (DatabaseError, EventError, OSError) as error:
         print(f"scmd: {error}", file=sys.stderr)
         return EX_CONFIG
     try:
-        manager = Manager(keeper, state, database, events)
+        manager = Manager(keeper, state, database, event_log)
     except launch_numbers.LaunchNumbersError as error:
         print(f"scmd: {error}", file=sys.stderr)
         return EX_CONFIG
@@ -307,7 +308,7 @@ async def _run(descriptor: int) -> int:
         return await manager.run(state.listener)
     finally:
         database.close()
-        events.close()
+        event_log.close()
 
 
 def main() -> int:

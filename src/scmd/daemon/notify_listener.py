@@ -16,7 +16,8 @@ import socket
 import struct
 from collections.abc import Callable, Iterable
 
-from scmd.core.messages import Event, LaunchId
+from scmd.core.messages import LaunchId
+from scmd.core.messages.events import Event
 from scmd.core.notifications import MAX_NOTIFICATION, parse
 from scmd.linux import usage
 from scmd.linux.process_tree import read_process, read_tag

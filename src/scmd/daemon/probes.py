@@ -10,7 +10,9 @@ import asyncio
 from collections.abc import Callable
 
 from scmd.core.health import Probe, Way
-from scmd.core.messages import LaunchId, ProbeAnswered, StartProbe
+from scmd.core.messages import LaunchId
+from scmd.core.messages.effects import StartProbe
+from scmd.core.messages.events import ProbeAnswered
 
 _GOOD = range(100, 400)
 _LONGEST_LINE = 1024

@@ -15,7 +15,8 @@ from collections.abc import Callable
 from typing import assert_never
 
 from scmd.control_pipe import packets
-from scmd.core import messages as core
+from scmd.core import messages
+from scmd.core.messages import commands, effects, events
 from scmd.core.scm import Scm
 from scmd.daemon.channels import Channels
 from scmd.daemon.keeper_link import KeeperLink
@@ -25,16 +26,16 @@ from scmd.linux.database import Database
 from scmd.linux.runtime_journal import RuntimeJournal
 from scmd.vocabulary.errors import Error
 
-Message = core.Command | core.Event
+Message = commands.Command | events.Event
 """What goes in."""
 Notice = (
-    core.LogEvent
-    | core.Audited
-    | core.StatusChanged
-    | core.ServiceFailed
-    | core.ServiceCreated
-    | core.ServiceDeleted
-    | core.ShutdownCompleted
+    effects.LogEvent
+    | effects.Audited
+    | effects.StatusChanged
+    | effects.ServiceFailed
+    | effects.ServiceCreated
+    | effects.ServiceDeleted
+    | effects.ShutdownCompleted
 )
 """What is only to be told."""
 
@@ -50,7 +51,7 @@ class Shell:
         database: Database,
         journal: RuntimeJournal,
         *,
-        on_reply: Callable[[core.Reply], None],
+        on_reply: Callable[[effects.Reply], None],
         on_notice: Callable[[Notice], None],
         on_failure: Callable[[Exception], None],
     ) -> None:
@@ -78,8 +79,8 @@ class Shell:
         self._busy = True
         try:
             while self._waiting:
-                effects = self._scm.handle(self._waiting.popleft(), self._now())
-                for effect in effects:
+                done = self._scm.handle(self._waiting.popleft(), self._now())
+                for effect in done:
                     self._perform(effect)
         except Exception as failed:
             self._on_failure(failed)
@@ -88,11 +89,11 @@ class Shell:
             self._busy = False
         self._arm()
 
-    def _follow(self, launch: core.LaunchId, process_id: int) -> None:
+    def _follow(self, launch: messages.LaunchId, process_id: int) -> None:
         self._keeper.follow(launch, process_id)
 
-    def _now(self) -> core.Millis:
-        return core.Millis(int(self._loop.time() * 1000))
+    def _now(self) -> messages.Millis:
+        return messages.Millis(int(self._loop.time() * 1000))
 
     def _arm(self) -> None:
         deadline = self._scm.next_deadline()
@@ -121,58 +122,58 @@ class Shell:
         else:
             self._arm()
 
-    def _perform(self, effect: core.AnyEffect) -> None:
+    def _perform(self, effect: effects.AnyEffect) -> None:
         match effect:
-            case core.Reply():
+            case effects.Reply():
                 self._on_reply(effect)
-            case core.SaveRecord() | core.RemoveRecord() | core.SaveControl():
+            case effects.SaveRecord() | effects.RemoveRecord() | effects.SaveControl():
                 self._database.submit(effect, self._written)
-            case core.WriteJournal():
+            case effects.WriteJournal():
                 self._journal.append(effect.entries)
-            case core.LaunchProcess():
+            case effects.LaunchProcess():
                 self._keeper.launch(effect.launch, effect.spec)
-            case core.SignalProcess():
+            case effects.SignalProcess():
                 self._keeper.signal(effect.launch, effect.signal, effect.tree)
-            case core.KillProcess():
+            case effects.KillProcess():
                 self._keeper.kill(effect.launch)
-            case core.ForgetLaunch():
+            case effects.ForgetLaunch():
                 self._channels.close(effect.launch)
                 self._probes.cancel(effect.launch)
                 self._keeper.forget(effect.launch, keep_tree=effect.keep_tree)
-            case core.FollowProcess():
+            case effects.FollowProcess():
                 self._mains.find(effect)
-            case core.StartProbe():
+            case effects.StartProbe():
                 self._probes.start(effect)
-            case core.SendStart():
+            case effects.SendStart():
                 start = packets.Start(service=effect.service, arguments=effect.arguments)
                 self._channels.send(effect.launch, start)
-            case core.SendControl():
+            case effects.SendControl():
                 self._channels.send(effect.launch, _control(effect))
-            case core.SendResync():
+            case effects.SendResync():
                 self._channels.send(effect.launch, packets.Resync())
-            case core.ParametersChanged():
+            case effects.ParametersChanged():
                 changed = packets.ParametersChanged(service=effect.service)
                 self._channels.send(effect.launch, changed)
             case (
-                core.LogEvent()
-                | core.Audited()
-                | core.StatusChanged()
-                | core.ServiceFailed()
-                | core.ServiceCreated()
-                | core.ServiceDeleted()
-                | core.ShutdownCompleted()
+                effects.LogEvent()
+                | effects.Audited()
+                | effects.StatusChanged()
+                | effects.ServiceFailed()
+                | effects.ServiceCreated()
+                | effects.ServiceDeleted()
+                | effects.ShutdownCompleted()
             ):
                 self._on_notice(effect)
             case _:
                 assert_never(effect)
 
-    def _written(self, save: core.SaveId, error: Error) -> None:
+    def _written(self, save: messages.SaveId, error: Error) -> None:
         """On the writer's thread: the change is durable, or never will be."""
-        event = core.SaveFailed(save, error) if error else core.RecordSaved(save)
+        event = events.SaveFailed(save, error) if error else events.RecordSaved(save)
         self._loop.call_soon_threadsafe(self.submit, event)
 
 
-def _control(effect: core.SendControl) -> packets.Control:
+def _control(effect: effects.SendControl) -> packets.Control:
     return packets.Control(
         service=effect.service,
         control=effect.control,

@@ -20,15 +20,8 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from scmd.core import control_values
-from scmd.core.messages import (
-    RemoveRecord,
-    SaveControl,
-    SaveId,
-    SaveRecord,
-    ServiceId,
-    Settings,
-    StoredService,
-)
+from scmd.core.messages import SaveId, ServiceId, Settings, StoredService
+from scmd.core.messages.effects import RemoveRecord, SaveControl, SaveRecord
 from scmd.linux import database_file
 from scmd.linux.database_file import CONTROL_KEY, DatabaseError, connect
 from scmd.linux.database_rows import (

@@ -9,7 +9,8 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Mapping
 
-from scmd.core.messages import Parameters, SaveRecord, ServiceId, StoredService
+from scmd.core.messages import Parameters, ServiceId, StoredService
+from scmd.core.messages.effects import SaveRecord
 from scmd.linux.database_file import CONTROL_KEY, SERVICES_KEY
 from scmd.storage import records
 from scmd.storage.cells import Cells, cell_of, cells_from_json, cells_to_json

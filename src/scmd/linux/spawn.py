@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from scmd.linux.controllers import Bounds
 
     class Request(Protocol):
-        """What is to be run; `core.messages.LaunchSpec` says what the fields mean."""
+        """What is to be run; `core.messages.effects.LaunchSpec` says what the fields mean."""
 
         @property
         def number(self) -> int: ...

@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from scmd.core.messages import AssociationEnded, Caller, CallsAbandoned, Reply
+from scmd.core.messages import Caller
+from scmd.core.messages.effects import Reply
+from scmd.core.messages.events import AssociationEnded, CallsAbandoned
 from scmd.server.session import LOCAL, Close, Session, Sessions, Terms
 from scmd.server.steps import Asked
 

@@ -7,13 +7,8 @@ two pages make none appear twice and none disappear.
 
 from __future__ import annotations
 
-from scmd.core.messages import (
-    CheckScmHandle,
-    EnumDependents,
-    EnumServices,
-    Reply,
-    ServiceEntry,
-)
+from scmd.core.messages.commands import CheckScmHandle, EnumDependents, EnumServices, ServiceEntry
+from scmd.core.messages.effects import Reply
 from scmd.server.steps import Steps, Work
 from scmd.svcctl.buffers import pack_services
 from scmd.svcctl.control import (

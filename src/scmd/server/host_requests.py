@@ -1,7 +1,8 @@
 """What only the daemon can answer: logs, events, the state of the manager itself.
 
 A host request leaves the server when the core has agreed to it (a handle's right was
-checked). It is owed exactly one `core.messages.Reply` with its call's number, as a command is.
+checked). It is owed exactly one `core.messages.effects.Reply` with its call's number, as a
+command is.
 """
 
 from __future__ import annotations

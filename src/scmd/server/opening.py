@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from scmd.core.messages import (
+from scmd.core.messages import HandleId
+from scmd.core.messages.commands import (
     CloseHandle,
     GetDisplayName,
     GetKeyName,
-    HandleId,
     OpenScm,
     OpenService,
-    Reply,
 )
+from scmd.core.messages.effects import Reply
 from scmd.ndr.values import NULL_HANDLE
 from scmd.server.steps import Steps, Work
 from scmd.svcctl.control import NameRequest, NameResponse

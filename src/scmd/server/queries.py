@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scmd.core.messages import QueryConfig, Reply
+from scmd.core.messages.commands import QueryConfig
+from scmd.core.messages.effects import Reply
 from scmd.ndr.errors import INVALID_TAG
 from scmd.ndr.values import Guid
 from scmd.server.running import query_response

@@ -6,7 +6,8 @@ program as somebody, and what is not kept cannot leak. In which form it came doe
 
 from __future__ import annotations
 
-from scmd.core.messages import (
+from scmd.core.messages import HandleId
+from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     CheckScmHandle,
@@ -14,7 +15,6 @@ from scmd.core.messages import (
     CreateService,
     DeleteService,
     FailureActionsChange,
-    HandleId,
     IdentifyService,
 )
 from scmd.ndr.values import NULL_HANDLE

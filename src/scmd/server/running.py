@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from scmd.core.messages import (
+from scmd.core.messages.commands import (
     ControlService,
     IdentifyService,
     QueryStatus,
-    Reply,
     SetStatus,
     StartService,
 )
+from scmd.core.messages.effects import Reply
 from scmd.server.steps import Steps, Work
 from scmd.svcctl.buffers import fill, pack_status_process
 from scmd.svcctl.control import (

@@ -12,7 +12,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from scmd.core.messages import (
+from scmd.core.messages import ServiceId
+from scmd.core.messages.commands import (
     CheckScmHandle,
     Config2Value,
     ExplainService,
@@ -24,7 +25,6 @@ from scmd.core.messages import (
     QueryParameters,
     QueryRecovery,
     QueryStatus,
-    ServiceId,
     SetParameters,
 )
 from scmd.core.recovery import Preview

@@ -21,17 +21,10 @@ from collections import deque
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass
 
-from scmd.core.messages import (
-    CONTEXT_MISMATCH,
-    AssociationEnded,
-    AssociationId,
-    Call,
-    Caller,
-    CallId,
-    CallsAbandoned,
-    Command,
-    Reply,
-)
+from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, Call, Caller, CallId
+from scmd.core.messages.commands import Command
+from scmd.core.messages.effects import Reply
+from scmd.core.messages.events import AssociationEnded, CallsAbandoned
 from scmd.ndr.errors import NdrError
 from scmd.ndr.structure import Structure
 from scmd.rpc.errors import ACCESS_DENIED, OPERATION_RANGE

@@ -5,7 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from scmd.core.control_values import SETTINGS
-from scmd.core.messages import CheckScmHandle, QuerySettings, Reply, SetSettings, Settings
+from scmd.core.messages import Settings
+from scmd.core.messages.commands import CheckScmHandle, QuerySettings, SetSettings
+from scmd.core.messages.effects import Reply
 from scmd.ndr.errors import NdrError
 from scmd.scmd_interface.operations import (
     MAX_DETAIL,

@@ -14,7 +14,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TYPE_CHECKING, TypeVar
 
-from scmd.core.messages import Call, Command, HandleId, Reply
+from scmd.core.messages import Call, HandleId
+from scmd.core.messages.commands import Command
+from scmd.core.messages.effects import Reply
 from scmd.ndr.structure import ANSI, Structure
 from scmd.ndr.values import ContextHandle
 from scmd.server.handles import ContextHandles

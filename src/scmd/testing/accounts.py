@@ -10,18 +10,9 @@ from collections.abc import Iterable
 
 from scmd.core.findings import Code
 from scmd.core.memory import Memory, ServiceMemory
-from scmd.core.messages import (
-    Command,
-    Effect,
-    ExplainService,
-    HandleId,
-    KillService,
-    Reply,
-    ServiceDeleted,
-    ServiceFailed,
-    ServiceId,
-    StatusChanged,
-)
+from scmd.core.messages import HandleId, ServiceId
+from scmd.core.messages.commands import Command, ExplainService, KillService
+from scmd.core.messages.effects import Effect, Reply, ServiceDeleted, ServiceFailed, StatusChanged
 from scmd.core.records import ServiceRecord
 from scmd.core.why import Explanation
 from scmd.vocabulary.errors import Error

@@ -10,17 +10,10 @@ from __future__ import annotations
 
 from scmd.core import auto_start
 from scmd.core.event_ids import EventId
-from scmd.core.messages import (
-    AutoStart,
-    Command,
-    Effect,
-    Event,
-    LogEvent,
-    SaveRecord,
-    ServiceDeleted,
-    ServiceId,
-    StatusChanged,
-)
+from scmd.core.messages import ServiceId
+from scmd.core.messages.commands import Command
+from scmd.core.messages.effects import Effect, LogEvent, SaveRecord, ServiceDeleted, StatusChanged
+from scmd.core.messages.events import AutoStart, Event
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import ServiceState, StartType
 

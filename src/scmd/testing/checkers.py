@@ -11,38 +11,35 @@ from collections.abc import Iterable
 
 from scmd.core import instances, one_shots
 from scmd.core.memory import AutoStartMemory, Memory, ServiceMemory
-from scmd.core.messages import (
-    Adopted,
-    AssociationEnded,
-    CallId,
-    ChannelClosed,
-    Command,
-    ControlAnswered,
+from scmd.core.messages import CallId, LaunchId, ServiceId, StoredService
+from scmd.core.messages.commands import Command, QueryStatus, StartService
+from scmd.core.messages.effects import (
     Effect,
-    Event,
     FollowProcess,
     ForgetLaunch,
     KillProcess,
-    LaunchId,
     LaunchProcess,
     LaunchSpec,
-    ProcessExited,
-    QueryStatus,
     RemoveRecord,
     Reply,
     SaveRecord,
     SendControl,
     SendStart,
     ServiceDeleted,
-    ServiceId,
-    Shutdown,
     ShutdownCompleted,
     SignalProcess,
-    StartAnswered,
-    StartService,
     StatusChanged,
+)
+from scmd.core.messages.events import (
+    Adopted,
+    AssociationEnded,
+    ChannelClosed,
+    ControlAnswered,
+    Event,
+    ProcessExited,
+    Shutdown,
+    StartAnswered,
     StatusReported,
-    StoredService,
 )
 from scmd.core.shutdown import ShutdownMemory
 from scmd.core.status import invalid

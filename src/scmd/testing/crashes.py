@@ -20,24 +20,23 @@ from scmd.core.memory import (
     Memory,
     ServiceMemory,
 )
-from scmd.core.messages import (
+from scmd.core.messages import LaunchId
+from scmd.core.messages.commands import Command
+from scmd.core.messages.effects import Effect, WriteJournal
+from scmd.core.messages.events import (
     Adopted,
     AutoStart,
     ChannelClosed,
     ClockRead,
-    Command,
     ControlAnswered,
     DispatcherConnected,
-    Effect,
     Event,
     HandlerRegistered,
     HeldLaunch,
-    LaunchId,
     LineSeen,
     Shutdown,
     StartAnswered,
     StatusReported,
-    WriteJournal,
 )
 from scmd.core.notifications import ProcessNotified
 from scmd.core.scm import Scm

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 
 from scmd.core.event_ids import EventId
-from scmd.core.messages import Effect, LogEvent, ServiceId
+from scmd.core.messages import ServiceId
+from scmd.core.messages.effects import Effect, LogEvent
 from scmd.core.status import CHANGES_WITHIN, MOST_CHANGES
 
 TYPE_CHECKING = False

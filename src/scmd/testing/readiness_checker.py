@@ -9,21 +9,17 @@ from __future__ import annotations
 
 from scmd.core import health
 from scmd.core.hosted_runs import HostedRun, Stage
-from scmd.core.messages import (
-    Command,
+from scmd.core.messages import LaunchId, ServiceId
+from scmd.core.messages.commands import Command
+from scmd.core.messages.effects import (
     Effect,
-    Event,
     ForgetLaunch,
     KillProcess,
-    LaunchId,
     LaunchProcess,
     LaunchSpec,
-    LineSeen,
-    ProbeAnswered,
-    ProcessExited,
-    ServiceId,
     StatusChanged,
 )
+from scmd.core.messages.events import Event, LineSeen, ProbeAnswered, ProcessExited
 from scmd.core.notifications import ProcessNotified
 from scmd.core.records import LaunchPhase
 from scmd.vocabulary.service import ServiceState

@@ -10,22 +10,17 @@ from collections import deque
 from collections.abc import Iterable
 
 from scmd.core.memory import Memory, ServiceMemory
-from scmd.core.messages import (
-    Command,
-    ControlAnswered,
-    ControlId,
-    ControlService,
+from scmd.core.messages import ControlId, ServiceId
+from scmd.core.messages.commands import Command, ControlService, KillService
+from scmd.core.messages.effects import (
     Effect,
-    Event,
-    KillService,
     LogEvent,
     SendControl,
     ServiceDeleted,
-    ServiceId,
-    Shutdown,
     StatusChanged,
     WriteJournal,
 )
+from scmd.core.messages.events import ControlAnswered, Event, Shutdown
 from scmd.core.recovery import INFINITE, WORDS
 from scmd.vocabulary.service import ActionType, Control, ServiceState
 

@@ -11,7 +11,10 @@ from datetime import UTC
 
 from scmd.core import schedules
 from scmd.core.calendars import Every, next_after, parse
-from scmd.core.messages import ClockRead, Command, Effect, Event, ServiceId, StatusChanged
+from scmd.core.messages import ServiceId
+from scmd.core.messages.commands import Command
+from scmd.core.messages.effects import Effect, StatusChanged
+from scmd.core.messages.events import ClockRead, Event
 from scmd.vocabulary.service import ServiceState, StartType
 
 TYPE_CHECKING = False

@@ -16,11 +16,11 @@ from collections.abc import Iterable
 
 from scmd.core.event_ids import EventId
 from scmd.core.memory import Memory, ServiceMemory
-from scmd.core.messages import (
+from scmd.core.messages import ServiceId
+from scmd.core.messages.effects import (
     Effect,
     LogEvent,
     SendControl,
-    ServiceId,
     ShutdownCompleted,
     StatusChanged,
 )

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from scmd.core.messages import (
-    CONTEXT_MISMATCH,
-    AssociationEnded,
-    AssociationId,
-    Call,
-    Caller,
-    CallId,
+from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, Call, Caller, CallId, HandleId
+from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     CheckScmHandle,
@@ -23,7 +18,6 @@ from scmd.core.messages import (
     FailureActionsChange,
     GetDisplayName,
     GetKeyName,
-    HandleId,
     IdentifyService,
     KillService,
     OpenScm,
@@ -31,10 +25,11 @@ from scmd.core.messages import (
     QueryConfig,
     QueryParameters,
     QueryStatus,
-    Reply,
     SetParameters,
     StartService,
 )
+from scmd.core.messages.effects import Reply
+from scmd.core.messages.events import AssociationEnded
 from scmd.security.token import unix_token
 from scmd.vocabulary.configuration import FailureAction, ServiceConfig
 from scmd.vocabulary.registry import RegistryValue

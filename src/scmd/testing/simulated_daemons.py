@@ -6,7 +6,8 @@ follows that one, the first one's exit is all that is told.
 
 from __future__ import annotations
 
-from scmd.core.messages import FollowProcess, ProcessExited, ProcessFollowed
+from scmd.core.messages.effects import FollowProcess
+from scmd.core.messages.events import ProcessExited, ProcessFollowed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -9,24 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from scmd.core import health, srvany
-from scmd.core.messages import (
+from scmd.core.messages import LaunchId, ServiceId
+from scmd.core.messages.effects import LaunchSpec, SendControl, SendStart, StartProbe
+from scmd.core.messages.events import (
     ChannelClosed,
     ControlAnswered,
     DispatcherConnected,
     Event,
     HandlerRegistered,
     LaunchFailed,
-    LaunchId,
-    LaunchSpec,
     LineSeen,
     ProbeAnswered,
     ProcessExited,
     ProcessStarted,
-    SendControl,
-    SendStart,
-    ServiceId,
     StartAnswered,
-    StartProbe,
     StatusReported,
 )
 from scmd.core.notifications import parse

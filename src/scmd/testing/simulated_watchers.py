@@ -17,21 +17,10 @@ from collections import deque
 
 from scmd.core.changes import REMEMBERED, ChangeKind
 from scmd.core.feed import BEGINNING, FeedPart, WaitForChanges
-from scmd.core.messages import (
-    AssociationEnded,
-    AssociationId,
-    Call,
-    CallId,
-    CloseHandle,
-    Command,
-    Effect,
-    HandleId,
-    OpenScm,
-    OpenService,
-    Reply,
-    ServiceId,
-    StatusChanged,
-)
+from scmd.core.messages import AssociationId, Call, CallId, HandleId, ServiceId
+from scmd.core.messages.commands import CloseHandle, Command, OpenScm, OpenService
+from scmd.core.messages.effects import Effect, Reply, StatusChanged
+from scmd.core.messages.events import AssociationEnded
 from scmd.core.notify_requests import (
     CloseNotifyHandle,
     GetNotifyResults,

@@ -13,42 +13,39 @@ import heapq
 import random
 from collections.abc import Callable
 
-from scmd.core.messages import (
+from scmd.core.messages import ControlId, LaunchId, SaveId, ServiceId, Settings, StoredService
+from scmd.core.messages.commands import Command
+from scmd.core.messages.effects import (
     AnyEffect,
-    AutoStart,
-    ChannelClosed,
-    ClockRead,
-    Command,
-    ControlAnswered,
-    ControlId,
-    DispatcherConnected,
     Effect,
-    Event,
     FollowProcess,
     ForgetLaunch,
     KillProcess,
-    LaunchId,
     LaunchProcess,
-    ProcessExited,
-    RecordSaved,
     RemoveRecord,
     Reply,
-    SaveFailed,
-    SaveId,
     SaveRecord,
     SendControl,
     SendResync,
     SendStart,
-    ServiceId,
-    Settings,
-    Shutdown,
     ShutdownCompleted,
     SignalProcess,
-    StartAnswered,
     StartProbe,
-    StatusReported,
-    StoredService,
     WriteJournal,
+)
+from scmd.core.messages.events import (
+    AutoStart,
+    ChannelClosed,
+    ClockRead,
+    ControlAnswered,
+    DispatcherConnected,
+    Event,
+    ProcessExited,
+    RecordSaved,
+    SaveFailed,
+    Shutdown,
+    StartAnswered,
+    StatusReported,
 )
 from scmd.core.notifications import parse
 from scmd.core.scm import Scm
