@@ -61,7 +61,7 @@ MUTATIONS = (
     # Processes and controls
     Mutation(
         "two-at-a-time",
-        "processes.py",
+        "requests.py",
         "while launch.queue and launch.current is None and launch.phase",
         "while launch.queue and launch.phase",
         "a process is asked one thing at a time",
@@ -84,8 +84,8 @@ MUTATIONS = (
     Mutation(
         "forgets-to-forget",
         "processes.py",
-        "    state.emit(ForgetLaunch(launch.id))\n\n\ndef _answer_all(",
-        "\n\ndef _answer_all(",
+        "    state.emit(ForgetLaunch(launch.id))\n",
+        "",
         "the keeper is told to forget each exit",
     ),
     Mutation(
@@ -279,8 +279,8 @@ MUTATIONS = (
     Mutation(
         "asks-nobody",
         "processes.py",
-        "    state.emit(SendResync(launch.id))\n    pump(state, launch)\n",
-        "    pump(state, launch)\n",
+        "    state.emit(SendResync(launch.id))\n    requests.pump(state, launch)\n",
+        "    requests.pump(state, launch)\n",
         "what a dead manager had read and not journaled is heard again",
     ),
     Mutation(

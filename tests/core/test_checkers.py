@@ -15,8 +15,8 @@ from scmd.core import (
     handles,
     launches,
     memory,
-    processes,
     recovery,
+    requests,
     saves,
     shutdown,
     starting,
@@ -50,7 +50,7 @@ def _reply_twice(patch: pytest.MonkeyPatch) -> None:
 
 
 def _forget_late_calls(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(processes, "_late", lambda *_: None)
+    patch.setattr(requests, "_late", lambda *_: None)
 
 
 def _ignore_dependencies(patch: pytest.MonkeyPatch) -> None:
@@ -74,13 +74,13 @@ def _keep_handles(patch: pytest.MonkeyPatch) -> None:
 
 
 def _two_at_a_time(patch: pytest.MonkeyPatch) -> None:
-    original = processes._send_start
+    original = requests._send_start
 
     def send(state: State, launch: Launch, request: StartRequest) -> None:
         original(state, launch, request)
         launch.current = None
 
-    patch.setattr(processes, "_send_start", send)
+    patch.setattr(requests, "_send_start", send)
 
 
 def _never_kill(patch: pytest.MonkeyPatch) -> None:

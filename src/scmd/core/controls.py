@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from scmd.core import attempts, handles, hosting, launches, processes, recovery, reloads, status
+from scmd.core import (
+    attempts,
+    handles,
+    hosting,
+    launches,
+    processes,
+    recovery,
+    reloads,
+    requests,
+    status,
+)
 from scmd.core.control_table import CONTROLS, refusal
 from scmd.core.event_ids import EventId
 from scmd.core.messages import Actor, Call
@@ -50,7 +60,7 @@ def control_service(state: State, command: ControlService) -> None:
     elif record.launch is None or not launches.is_live(record.launch):
         state.reply(command.call.id, Error.SERVICE_CANNOT_ACCEPT_CTRL, record.status)
     else:
-        processes.send_control(state, record, command.control, command.call.id)
+        requests.send_control(state, record, command.control, command.call.id)
 
 
 def actor_of(call: Call) -> Actor:
@@ -92,7 +102,7 @@ def kill_service(state: State, command: KillService) -> None:
     if run is not None:
         hosting.kill(state, record, cause)
     elif launch is not None:
-        processes.fail_starts(state, launch, Error.REQUEST_ABORTED, cause)
+        requests.fail_starts(state, launch, Error.REQUEST_ABORTED, cause)
         launches.kill(state, launch, cause)
     elif attempt is not None:
         attempts.fail(state, attempt, Error.REQUEST_ABORTED, cause)

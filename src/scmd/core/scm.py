@@ -30,6 +30,7 @@ from scmd.core import (
     mains,
     processes,
     recovery,
+    requests,
     saves,
     schedules,
     shutdown,
@@ -340,14 +341,14 @@ def _protocol_event(state: State, event: Event) -> None:
         case StartAnswered(launch=id):
             launch = _protocol_launch(state, id)
             if launch is not None:
-                processes.start_answered(state, launch, event)
+                requests.start_answered(state, launch, event)
         case ControlAnswered(launch=id):
             launch = _protocol_launch(state, id)
             if launch is not None:
-                processes.control_answered(state, launch, event)
+                requests.control_answered(state, launch, event)
         case HandlerRegistered(launch=id):
             launch = _protocol_launch(state, id)
             if launch is not None:
-                processes.handler_registered(launch, event)
+                requests.handler_registered(launch, event)
         case _:
             raise AssertionError(f"no such event: {type(event).__name__}")

@@ -25,7 +25,7 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from scmd.core import attempts, auto_start, essential, hosting, launches, processes, status
+from scmd.core import attempts, auto_start, essential, hosting, launches, requests, status
 from scmd.core.control_table import refusal
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
@@ -153,7 +153,7 @@ def _break_off(state: State, attempt: StartAttempt) -> None:
         launch = record.launch
         queued = any(isinstance(r, StartRequest) and r.attempt is attempt for r in launch.queue)
         if queued:
-            processes.fail_queued(state, launch, attempt, error, CAUSE)
+            requests.fail_queued(state, launch, attempt, error, CAUSE)
 
 
 def _takes(state: State, record: ServiceRecord, control: int) -> bool:
@@ -207,7 +207,7 @@ def _give_notice(state: State, run: ShutdownRun, record: ServiceRecord) -> None:
     notice.deadline = state.after(
         record.config.preshutdown_timeout, lambda: _missed(state, run, notice), "a preshutdown"
     )
-    processes.send_control(state, record, Control.PRESHUTDOWN, None)
+    requests.send_control(state, record, Control.PRESHUTDOWN, None)
 
 
 def _look_for_progress(state: State, notice: Notice) -> None:
@@ -271,7 +271,7 @@ def _tell(state: State, run: ShutdownRun, record: ServiceRecord) -> None:
     for control in (Control.SHUTDOWN, Control.PRESHUTDOWN):
         if _takes(state, record, control):
             _note(state, run, record, control)
-            processes.send_control(state, record, control, None)
+            requests.send_control(state, record, control, None)
             return
 
 
@@ -284,7 +284,7 @@ def _tell_late(state: State, run: ShutdownRun) -> None:
                 _tell(state, run, record)
         elif notice.dropped and _takes(state, record, notice.control):
             notice.dropped = False
-            processes.send_control(state, record, notice.control, None)
+            requests.send_control(state, record, notice.control, None)
 
 
 def _kill_untold(state: State) -> None:
@@ -295,7 +295,7 @@ def _kill_untold(state: State) -> None:
 
 
 def _kill(state: State, launch: Launch) -> None:
-    processes.fail_starts(state, launch, Error.SHUTDOWN_IN_PROGRESS, CAUSE)
+    requests.fail_starts(state, launch, Error.SHUTDOWN_IN_PROGRESS, CAUSE)
     launches.kill(state, launch, CAUSE)
 
 
