@@ -101,6 +101,17 @@ async def test_a_manager_that_crashes_is_started_again_later_and_later(world: Wo
     assert "signal 9; services go on; a new one in 1 s" in await world.line()
 
 
+async def test_a_logger_that_cannot_start_is_tried_less_and_less(world: World) -> None:
+    world.options = ", logger=['/bin/false']"
+    manager = await world.start()
+    for delay in ("0", "0.1", "1"):
+        line = await world.line()
+        assert line == f"scmd: the logger ended: exit status 1; a new one in {delay} s"
+    await manager.launch(1, SHELL, "-c", "exit 7")
+    assert (await manager.exit_of(1)).exit_code == 7
+    assert await world.finish() == 0
+
+
 async def test_a_configuration_fault_later_does_not_cost_the_services(world: World) -> None:
     manager = await world.start()
     await manager.launch(1, "/bin/sleep", "1000")

@@ -23,9 +23,12 @@ import time
 
 from scmd.daemon import keeper_messages as wire
 from scmd.daemon import keeper_setup as setup
+from scmd.daemon.keeper_captures import Captures
 from scmd.daemon.keeper_child import Child
-from scmd.daemon.keeper_launches import Launches, Record
+from scmd.daemon.keeper_greeting import channels, exited, greeting
+from scmd.daemon.keeper_launches import Launches
 from scmd.daemon.keeper_listeners import CannotListen, Listeners
+from scmd.daemon.keeper_signals import Signals
 from scmd.daemon.keeper_socket import Disconnected, FrameSocket
 from scmd.linux import cgroups
 from scmd.linux.spawn import Spawner
@@ -40,23 +43,14 @@ if TYPE_CHECKING:
 MANAGER_DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 SHUTDOWN_DEATHS = 5
 """So many managers may die in a shutdown; then nobody is asked any more."""
-LOGGER_DELAYS = (0.0, 0.1, 1.0)
+LOGGER_DELAYS = (0.0, 0.1, 1.0, 5.0, 30.0)
 CONFIGURATION_STATUS = 78
 """EX_CONFIG: a manager that exits with it would only do so again."""
 CLEANING_LIMIT = 5.0
 """Seconds for killed processes to be gone, and as many for the logger to finish."""
 ENDING_LIMIT = 10.0
 """Seconds for a manager or logger to end after it closed its connection."""
-_SWEEP_DELAYS = (0.01, 0.25)
 _LAST_READS = 64
-PASSED_ON = signal.valid_signals() - {
-    # An end that is asked for; what cannot be caught or is the kernel's business with us.
-    *(signal.SIGTERM, signal.SIGINT, signal.SIGKILL, signal.SIGSTOP, signal.SIGCHLD),
-    *(signal.SIGPIPE, signal.SIGXFSZ, signal.SIGXCPU, signal.SIGTSTP, signal.SIGTTIN),
-    *(signal.SIGTTOU, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL),
-    *(signal.SIGTRAP, signal.SIGABRT, signal.SIGSYS),
-}
-"""Under `scmd init`: the signals that go to the essential services."""
 
 
 def run(
@@ -95,24 +89,6 @@ def _module(name: str, *arguments: str) -> list[str]:
     return [sys.executable, "-I", "-m", f"scmd.daemon.{name}", *arguments]
 
 
-class Capture:
-    """A launch's output as long as anybody may write to it."""
-
-    __slots__ = ("descriptor", "message")
-
-    def __init__(self, launch: wire.Launch, descriptor: int) -> None:
-        self.descriptor = descriptor
-        self.message = wire.Capture(
-            number=launch.number,
-            service=launch.service,
-            name=launch.name,
-            timestamps=launch.log_timestamps,
-            name_prefix=launch.log_name,
-            essential=launch.essential,
-            awaited_line=launch.awaited_line,
-        )
-
-
 class Keeper:
     """All of the keeper's state; made once, `run` once."""
 
@@ -146,14 +122,11 @@ class Keeper:
         self._state, self._runtime = state, runtime
         spawner = Spawner(instance, runtime, nofile)
         self._launches = Launches(instance, spawner, cgroups.find(instance))
-        self._captures: dict[int, Capture] = {}
+        self._captures = Captures()
         self._manager = Child("manager", manager, MANAGER_DELAYS)
         echo = () if init is None else ("--echo",)
         self._logger = Child("logger", logger or _module("logger", *echo, logs), LOGGER_DELAYS)
         self._is_init = init is not None
-        self._passed_on: list[int] = []
-        """Signals for the essential services."""
-        self._stop_requests = 0
         self._stopping = False
         self._waits_for_nobody = False
         """Asked a second time to stop."""
@@ -165,11 +138,9 @@ class Keeper:
         """Whether the present manager has said Hello; until then it is told nothing."""
         self._exit_status: int | None = None
         self._watchdog = setup.Watchdog()
-        self._sweep_at: float | None = None
-        self._sweep_delay = _SWEEP_DELAYS[0]
         if init is not None:
             setup.do_in_child(init, state)
-        self._wakeup = self._catch_signals()
+        self._signals = Signals(self._is_init)
 
     def run(self) -> int:
         if self._unclean and self._launches.kill_leftovers():
@@ -185,13 +156,13 @@ class Keeper:
 
     def _turn(self, limit: float | None = None) -> None:
         """Wait until something happens, at most `limit` seconds, and deal with it."""
-        deadlines = [self._sweep_at, self._watchdog.due]
+        deadlines = [self._launches.sweep_at, self._watchdog.due]
         for child in (self._manager, self._logger):
             deadlines += [child.restart_at, child.kill_at]
         delays = [deadline - time.monotonic() for deadline in deadlines if deadline is not None]
         delays += [] if limit is None else [limit]
         poll = select.poll()
-        poll.register(self._wakeup, select.POLLIN)
+        poll.register(self._signals.wakeup, select.POLLIN)
         for child in (self._manager, self._logger):
             if child.socket is not None:
                 wanted = select.POLLIN | (select.POLLOUT if child.socket.unsent else 0)
@@ -200,13 +171,14 @@ class Keeper:
             poll.register(handle, select.POLLIN)
         # Rounded up: waking before the deadline would mean a second, useless turn.
         happened = dict(poll.poll(int(max(0.0, min(delays)) * 1000) + 1 if delays else None))
-        if self._wakeup in happened:
-            self._drain_wakeup()
+        if self._signals.wakeup in happened:
+            self._signals.drain()
             self._reap()
             self._heed_stop_requests()
-            self._pass_signals_on()
+            for number in self._signals.take_passed_on():
+                self._launches.pass_on(number)
         for record in self._launches.ended_elsewhere(happened):
-            self._tell_manager(_exited(record))
+            self._tell_manager(exited(record))
         self._converse(self._manager, happened, self._obey)
         self._converse(self._logger, happened, self._heed_logger)
         self._do_what_is_due(time.monotonic())
@@ -237,60 +209,16 @@ class Keeper:
                 child.kill_at = None
             if child.restart_at is not None and now >= child.restart_at:
                 self._start(child)
-        if self._launches.newly_doomed:
-            self._launches.sweep_new(self._own_pids())
-            self._sweep_delay = _SWEEP_DELAYS[0]
-            self._sweep_at = now + self._sweep_delay
-        elif self._sweep_at is not None and now >= self._sweep_at:
-            self._launches.sweep_again(self._own_pids())
-            self._sweep_delay = min(self._sweep_delay * 1.5, _SWEEP_DELAYS[1])
-            self._sweep_at = now + self._sweep_delay
-        if not self._launches.doomed:
-            self._sweep_at = None
+        self._launches.sweep(now, self._own_pids())
 
     def _own_pids(self) -> list[int]:
         return [child.pid for child in (self._manager, self._logger) if child.pid is not None]
 
     # Signals and deaths -------------------------------------------------------------------
 
-    def _catch_signals(self) -> int:
-        """Signals wake the loop. An ignored signal would stay ignored in every service."""
-        wakeup, wakeup_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
-        signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, self._request_stop)
-        hangup_counts = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-        signal.signal(signal.SIGHUP, self._request_stop if hangup_counts else _do_nothing)
-        signal.signal(signal.SIGCHLD, _do_nothing)
-        for number in PASSED_ON if self._is_init else ():
-            signal.signal(number, self._pass_on)
-        for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
-            if signal.getsignal(number) is signal.SIG_IGN:
-                signal.signal(number, _do_nothing)
-        return wakeup
-
-    def _request_stop(self, *_: object) -> None:
-        self._stop_requests += 1
-
-    def _pass_on(self, number: int, *_: object) -> None:
-        self._passed_on.append(number)
-
-    def _pass_signals_on(self) -> None:
-        numbers, self._passed_on = self._passed_on, []
-        for number in numbers:
-            self._launches.pass_on(number)
-
-    def _drain_wakeup(self) -> None:
-        try:
-            while os.read(self._wakeup, 4096):
-                pass
-        except BlockingIOError:
-            return
-
     def _heed_stop_requests(self) -> None:
         """The first one is passed to the manager; after a second one nobody is waited for."""
-        requests, self._stop_requests = self._stop_requests, 0
+        requests = self._signals.take_stop_requests()
         if not requests:
             return
         if not self._stopping and self._manager.socket is not None and requests == 1:
@@ -330,7 +258,7 @@ class Keeper:
             else:
                 record = self._launches.reaped(pid, status)
                 if record is not None:
-                    self._tell_manager(_exited(record))
+                    self._tell_manager(exited(record))
 
     def _manager_ended(self, status: int) -> None:
         # What it said before it ended still counts, a ShutdownDone above all.
@@ -340,7 +268,7 @@ class Keeper:
                 happened = {self._manager.socket.fileno(): select.POLLIN}
                 self._converse(self._manager, happened, self._obey)
         self._greeted = False
-        how = describe(status)
+        how = setup.describe(status)
         misconfigured = os.WIFEXITED(status) and os.WEXITSTATUS(status) == CONFIGURATION_STATUS
         delay = self._restart_delay(self._manager)
         if self._exit_status is not None:
@@ -365,11 +293,10 @@ class Keeper:
 
     def _logger_ended(self, status: int) -> None:
         if status:
-            for capture in self._captures.values():
-                capture.message = capture.message.replace(again=True)
+            self._captures.were_lost()
         delay = self._restart_delay(self._logger)
         if delay is not None:
-            say(f"the logger ended: {describe(status)}; a new one in {delay:g} s")
+            say(f"the logger ended: {setup.describe(status)}; a new one in {delay:g} s")
 
     def _restart_delay(self, child: Child) -> float | None:
         """Seconds until it is started again; None for one that is replaced, at once."""
@@ -391,10 +318,8 @@ class Keeper:
             delay = child.ended(time.monotonic())
             say(f"cannot start the {child.name}: {failed}; again in {delay:g} s")
             return
-        if child is self._logger:
-            child.ready(time.monotonic())
-            for capture in self._captures.values():
-                self._pass_to_logger(capture)
+        if child is self._logger and child.socket is not None:
+            self._captures.pass_all(child.socket)
 
     # What the manager and the logger say ---------------------------------------------------
 
@@ -433,7 +358,7 @@ class Keeper:
         """Its exit is told again when that was not the end: a daemon has left it behind."""
         record = self._launches.kill(number)
         if record is not None:
-            self._tell_manager(_exited(record))
+            self._tell_manager(exited(record))
 
     def _replace(self) -> None:
         """New ones from what is installed now; the logger first writes what it has read."""
@@ -449,10 +374,9 @@ class Keeper:
             error, detail = int(refused.error), refused.detail
             manager.send(wire.LaunchFailed(number=launch.number, error=error, detail=detail))
             return
-        capture = self._captures[launch.number] = Capture(launch, output)
-        self._pass_to_logger(capture)
+        self._captures.begin(launch, output, self._logger.socket)
         started = wire.Launched(number=record.number, process_id=record.pid, without=record.without)
-        manager.send(started, *_channels(record))
+        manager.send(started, *channels(record))
 
     def _listen(self, asked: wire.Listen, manager: FrameSocket) -> None:
         try:
@@ -463,38 +387,20 @@ class Keeper:
         manager.send(wire.Listening(name=asked.name), listener)
 
     def _welcome(self, manager: FrameSocket) -> None:
-        held = list(self._launches)
         welcome = wire.Welcome(
             version=wire.VERSION,
             state=self._state,
             runtime=self._runtime,
             keeper_pid=os.getpid(),
             boot_id=setup.boot_id(),
-            launches=len(held),
+            launches=len(self._launches),
             is_init=self._is_init,
             listeners=len(self._listeners),
             follows=True,
         )
         manager.send(welcome, self._listener, self._notify)
-        for record in held:
-            adopted = wire.Adopted(
-                number=record.number,
-                service=record.service,
-                name=record.name,
-                process_id=record.pid,
-                hook=record.hook,
-                ended=record.status is not None,
-            )
-            manager.send(adopted, *_channels(record))
-        for name, listener in self._listeners:
-            manager.send(wire.Listening(name=name), listener)
-        for record in held:
-            if record.line_seen:
-                manager.send(wire.LineSeen(number=record.number))
-            if record.number not in self._captures:
-                manager.send(wire.OutputEnded(number=record.number))
-            if record.status is not None:
-                manager.send(_exited(record))
+        for message, descriptors in greeting(self._launches, self._captures, self._listeners):
+            manager.send(message, *descriptors)
         self._greeted = True
         if self._stopping:
             manager.send(wire.Shutdown())
@@ -508,20 +414,16 @@ class Keeper:
         setup.notify_systemd("READY=1", os.environ.get("NOTIFY_SOCKET"))
 
     def _heed_logger(self, message: wire.Message, _: FrameSocket) -> None:
-        if isinstance(message, wire.LineSeen):
+        if isinstance(message, wire.Ready):
+            self._logger.ready(time.monotonic())
+        elif isinstance(message, wire.LineSeen):
             if self._launches.note_line(message.number):
                 self._tell_manager(message)
-            return
-        if not isinstance(message, wire.OutputEnded):
+        elif isinstance(message, wire.OutputEnded):
+            if self._captures.end(message.number):
+                self._tell_manager(message)
+        else:
             raise Disconnected(f"malformed: {type(message).__name__} from the logger")
-        capture = self._captures.pop(message.number, None)
-        if capture is not None:
-            os.close(capture.descriptor)
-            self._tell_manager(message)
-
-    def _pass_to_logger(self, capture: Capture) -> None:
-        if self._logger.socket is not None:
-            self._logger.socket.send(capture.message, capture.descriptor)
 
     # The end ------------------------------------------------------------------------------
 
@@ -544,50 +446,10 @@ class Keeper:
             if time.monotonic() >= limit:
                 break
             self._turn(limit - time.monotonic())
-        self._end_logger()
+        # It ends when its connection does, after writing what is in the pipes by now.
+        self._logger.finish(CLEANING_LIMIT)
         self._launches.close()
         setup.release_lock(self._lock, clean=not self._launches.doomed)
-
-    def _end_logger(self) -> None:
-        """It ends when its connection does, after writing what is in the pipes by now."""
-        self._logger.disconnect()
-        pid, self._logger.restart_at = self._logger.pid, None
-        if pid is None:
-            return
-        try:
-            handle = os.pidfd_open(pid)
-        except OSError:
-            return
-        poll = select.poll()
-        poll.register(handle, select.POLLIN)
-        if not poll.poll(CLEANING_LIMIT * 1000):
-            os.kill(pid, signal.SIGKILL)
-        os.close(handle)
-        os.waitpid(pid, 0)
-
-
-def _do_nothing(*_: object) -> None:
-    """A handler, so that the signal wakes the loop and is not ignored in children."""
-
-
-def _channels(record: Record) -> tuple[int, ...]:
-    return () if record.channel is None else (record.channel,)
-
-
-def _exited(record: Record) -> wire.Exited:
-    return wire.Exited(
-        number=record.number,
-        exit_code=record.exit_code,
-        signal=record.signal,
-        out_of_memory=record.out_of_memory,
-    )
-
-
-def describe(status: int) -> str:
-    """waitpid's status for people."""
-    if os.WIFSIGNALED(status):
-        return f"signal {os.WTERMSIG(status)}"
-    return f"exit status {os.WEXITSTATUS(status)}"
 
 
 if TYPE_CHECKING:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import _socket
 import os
+import select
+import signal
 
 from scmd.daemon.keeper_socket import FrameSocket
 from scmd.linux.spawn import fork_exec_compatible, read_to_end
@@ -79,6 +81,23 @@ class Child:
         self._failures += 1 if was_ready else _QUICK
         self.restart_at = now + delay
         return delay
+
+    def finish(self, patience: float) -> None:
+        """Close its connection, wait for its end (seconds), then kill it; it is not restarted."""
+        self.disconnect()
+        pid, self.restart_at = self.pid, None
+        if pid is None:
+            return
+        try:
+            handle = os.pidfd_open(pid)
+        except OSError:
+            return
+        poll = select.poll()
+        poll.register(handle, select.POLLIN)
+        if not poll.poll(patience * 1000):
+            os.kill(pid, signal.SIGKILL)
+        os.close(handle)
+        os.waitpid(pid, 0)
 
     def disconnect(self) -> None:
         if self.socket is not None:

@@ -1,8 +1,8 @@
 """The keeper's launches: each from spawn until it is forgotten, and the end of its tree.
 
 A launch is running, then ended with an exit that is kept until the manager forgets it.
-`kill` and `forget` doom its tree: `sweep_new` finds and kills what is left, in one look at the
-process table for all that are newly doomed, and `sweep_again` repeats it until nothing is found.
+`kill` and `forget` doom its tree: `sweep` finds and kills what is left, in one look at the
+process table for all that are newly doomed, and again after a while until nothing is found.
 Where launches have cgroups these end first, which reaches even those the table does not show
 as the launch's.
 """
@@ -22,6 +22,9 @@ from scmd.vocabulary.errors import Error, Refused
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
+
+_SWEEP_DELAYS = (0.01, 0.25)
+"""Seconds to the second look for what is doomed, and the longest between two."""
 
 
 class Record:
@@ -84,6 +87,9 @@ class Launches:
         self._instance = instance
         self._spawner = spawner
         self._cgroups = cgroups
+        self.sweep_at: float | None = None
+        """When `sweep` has something to do; on the clock that it is told."""
+        self._sweep_delay = _SWEEP_DELAYS[0]
         self._records: dict[int, Record] = {}
         self._running: dict[int, int] = {}
         self._sessions: dict[int, int] = {}
@@ -93,18 +99,17 @@ class Launches:
         self._fresh: set[int] = set()
         """Doomed and not looked for yet."""
 
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
     def __iter__(self) -> Iterator[Record]:
         """Those a new manager has to know."""
         return (record for record in self._records.values() if not record.forgotten)
 
     @property
     def doomed(self) -> bool:
-        """Whether a tree is not known to be gone: `sweep_again` after a while."""
+        """Whether a tree is not known to be gone yet."""
         return bool(self._doomed)
-
-    @property
-    def newly_doomed(self) -> bool:
-        return bool(self._fresh)
 
     def spawn(self, launch: Launch) -> tuple[Record, int]:
         """The new launch and the read end of its output, the caller's; raises `Refused`."""
@@ -233,15 +238,23 @@ class Launches:
                 self._cgroups.release(number)
                 self._settle({number})
 
-    def sweep_new(self, others: Iterable[int]) -> None:
-        """Kill what was doomed since the last look; `others` are the keeper's own children."""
-        fresh, self._fresh = self._fresh, set()
-        self._sweep(fresh, others)
+    def sweep(self, now: float, others: Iterable[int]) -> None:
+        """Kill what is doomed, if it is time; `others` are the keeper's own children.
 
-    def sweep_again(self, others: Iterable[int]) -> None:
-        """Look once more for what should be dead, and for what it started meanwhile."""
-        self._fresh.clear()
-        self._sweep(set(self._doomed), others)
+        At once what was doomed since the last look; at `sweep_at` all that should be dead by
+        now, and what it started meanwhile.
+        """
+        if self._fresh:
+            fresh, self._fresh = self._fresh, set()
+            self._sweep(fresh, others)
+            self._sweep_delay = _SWEEP_DELAYS[0]
+            self.sweep_at = now + self._sweep_delay
+        elif self.sweep_at is not None and now >= self.sweep_at:
+            self._sweep(set(self._doomed), others)
+            self._sweep_delay = min(self._sweep_delay * 1.5, _SWEEP_DELAYS[1])
+            self.sweep_at = now + self._sweep_delay
+        if not self._doomed:
+            self.sweep_at = None
 
     def kill_leftovers(self) -> int:
         """Kill what an earlier keeper of this state directory left; how many, roughly."""

@@ -113,7 +113,7 @@ class Forget(Message):
 
 
 class Ready(Message):
-    """The manager serves; the keeper tells whoever waits for that."""
+    """The manager serves, and the keeper tells whoever waits for that; the logger writes."""
 
 
 class ShutdownDone(Message):

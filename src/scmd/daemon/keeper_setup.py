@@ -226,3 +226,10 @@ def notify_systemd(text: str, address: str | None) -> None:
         pass
     finally:
         notifier.close()
+
+
+def describe(status: int) -> str:
+    """waitpid's status for people."""
+    if os.WIFSIGNALED(status):
+        return f"signal {os.WTERMSIG(status)}"
+    return f"exit status {os.WEXITSTATUS(status)}"

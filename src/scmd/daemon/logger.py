@@ -21,7 +21,7 @@ import sys
 import threading
 import time
 
-from scmd.daemon.keeper_messages import Capture, LineSeen, OutputEnded
+from scmd.daemon.keeper_messages import Capture, LineSeen, OutputEnded, Ready
 from scmd.daemon.keeper_socket import Disconnected, FrameSocket, inherited
 from scmd.daemon.logger_echo import Echo
 from scmd.daemon.logger_files import MAX_LINE, Lines, LogFile
@@ -191,6 +191,7 @@ class Logger:
     def run(self) -> None:
         """Until the keeper closes the connection."""
         self._writer.start()
+        self._keeper.send(Ready())
         try:
             while True:
                 for descriptor, _ in self._poll.poll(self._patience()):

@@ -1,0 +1,51 @@
+"""What the keeper tells a new manager of that which outlived the last one."""
+
+from __future__ import annotations
+
+from scmd.daemon import keeper_messages as wire
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from scmd.daemon.keeper_captures import Captures
+    from scmd.daemon.keeper_launches import Launches, Record
+    from scmd.daemon.keeper_listeners import Listeners
+
+
+def greeting(
+    launches: Launches, captures: Captures, listeners: Listeners
+) -> Iterator[tuple[wire.Message, tuple[int, ...]]]:
+    """After the Welcome: each message with the descriptors that go with it, in their order."""
+    for record in launches:
+        adopted = wire.Adopted(
+            number=record.number,
+            service=record.service,
+            name=record.name,
+            process_id=record.pid,
+            hook=record.hook,
+            ended=record.status is not None,
+        )
+        yield adopted, channels(record)
+    for name, listener in listeners:
+        yield wire.Listening(name=name), (listener,)
+    for record in launches:
+        if record.line_seen:
+            yield wire.LineSeen(number=record.number), ()
+        if record.number not in captures:
+            yield wire.OutputEnded(number=record.number), ()
+        if record.status is not None:
+            yield exited(record), ()
+
+
+def channels(record: Record) -> tuple[int, ...]:
+    return () if record.channel is None else (record.channel,)
+
+
+def exited(record: Record) -> wire.Exited:
+    return wire.Exited(
+        number=record.number,
+        exit_code=record.exit_code,
+        signal=record.signal,
+        out_of_memory=record.out_of_memory,
+    )
