@@ -17,6 +17,7 @@ from scmd.core.messages.events import (
     LaunchFailed,
     ProcessExited,
     ProcessStarted,
+    Shutdown,
 )
 from scmd.core.why import Explanation
 from scmd.vocabulary.errors import Error
@@ -103,6 +104,17 @@ def test_a_command_that_cannot_be_run_or_is_late() -> None:
     bench.pass_time(30_000)
     assert bench.one(KillProcess).launch == launch
     assert bench.replies[command.call.id].error == Error.SERVICE_REQUEST_TIMEOUT
+
+
+@pytest.mark.parametrize("value", ["AppReloadCommand", "AppReloadSignal"])
+def test_nothing_is_reloaded_in_a_shutdown(value: str) -> None:
+    bench, service, _ = running(**{value: "/bin/reload" if value.endswith("Command") else "HUP"})
+    bench.running(bench.create("Early"), accepted=0x104)
+    bench.tell(Shutdown())
+    command = reload(bench, service)
+    assert bench.replies[command.call.id].error == Error.SHUTDOWN_IN_PROGRESS
+    assert not bench.found(LaunchProcess)
+    assert not bench.found(SignalProcess)
 
 
 def test_notify_reload_waits_for_the_second_ready() -> None:

@@ -74,9 +74,11 @@ def is_possible(run: HostedRun) -> bool:
 
 
 def ask(state: State, run: HostedRun, call: CallId) -> None:
-    """Have the program reload; refused with 1061 while a reload is under way."""
+    """Have the program reload; 1061 while a reload is under way, 1115 in a shutdown."""
     present = run.reload
-    if present is not None and (present.deadline is not None or present.hook is not None):
+    if state.shutdown is not None:
+        state.reply(call, Error.SHUTDOWN_IN_PROGRESS, run.record.status)
+    elif present is not None and (present.deadline is not None or present.hook is not None):
         state.reply(call, Error.SERVICE_CANNOT_ACCEPT_CTRL, run.record.status)
     elif run.plan.reload_command is not None:
         _run_command(state, run, call)

@@ -317,9 +317,10 @@ class World:
             return
         launch = LaunchId(self.random.randrange(1, 60))
         if launch in self.processes:
-            if not self.processes[launch].lies():
+            process = self.processes[launch]
+            if not process.lies() or not process.pid:
                 return
-            self.processes[launch].beats = False
+            process.beats = False
         service = ServiceId(self.random.randrange(1, 12))
         status = ServiceStatus(state=self.random.randrange(9), controls_accepted=7)
         events: tuple[Event, ...] = (
