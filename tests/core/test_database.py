@@ -645,6 +645,21 @@ def test_enumerations_filter_and_resume() -> None:
     assert bench.error(unknown) == 1060
 
 
+def test_an_enumeration_shows_what_has_changed_since_the_last_one() -> None:
+    bench = Bench()
+    handle = bench.create("A", display_name="Before")
+
+    def shown() -> tuple[str, int]:
+        [entry] = bench.result(EnumServices(bench.call(), bench.handle, 0x30, 3))
+        return entry.display_name, entry.status.state
+
+    assert shown() == ("Before", 1)
+    bench.tell(ChangeConfig(bench.call(), handle, display_name="After"))
+    assert shown() == ("After", 1)
+    bench.running(handle)
+    assert shown() == ("After", 4)
+
+
 def test_dependents_come_in_the_order_in_which_to_stop_them() -> None:
     bench = Bench()
     root = bench.create("Root", load_order_group="G")

@@ -39,14 +39,17 @@ def enum_services(state: State, command: EnumServices) -> tuple[ServiceEntry, ..
         raise Refused(Error.INVALID_PARAMETER, f"type mask {command.type_mask:#x}")
     wanted = _state_filter(command.state_mask)
     visible = _visible_to(command.call.caller.token)
-    after, types = command.after, command.type_mask
+    after, types = command.after, int(command.type_mask)
     return tuple(
-        _entry(record)
-        for record in _candidates(state, command.group)
-        if record.id > after
-        and record.config.type & types
-        and wanted(record.status.state)
-        and visible(record)
+        [
+            _entry(record)
+            for record in _candidates(state, command.group)
+            if record.id > after
+            # The & of an IntFlag takes as long as all the rest.
+            and int(record.config.type) & types
+            and wanted(record.status.state)
+            and visible(record)
+        ]
     )
 
 
@@ -93,8 +96,17 @@ def _visible_to(token: Token) -> Callable[[ServiceRecord], bool]:
 
 
 def _entry(record: ServiceRecord) -> ServiceEntry:
-    config = record.config
-    return ServiceEntry(record.id, config.name, config.display_name, record.status)
+    """The record's line; the one made last, while nothing in it has changed."""
+    listed, config, status = record.listed, record.config, record.status
+    if (
+        listed is None
+        or listed.status is not status
+        or listed.name is not config.name
+        or listed.display_name is not config.display_name
+    ):
+        listed = ServiceEntry(record.id, config.name, config.display_name, status)
+        record.listed = listed
+    return listed
 
 
 def enum_dependents(state: State, command: EnumDependents) -> tuple[ServiceEntry, ...]:

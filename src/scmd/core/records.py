@@ -25,7 +25,7 @@ from scmd.core.messages import (
     SaveId,
     ServiceId,
 )
-from scmd.core.messages.commands import Command
+from scmd.core.messages.commands import Command, ServiceEntry
 from scmd.core.messages.effects import LaunchSpec
 from scmd.core.messages.events import ProcessExited
 from scmd.security.descriptor import SecurityDescriptor
@@ -88,6 +88,7 @@ class ServiceRecord:
         "killed",
         "last_change",
         "launch",
+        "listed",
         "log_of",
         "noted",
         "notice",
@@ -170,6 +171,8 @@ class ServiceRecord:
         """The number in the feed of its last change, or a higher one that is not kept any more."""
         self.descriptor: SecurityDescriptor | None = None
         """`config.security`, parsed; kept with the bytes it came from by `handles`."""
+        self.listed: ServiceEntry | None = None
+        """Its line in enumerations, kept by `queries`."""
 
     @property
     def is_up(self) -> bool:

@@ -7,11 +7,12 @@ anything malformed, and nothing else.
 
 from __future__ import annotations
 
+from operator import attrgetter
 from struct import Struct as Packer
 from struct import error as StructError
 
 from scmd.ndr.errors import NdrError
-from scmd.svcctl.text import decode_text, encode_text, text_at, unit_size
+from scmd.svcctl.text import decode_text, encode_text, text_at, text_size, unit_size
 from scmd.vocabulary.status import ServiceStatus
 
 TYPE_CHECKING = False
@@ -28,6 +29,8 @@ MAX_ENUMERATION_BYTES = 262_144
 STATUS_PROCESS_BYTES = 36
 _STATUS_PROCESS = Packer("<9I")
 _STATUS_FIELDS = ServiceStatus._fields
+_STATUS_VALUES = attrgetter(*_STATUS_FIELDS)
+_BASIC_STATUS_VALUES = attrgetter(*_STATUS_FIELDS[:7])
 
 
 def fill(data: bytes, size: int) -> bytes:
@@ -37,7 +40,7 @@ def fill(data: bytes, size: int) -> bytes:
 
 def pack_status_process(status: ServiceStatus) -> bytes:
     """SERVICE_STATUS_PROCESS, 36 bytes ([MS-SCMR] 2.2.49)."""
-    return _STATUS_PROCESS.pack(*[getattr(status, field) for field in _STATUS_FIELDS])
+    return _STATUS_PROCESS.pack(*_STATUS_VALUES(status))
 
 
 def unpack_status_process(buffer: bytes) -> ServiceStatus:
@@ -61,25 +64,26 @@ def pack_services(
     """
     fixed = 44 if with_process else 36
     texts: list[bytes] = []
-    used = total = 0
+    used = 0
     for name, display_name, _ in entries:
         key, display = encode_text(name, ansi), encode_text(display_name, ansi)
-        total += fixed + len(key) + len(display)
-        if total <= size:
-            texts += (key, display)
-            used = total
+        end = used + fixed + len(key) + len(display)
+        if end > size:
+            break
+        texts += (key, display)
+        used = end
     fitting = len(texts) // 2
+    values = _STATUS_VALUES if with_process else _BASIC_STATUS_VALUES
     items: list[int] = []
     offset = fixed * fitting
-    fields = _STATUS_FIELDS[: 9 if with_process else 7]
-    for index in range(fitting):
-        items += (offset, offset + len(texts[2 * index]))
-        status = entries[index][2]
-        items += [getattr(status, field) for field in fields]
-        offset += len(texts[2 * index]) + len(texts[2 * index + 1])
+    sizes = iter(map(len, texts))
+    for (_, _, status), key_size, display_size in zip(entries, sizes, sizes):  # noqa: B905 # the entries that fit
+        items += (offset, offset + key_size, *values(status))
+        offset += key_size + display_size
     data = Packer(f"<{len(items)}I").pack(*items) + b"".join(texts)
-    needed = total if fitting == len(entries) else total - used
-    return data.ljust(size, b"\0"), fitting, needed
+    rest = entries[fitting:]
+    needed = sum(fixed + text_size(e[0], ansi) + text_size(e[1], ansi) for e in rest)
+    return data.ljust(size, b"\0"), fitting, needed if rest else used
 
 
 def unpack_services(

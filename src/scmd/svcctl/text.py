@@ -24,6 +24,13 @@ def encode_text(text: str, ansi: bool) -> bytes:
     return text.encode("utf-16-le", "surrogatepass") + b"\0\0"
 
 
+def text_size(text: str, ansi: bool) -> int:
+    """How many bytes `encode_text` makes of it, without making them of the usual ones."""
+    if text.isascii():
+        return (len(text) + 1) * unit_size(ansi)
+    return len(encode_text(text, ansi))
+
+
 def decode_text(data: bytes, ansi: bool) -> str:
     try:
         if ansi:
