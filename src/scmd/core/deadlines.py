@@ -43,6 +43,8 @@ class Deadlines:
 
     def next(self) -> int | None:
         """The earliest armed instant, or None."""
+        if not self._heap:
+            return None
         self._put_right()
         return self._heap[0][0] if self._heap else None
 

@@ -150,7 +150,8 @@ class Scm:
         if state.shutdown is not None:
             shutdown.look(state)
             self._work()
-        feed.answer(state)
+        if state.feed.awake:
+            feed.answer(state)
         effects, state.effects = state.effects, []
         _touch(state, effects)
         if self._journal.is_due(state):

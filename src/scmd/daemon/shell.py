@@ -73,15 +73,18 @@ class Shell:
 
     def submit(self, message: Message) -> None:
         """Hand a command or an event to the core, after whatever is being handled now."""
-        self._waiting.append(message)
+        waiting = self._waiting
+        waiting.append(message)
         if self._busy:
             return
         self._busy = True
         try:
-            while self._waiting:
-                done = self._scm.handle(self._waiting.popleft(), self._now())
-                for effect in done:
-                    self._perform(effect)
+            while waiting:
+                for effect in self._scm.handle(waiting.popleft(), self._now()):
+                    if type(effect) is effects.Reply:
+                        self._on_reply(effect)
+                    else:
+                        self._perform(effect)
         except Exception as failed:
             self._on_failure(failed)
             raise

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from scmd.ndr.types import WireType
     from scmd.vocabulary.value import Value
 
-_set = object.__setattr__
 _INTEGER_FORMATS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
@@ -103,15 +102,13 @@ def _fixed_leaf(wire: types.Fixed, order: str) -> Leaf:
 
 
 def _value_builder(kind: type[Value], count: int) -> Callable[[tuple[int, ...]], Value]:
-    fields = kind._fields[:count]
-    rest = [(field, kind._defaults[field]) for field in kind._fields[count:]]
+    setters = [set_field for _, set_field in kind._setters]
+    rest = tuple(kind._defaults[field] for field in kind._fields[count:])
 
     def build(items: tuple[int, ...]) -> Value:
         value = kind.__new__(kind)
-        for field, item in zip(fields, items, strict=True):
-            _set(value, field, item)
-        for field, default in rest:
-            _set(value, field, default)
+        for set_field, item in zip(setters, items + rest, strict=True):
+            set_field(value, item)
         return value
 
     return build

@@ -55,6 +55,7 @@ CALL_HEADER_SIZE = 24
 """Of requests (without object UUID), responses and, with the status, faults."""
 _HEADERS = {"<": Packer("<BBBB4sHHI"), ">": Packer(">BBBB4sHHI")}
 _CALLS = {"<": Packer("<BBBB4sHHIIHH"), ">": Packer(">BBBB4sHHIIHH")}
+_CALL_ENDS = {"<": Packer("<HH"), ">": Packer(">HH")}
 _FAULTS = {"<": Packer("<BBBB4sHHIIHBBII"), ">": Packer(">BBBB4sHHIIHBBII")}
 _TRAILERS = {"<": Packer("<BBBBI"), ">": Packer(">BBBBI")}
 _DREP = {"<": b"\x10\0\0\0", ">": b"\0\0\0\0"}
@@ -87,15 +88,23 @@ class Framer:
         frames: list[Frame] = []
         position, size = 0, len(data)
         while size - position >= HEADER_SIZE and self.error is None:
-            try:
-                frame, length = _frame(data, position, size)
-            except RpcError as error:
-                self.error = error
+            order = "<" if data[position + 4] == 0x10 else ">"
+            version, minor, kind, flags, drep, length, auth_length, call_id = _HEADERS[
+                order
+            ].unpack_from(data, position)
+            if version != 5 or minor > 1 or drep[0] not in (0x00, 0x10):
+                header = data[position : position + 8].hex()
+                self.error = RpcError(f"not a DCE/RPC 5.0 PDU: {header}", call_id)
                 return frames
-            if frame is None:
+            if length < HEADER_SIZE + (auth_length + 8 if auth_length else 0):
+                text = f"a PDU of {length} bytes with {auth_length} of authentication"
+                self.error = RpcError(text, call_id)
+                return frames
+            end = position + length
+            if size < end:
                 break
-            frames.append(frame)
-            position += length
+            frames.append((kind, flags, order, call_id, auth_length, data[position:end]))
+            position = end
         if position < size:
             self._pending += data[position:]
         return frames
@@ -106,22 +115,6 @@ class Framer:
         order = "<" if self._pending[4] & 0xF0 else ">"
         length: int = _HEADERS[order].unpack_from(self._pending)[5]
         return len(self._pending) >= min(length, 0xFFFF) or length < HEADER_SIZE
-
-
-def _frame(data: bytes, position: int, size: int) -> tuple[Frame | None, int]:
-    """The PDU at `position`, None when its end is not there yet."""
-    order = "<" if data[position + 4] == 0x10 else ">"
-    version, minor, kind, flags, drep, length, auth_length, call_id = _HEADERS[order].unpack_from(
-        data, position
-    )
-    if version != 5 or minor > 1 or drep[0] not in (0x00, 0x10):
-        raise RpcError(f"not a DCE/RPC 5.0 PDU: {data[position : position + 8].hex()}", call_id)
-    trailer = auth_length + 8 if auth_length else 0
-    if length < HEADER_SIZE + trailer:
-        raise RpcError(f"a PDU of {length} bytes with {auth_length} of authentication", call_id)
-    if size - position < length:
-        return None, length
-    return (kind, flags, order, call_id, auth_length, data[position : position + length]), length
 
 
 class Syntax(Value):
@@ -287,8 +280,8 @@ def decode_call(frame: Frame) -> tuple[int, int, bytes, Guid | None]:
         object_uuid = Guid(uuid if order == "<" else swap_guid(uuid))
     if end < start:
         raise RpcError("a call PDU shorter than its header", call_id)
-    values = _CALLS[order].unpack_from(raw)
-    return values[9], values[10], raw[start:end], object_uuid
+    context_id, last = _CALL_ENDS[order].unpack_from(raw, CALL_HEADER_SIZE - 4)
+    return context_id, last, raw[start:end], object_uuid
 
 
 def encode_fault(

@@ -121,7 +121,8 @@ class ServerConnection:
         self._max_fragment = max_fragment
         self._statistics = statistics or Statistics()
         self._framer = pdu.Framer()
-        self._outgoing: list[bytes] = []
+        self.outgoing: list[bytes] = []
+        """The PDUs that `data_to_send` will hand out."""
         self._bind: _WaitingBind | None = None
         self._is_bound = False
         self._calls: dict[int, tuple[int, str, Protection | None]] = {}
@@ -152,7 +153,7 @@ class ServerConnection:
 
     def data_to_send(self) -> bytes:
         """The bytes to write now; they are handed out once."""
-        outgoing = self._outgoing
+        outgoing = self.outgoing
         if not outgoing:
             return b""
         self._statistics.sent += len(outgoing)
@@ -183,7 +184,7 @@ class ServerConnection:
             self._silent.discard(call_id)
             return
         encode = pdu.encode_call if security is None else security.encode_call
-        self._outgoing.append(
+        self.outgoing.append(
             encode(pdu.RESPONSE, order, call_id, context_id, 0, stub, self._max_fragment)
         )
 
@@ -224,9 +225,11 @@ class ServerConnection:
             stub, object_uuid = bytes(whole.stub), whole.object
         elif call_id in self._calls or call_id in self._assemblies:
             raise RpcError(f"call {call_id} is already being executed", call_id)
-        context = self._admitted(order, call_id, context_id, security)
-        if context is None:
-            return
+        context = self._contexts.get(context_id)
+        if self._acceptance is not None or context is None or len(self._calls) >= MAX_CALLS:
+            context = self._admitted(order, call_id, context_id, security)
+            if context is None:
+                return
         if security is not None:
             agreed = self._agreed.get((security, context_id)) or self._agree(security, context_id)
             if may_disagree(stub, agreed) and not agrees(
@@ -406,18 +409,18 @@ class ServerConnection:
             if bind.trailer.level > CONNECT:
                 flags |= bind.flags & pdu.HEADER_SIGNING
             data = pdu.encode_secured(kind, flags, bind.order, bind.call_id, body, bind.trailer)
-        self._outgoing.append(data)
+        self.outgoing.append(data)
 
     def _send_nak(self, call_id: int, order: str, reason: int) -> None:
         body = pdu.encode_bind_nak(reason, order)
-        self._outgoing.append(pdu.encode(pdu.BIND_NAK, pdu.WHOLE, order, call_id, body))
+        self.outgoing.append(pdu.encode(pdu.BIND_NAK, pdu.WHOLE, order, call_id, body))
         self.is_closing = True
 
     def _send_fault(
         self, order: str, call_id: int, context_id: int, status: int, did_not_execute: bool
     ) -> None:
         flags = pdu.DID_NOT_EXECUTE if did_not_execute else 0
-        self._outgoing.append(pdu.encode_fault(order, call_id, context_id, status, flags))
+        self.outgoing.append(pdu.encode_fault(order, call_id, context_id, status, flags))
 
     def _violated(self, error: RpcError) -> ProtocolViolated:
         self._send_fault("<", error.call_id, 0, PROTOCOL_ERROR, False)

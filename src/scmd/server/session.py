@@ -220,7 +220,8 @@ class Session:
             # A violation of the protocol shows in `is_closing`.
         if self._connection.is_closing:
             self._waiting.clear()
-        self._collect()
+        if self._connection.outgoing or self._connection.is_closing:
+            self._collect()
 
     def next(self) -> Output | None:
         """What is to be done next; None: nothing until `receive` or `Sessions.answer`."""

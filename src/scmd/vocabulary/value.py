@@ -52,15 +52,15 @@ class Value(metaclass=_ValueType):
     _setters: ClassVar[tuple[tuple[str, Callable[[object, Any], None]], ...]]
 
     def __init__(self, **values: Any) -> None:
-        if self._defaults:
-            values = {**self._defaults, **values}
         if len(values) != len(self._fields):
-            raise TypeError(self._mismatch(values))
+            values = {**self._defaults, **values}
+            if len(values) != len(self._fields):
+                raise TypeError(self._mismatch(values))
         try:
             for field, set_field in self._setters:
                 set_field(self, values[field])
         except KeyError as error:
-            raise TypeError(self._mismatch(values)) from error
+            raise TypeError(self._mismatch({**self._defaults, **values})) from error
 
     def _mismatch(self, values: Mapping[str, Any]) -> str:
         for field in self._fields:
