@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from scmd.core import instances
 from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import ControlId, ServiceId
 from scmd.core.messages.commands import Command, ControlService, KillService
@@ -167,6 +168,10 @@ class Recoveries:
         service = change.service
         if change.cause == "asked to stop":
             self.asked.add(service)
+        elif change.cause == "stops its instances":
+            state = self.world.scm.state
+            for member in instances.members(state, state.records[service]):
+                self.due.pop(member.id, None)
         if change.status.state != ServiceState.START_PENDING:
             return
         attempt = self.world.scm.state.records[service].attempt
