@@ -78,6 +78,20 @@ def test_a_killed_program_is_restarted_and_the_next_failures_take_the_next_actio
     assert re.search(r"^schedule +: 4: RUN_COMMAND \(0 ms\)$", text, re.MULTILINE)
 
 
+def test_reboot_runs_the_command_that_an_administrator_has_set(machine: Machine) -> None:
+    rebooted = machine.folder / "rebooted"
+    machine.install("Web", "/bin/sleep", "1000")
+    machine.sc("failure", "Web", "reset=", "INFINITE", "actions=", "reboot/0")
+    machine.sc("start", "Web")
+    os.kill(machine.await_state("Web", "RUNNING").process_id, signal.SIGKILL)
+    failed = machine.await_event(7032, "Web")
+    assert failed["strings"][1] == "restart the machine"
+    machine.scmd("settings", "RebootCommand", f"/bin/touch {rebooted}")
+    machine.sc("start", "Web")
+    os.kill(machine.await_state("Web", "RUNNING").process_id, signal.SIGKILL)
+    eventually(rebooted.exists, "the command that reboots")
+
+
 def test_the_configuration_reads_as_it_was_written(machine: Machine) -> None:
     machine.install("Web", "/bin/sleep", "1000")
     assert "NONCRASH_FAILURES: TRUE" in machine.sc("qfailureflag", "Web")
