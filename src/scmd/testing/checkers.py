@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from scmd.core import instances, one_shots
 from scmd.core.memory import AutoStartMemory, Memory, ServiceMemory
-from scmd.core.messages import CallId, LaunchId, ServiceId, StoredService
+from scmd.core.messages import CallId, LaunchId, ServiceId
 from scmd.core.messages.commands import Command, QueryStatus, StartService
 from scmd.core.messages.effects import (
     Effect,
@@ -185,6 +185,11 @@ class Checkers:
             for entry in entries
             if isinstance(entry, ServiceMemory) and entry.service in self.world.disk
         }
+        self.done |= {
+            ServiceId(entry.service)
+            for entry in entries
+            if isinstance(entry, ServiceMemory) and entry.completed
+        }
         self.boot.manager_died(
             any(isinstance(entry, AutoStartMemory) for entry in entries),
             {id: status.state for id, status in self.statuses.items()},
@@ -277,12 +282,7 @@ class Checkers:
             case StatusChanged():
                 self._status(effect)
             case KillProcess(launch=launch):
-                assert launch in self.runs, "killed a launch that is over"
-                over = self.runs[launch].exited and not self.runs[launch].asked_about
-                assert not over, "killed a process that has exited"
-                self.runs[launch].disturbed = self.runs[launch].killed = True
-                if self.runs[launch].can_be_told:
-                    self.shutdown.killed(self.runs[launch].services)
+                self._kill(launch)
             case FollowProcess(launch=launch):
                 self.runs[launch].asked_about = True
             case SignalProcess(launch=launch):
@@ -321,6 +321,7 @@ class Checkers:
         assert change.status != self.statuses.get(change.service), "nothing changed"
         if status.state == ServiceState.STOPPED:
             assert status.process_id == 0, "a stopped service has no process"
+            self.dependencies.stopped(change.service)
             for run in self.runs.values():
                 run.services.discard(change.service)
         elif status.state != ServiceState.START_PENDING:
@@ -355,9 +356,15 @@ class Checkers:
         if "late-hook" in spec.argv[0] or "hook-stop" in spec.argv[0]:
             return
         assert not self.shutting_down, "launched after the shutdown began"
-        stored = self.world.disk[spec.service]
-        if not hook:
-            self._unless_hooked(stored)
+        self.dependencies.launched(spec)
+
+    def _kill(self, launch: LaunchId) -> None:
+        assert launch in self.runs, "killed a launch that is over"
+        run = self.runs[launch]
+        assert run.asked_about or not run.exited, "killed a process that has exited"
+        if run.can_be_told and not run.killed:
+            self.shutdown.killed(run.services)
+        run.disturbed = run.killed = True
 
     def _is_alone(self, spec: LaunchSpec) -> None:
         """No second instance of a service."""
@@ -369,11 +376,6 @@ class Checkers:
             same = run.spec_service == spec.service and run.is_program
             assert not same, f"launched again while {id} runs"
             assert spec.service not in run.services, f"launched while it runs in {id}"
-
-    def _unless_hooked(self, stored: StoredService) -> None:
-        """With a hook before it, the program itself follows when the conditions were checked."""
-        if "AppEvents\\Start\\Pre" not in stored.parameters:
-            self.dependencies.may_start(stored.id)
 
     def _send_start(self, request: SendStart) -> None:
         run = self.runs[request.launch]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from scmd.core.messages import ServiceId
+from scmd.core.messages.effects import LaunchSpec
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import ServiceState, StartType
 
@@ -19,6 +20,18 @@ class DependencyChecker:
     def __init__(self, checkers: Checkers) -> None:
         self._checkers = checkers
         self._world = checkers.world
+        self._hooked: set[ServiceId] = set()
+        """Those whose hook before the program has been launched since they stopped."""
+
+    def launched(self, spec: LaunchSpec) -> None:
+        """A program follows the hook before it without being judged anew."""
+        if "hook-pre" in spec.argv[0]:
+            self._hooked.add(spec.service)
+        elif "hook" not in spec.argv[0] and spec.service not in self._hooked:
+            self.may_start(spec.service)
+
+    def stopped(self, service: ServiceId) -> None:
+        self._hooked.discard(service)
 
     def may_start(self, service: ServiceId) -> None:
         """Its process is being started."""
