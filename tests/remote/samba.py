@@ -114,7 +114,7 @@ class Samba:
             except OSError:
                 continue
             try:
-                if mark in (entry / "cmdline").read_bytes().split(b"\0"):
+                if mark in (entry / "cmdline").read_bytes():
                     signal.pidfd_send_signal(descriptor, signal.SIGKILL)
                     select.select([descriptor], [], [], 10)
             except OSError:

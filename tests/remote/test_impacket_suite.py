@@ -1,0 +1,128 @@
+"""impacket's own test cases of MS-SCMR, from its source distribution, against our end points.
+
+They know no ports: the endpoint mapper's is 135 and smbd's 445, at an address of the test's own.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.remote.reach import ADMINISTRATOR, PASSWORD, Reach
+from tests.remote.samba import PASSWORD as SMB_PASSWORD
+from tests.remote.samba import Samba
+from tests.remote.test_foreign_clients import EXPECTED
+from tests.system.machine import Machine
+
+pytestmark = [pytest.mark.root, pytest.mark.peers("smbd")]
+
+SUITE = Path(sys.prefix) / "suites" / "impacket" / "tests"
+"""Where `scripts/install dev` puts it."""
+NDR64 = """
+from tests.dcerpc import test_scmr
+
+
+class NDR64ByPipe(test_scmr.SCMRTestsSMBTransport):
+    transfer_syntax = test_scmr.DCERPCTests.TRANSFER_SYNTAX_NDR64
+
+
+class NDR64ByTcp(test_scmr.SCMRTestsTCPTransport):
+    transfer_syntax = test_scmr.DCERPCTests.TRANSFER_SYNTAX_NDR64
+
+
+del test_scmr
+"""
+CONFIGURATION = """
+[TCPTransport]
+servername = SCMDTEST
+machine = {address}
+username = {user}
+password = {password}
+domain =
+hashes =
+aesKey128 =
+aesKey256 =
+machineuser =
+machineuserhashes =
+"""
+WRONG_IN_NDR64 = ["test_RChangeServiceConfig2W", "test_REnumServicesStatusExW"]
+"""The first puts a structure laid out for NDR into a request in NDR64; of the second's answer
+impacket takes the error from the wrong place."""
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    """A copy, with the same cases in NDR64 beside them."""
+    shutil.copytree(SUITE, tmp_path / "tests")
+    (tmp_path / "tests" / "dcerpc" / "test_scmr64.py").write_text(NDR64)
+    return tmp_path
+
+
+@pytest.fixture
+def administrator() -> Iterator[None]:
+    """The account that a service of the suite is given."""
+    subprocess.run(["useradd", "--badname", "--no-create-home", "Administrator"], check=True)
+    yield
+    subprocess.run(["userdel", "Administrator"], check=True)
+
+
+def cases(
+    suite: Path, module: str, way: str, address: str, user: str, password: str
+) -> tuple[int, int, list[str], str]:
+    """How many passed, how many it skips itself, those that failed, and all that was said."""
+    configuration = suite / "cases.cfg"
+    configuration.write_text(CONFIGURATION.format(address=address, user=user, password=password))
+    command = [
+        *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore"),
+        *("-k", way, f"--remote-config={configuration}", f"tests/dcerpc/{module}.py"),
+    ]
+    environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
+    done = subprocess.run(
+        command,
+        cwd=suite,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    failed = sorted(re.findall(r"^FAILED .*::(\w+)", done.stdout, re.MULTILINE))
+    passed, skipped = (
+        int(found[1]) if (found := re.search(rf"(\d+) {word}", done.stdout)) else 0
+        for word in ("passed", "skipped")
+    )
+    return passed, skipped, failed, done.stdout + done.stderr
+
+
+def test_every_case_in_both_syntaxes_by_tcp_and_by_pipe(
+    machine: Machine, suite: Path, administrator: None
+) -> None:
+    samba = Samba(machine.folder, f"127.78.{os.getpid() % 250}.{os.getpid() // 250 % 250}", 445)
+    samba.prepare()
+    samba.add_user("root")
+    reach = Reach(machine, samba.address)
+    reach.mapper = 135
+    reach.open()
+    configuration = ("--smb-conf", str(samba.configuration))
+    machine.scmd("remote", "enable", "--smbd", str(samba.front), *configuration)
+    for name, display in EXPECTED.items():
+        machine.scm.install(name, ["/bin/sleep", "1000"], display=display)
+        machine.scm[name].start(wait=True)
+    by_tcp, by_pipe = (ADMINISTRATOR, PASSWORD), ("root", SMB_PASSWORD)
+    with samba.running():
+        for module, way, who, wrong in (
+            ("test_scmr", "TCPTransport", by_tcp, []),
+            ("test_scmr", "SMBTransport", by_pipe, []),
+            ("test_scmr64", "NDR64ByTcp", by_tcp, WRONG_IN_NDR64),
+            ("test_scmr64", "NDR64ByPipe", by_pipe, WRONG_IN_NDR64),
+        ):
+            passed, skipped, failed, said = cases(suite, module, way, samba.address, *who)
+            assert failed == wrong, (way, said)
+            assert (passed, skipped) == (16 - len(wrong), 4), (way, said)
