@@ -11,6 +11,7 @@ import pytest
 
 from scmd.vocabulary.service import ServiceState
 from tests.remote.samba import PASSWORD, Samba
+from tests.system import programs
 from tests.system.machine import Machine
 
 pytestmark = [pytest.mark.root, pytest.mark.peers("smbd", "net", "smbpasswd", "testparm")]
@@ -65,6 +66,13 @@ def test_net_rpc_service_administers_the_machine(machine: Machine, samba: Samba)
     assert "running" in done("status", "Sleeper")
     assert "stopped" in done("stop", "Sleeper")
     machine.await_state("Sleeper", "STOPPED")
+    clock = programs.write(machine.folder, "clock.py", programs.CLOCK)
+    machine.run(programs.PYTHON, clock, "install")
+    done("start", "Clock")
+    machine.await_state("Clock", "RUNNING")
+    for verb, state in (("pause", "PAUSED"), ("resume", "RUNNING")):
+        done(verb, "Clock")
+        machine.await_state("Clock", state)
     assert "Successfully created" in done("create", "Made", "Made by net", "/bin/true")
     assert machine.json("sc", "qc", "Made")["binary_path_name"] == "/bin/true"
     assert "Successfully deleted" in done("delete", "Made")
