@@ -22,8 +22,10 @@ from scmd.rpc.security.spnego import SpnegoAcceptor, SpnegoInitiator
 from scmd.scmd_interface.operations import SCMD
 from scmd.svcctl import operations  # noqa: F401 # declares the rest of svcctl
 from scmd.svcctl.interface import SVCCTL
+from scmd.transport import pipe_auth
 from tests.rpc.ends import ECHO, OTHER
 from tests.rpc.security.accounts import World, initiator
+from tests.transport.test_pipe_auth import REQUEST, level_8
 
 FORMS = (0, BIG_ENDIAN, NDR64, NDR64 | BIG_ENDIAN)
 DECLARED = [
@@ -117,6 +119,15 @@ def verification_trailer(data: bytes) -> None:
     verification.agrees(data, agreed, verification.CallHeader("<", 1, 0, 0))
 
 
+def named_pipe_auth(data: bytes) -> None:
+    """What smbd says of a pipe's user, in whatever pieces it comes."""
+    try:
+        size = pipe_auth.request_size(data)
+        pipe_auth.decode_request(data if size is None else data[:size])
+    except pipe_auth.PipeAuthError:
+        return
+
+
 def _bind() -> bytes:
     near = client.ClientConnection(security=Initiation(initiator(), NTLM, CONNECT))
     return near.bind([ECHO, OTHER])
@@ -184,6 +195,7 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
         ],
     ),
     "ndr": (ndr, [bytes((number, 0)) + bytes(64) for number in range(0, len(DECLARED), 7)]),
+    "named_pipe_auth": (named_pipe_auth, [REQUEST, level_8()]),
     "verification_trailer": (
         verification_trailer,
         [verification.SIGNATURE + b"\1\0\4\0\1\0\0\0\2\x40\x28\0" + bytes(40)],
