@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 
-from scmd.core.messages import Millis, Settings, commands, events
-from scmd.core.messages.effects import AnyEffect
+from scmd.core.messages import Millis, SaveId, ServiceId, Settings, commands, events
+from scmd.core.messages.effects import AnyEffect, RemoveRecord
+from scmd.core.messages.events import AutoStart
 from scmd.core.scm import Scm
 from scmd.daemon.shell import Shell
+from scmd.vocabulary.errors import Error
 
 
 class BuggyEvents(Scm):
@@ -30,13 +33,13 @@ class BuggyDeadlines(Scm):
         raise AssertionError("a late bug")
 
 
-def shell_around(kind: type[Scm], told: list[str]) -> Shell:
-    # Nothing but the core is reached before the bug.
+def shell_around(kind: type[Scm], told: list[str], disk: SlowDisk | None = None) -> Shell:
+    # Nothing else is reached.
     return Shell(
         kind((), Settings()),
         None,  # type: ignore[arg-type]
         None,  # type: ignore[arg-type]
-        None,  # type: ignore[arg-type]
+        disk,  # type: ignore[arg-type]
         None,  # type: ignore[arg-type]
         on_reply=lambda _: None,
         on_notice=lambda _: None,
@@ -48,7 +51,7 @@ async def test_a_bug_while_a_message_is_handled_is_told() -> None:
     told: list[str] = []
     shell = shell_around(BuggyEvents, told)
     with pytest.raises(AssertionError):
-        shell.submit(events.AutoStart())
+        shell.submit(AutoStart())
     assert told == ["a bug"]
 
 
@@ -57,6 +60,33 @@ async def test_a_bug_at_a_deadline_is_told() -> None:
     loop = asyncio.get_running_loop()
     raised = loop.create_future()
     loop.set_exception_handler(lambda _, context: raised.set_result(context["exception"]))
-    shell_around(BuggyDeadlines, told).submit(events.AutoStart())
+    shell_around(BuggyDeadlines, told).submit(AutoStart())
     assert str(await raised) == "a late bug"
     assert told == ["a late bug"]
+
+
+class Removing(Scm):
+    """At first it removes a record; it does no more when that is done."""
+
+    def handle(self, message: commands.Command | events.Event, now: int) -> list[AnyEffect]:
+        return [RemoveRecord(SaveId(1), ServiceId(7))] if isinstance(message, AutoStart) else []
+
+
+class SlowDisk:
+    def __init__(self) -> None:
+        self.done: list[Callable[[SaveId, Error], None]] = []
+
+    def submit(self, change: object, done: Callable[[SaveId, Error], None]) -> None:
+        self.done.append(done)
+
+
+async def test_all_is_saved_when_the_disk_has_answered() -> None:
+    disk = SlowDisk()
+    shell = shell_around(Removing, [], disk)
+    await shell.saved()
+    shell.submit(AutoStart())
+    waiting = asyncio.ensure_future(shell.saved())
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    await asyncio.to_thread(disk.done[0], SaveId(1), Error.DISK_FULL)
+    await waiting

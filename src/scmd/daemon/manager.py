@@ -140,6 +140,8 @@ class Manager:
         self._notify.start()
         self._watch_clock()
         self._shell.submit(events.AutoStart())
+        # The built-in services are there before anybody can look for them.
+        await self._shell.saved()
         await self._server.start(listener)
         await self._remote.begin(self._conversations.open)
         self._keeper.ready()

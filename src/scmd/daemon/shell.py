@@ -70,6 +70,14 @@ class Shell:
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._deadline: int | None = None
+        self._saves = 0
+        """How many the disk has not answered."""
+        self._saved = asyncio.Event()
+        self._saved.set()
+
+    async def saved(self) -> None:
+        """Return once the disk has answered all that it was given."""
+        await self._saved.wait()
 
     def submit(self, message: Message) -> None:
         """Hand a command or an event to the core, after whatever is being handled now."""
@@ -130,6 +138,8 @@ class Shell:
             case effects.Reply():
                 self._on_reply(effect)
             case effects.SaveRecord() | effects.RemoveRecord() | effects.SaveControl():
+                self._saves += 1
+                self._saved.clear()
                 self._database.submit(effect, self._written)
             case effects.WriteJournal():
                 self._journal.append(effect.entries)
@@ -173,7 +183,13 @@ class Shell:
     def _written(self, save: messages.SaveId, error: Error) -> None:
         """On the writer's thread: the change is durable, or never will be."""
         event = events.SaveFailed(save, error) if error else events.RecordSaved(save)
-        self._loop.call_soon_threadsafe(self.submit, event)
+        self._loop.call_soon_threadsafe(self._answered, event)
+
+    def _answered(self, event: events.SaveFailed | events.RecordSaved) -> None:
+        self.submit(event)
+        self._saves -= 1
+        if not self._saves:
+            self._saved.set()
 
 
 def _control(effect: effects.SendControl) -> packets.Control:
