@@ -146,6 +146,8 @@ def on_cycles(configs: Iterable[ServiceConfig]) -> frozenset[str]:
     """
     needs: dict[str, set[str]] = {}
     for config in configs:
+        if not config.dependencies:
+            continue  # An end from the beginning.
         key = name_key(config.name)
         needs.setdefault(key, set()).update(name_key(name) for name in config.dependencies)
         if config.load_order_group:
@@ -156,7 +158,8 @@ def on_cycles(configs: Iterable[ServiceConfig]) -> frozenset[str]:
 
 def _without_ends(edges: dict[str, set[str]]) -> dict[str, set[str]]:
     """Take away, again and again, what has no outgoing edge; the rest with its edges reversed."""
-    targets = {key: {other for other in others if other in edges} for key, others in edges.items()}
+    nodes = edges.keys()
+    targets = {key: others & nodes for key, others in edges.items()}
     reverse: dict[str, set[str]] = {}
     for key, others in targets.items():
         for other in others:
