@@ -108,7 +108,7 @@ class Checkers:
         self.schedules.before_message(message)
         self.boot.before_message(message)
         match message:
-            case Command() if not self.world.watchers.owns(message.call.id):
+            case Command() if self.world.clients.owns(message.call.id):
                 self.calls[message.call.id] = self.world.now, message
             case Shutdown():
                 self.shutting_down = True
@@ -303,7 +303,7 @@ class Checkers:
                 assert not alive, f"completed while processes are alive: {alive}"
 
     def _reply(self, reply: Reply) -> None:
-        if self.world.watchers.owns(reply.call):
+        if not self.world.clients.owns(reply.call):
             return
         assert reply.call in self.calls, f"answered twice, or never asked: {reply}"
         _, command = self.calls.pop(reply.call)

@@ -142,6 +142,7 @@ class Crashes:
         world.saving.clear()
         world.clients.cut_off()
         world.watchers.cut_off()
+        world.lockers.cut_off()
         world.checkers.manager_died(self.journal.values())
         world.later(world.random.choice((0, 1, 50, 3_000)), self._begin_again)
 

@@ -52,6 +52,7 @@ from scmd.core.scm import Scm
 from scmd.testing.checkers import Checkers
 from scmd.testing.crashes import Crashes
 from scmd.testing.simulated_clients import Clients
+from scmd.testing.simulated_lockers import Lockers
 from scmd.testing.simulated_processes import SimulatedProcess
 from scmd.testing.simulated_watchers import Watchers
 from scmd.vocabulary.errors import Error
@@ -113,6 +114,7 @@ class World:
         self.checkers = Checkers(self)
         self.clients = Clients(self)
         self.watchers = Watchers(self, seed)
+        self.lockers = Lockers(self, seed)
 
     @property
     def down(self) -> bool:
@@ -215,7 +217,9 @@ class World:
                 self.completed = True
 
     def _answered(self, reply: Reply) -> None:
-        if self.watchers.owns(reply.call):
+        if self.lockers.owns(reply.call):
+            self.lockers.answered(reply)
+        elif self.watchers.owns(reply.call):
             self.watchers.answered(reply)
         else:
             self.clients.answered(reply)
@@ -280,6 +284,7 @@ class World:
             self._set_clock()
         self.clients.act()
         self.watchers.act()
+        self.lockers.act()
         self._advance_to(self.now + self.random.choice(JUMPS))
 
     def _is_shutting_down(self) -> bool:
@@ -362,6 +367,7 @@ class World:
             self._advance_to(min(at for at in (own, upcoming) if at is not None))
         self.watchers.finish()
         self.watchers.leave()
+        self.lockers.leave()
         self.clients.close_all()
         self._advance_to(self.now + 10_000)
         self.checkers.at_rest()

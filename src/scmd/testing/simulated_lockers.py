@@ -1,0 +1,195 @@
+"""Lockers of the simulated world: they hold the database lock to its contract.
+
+Three callers, one of them without the right to lock, take, ask about, release and abandon the
+lock. At most one holds it; it is reported with its owner and age; it ends when it is unlocked, and
+with its holder's association; no other handle releases it. They keep their books by what they
+have asked and been answered alone.
+
+They have a source of chance of their own, so that what they do is drawn apart from the rest.
+"""
+
+from __future__ import annotations
+
+import random
+
+from scmd.core.locks import SCM_OWNER, LockDatabase, LockStatus, QueryLock, UnlockDatabase
+from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, Call, Caller, CallId, HandleId
+from scmd.core.messages.commands import CloseHandle, Command, OpenScm
+from scmd.core.messages.effects import Reply
+from scmd.core.messages.events import AssociationEnded
+from scmd.security.token import unix_token
+from scmd.testing.simulated_clients import GUEST
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import ScmAccess
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.testing.simulation import World
+
+FIRST_CALL = 2 * 10**9
+FIRST_ASSOCIATION = 2 * 10**6
+_ASKING = int(ScmAccess.CONNECT | ScmAccess.QUERY_LOCK_STATUS)
+_LOCKING = _ASKING | int(ScmAccess.LOCK)
+_ADMINISTRATOR = unix_token(0, [0], administrator=True)
+CALLERS = (
+    (Caller(_ADMINISTRATOR, "first", "simulation"), _LOCKING),
+    (Caller(_ADMINISTRATOR, "second", "simulation"), _LOCKING),
+    (GUEST, _ASKING),
+)
+
+
+class Locker:
+    """One caller, its association and its handles."""
+
+    def __init__(self, caller: Caller, access: int, association: AssociationId) -> None:
+        self.caller = caller
+        self.access = access
+        self.association = association
+        self.scm: HandleId | None = None
+        self.old_lock: HandleId | None = None
+        """A lock that it has had on this association."""
+
+
+class Lockers:
+    """The lockers of one world; in most worlds there are none."""
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.world = world
+        self.random = random.Random(seed ^ 0x10CC)
+        self.are_there = self.random.random() < 0.2
+        self.seen: set[str] = set()
+        """What kinds of things have happened, for the test that they do."""
+        self._calls = FIRST_CALL
+        self._associations = FIRST_ASSOCIATION
+        self._lockers = [Locker(*who, self._new_association()) for who in CALLERS]
+        self._asked: dict[CallId, tuple[Locker, Command]] = {}
+        self._holder: tuple[Locker, HandleId, int] | None = None
+        """Who has the lock, its handle, and since when."""
+
+    def owns(self, call: CallId) -> bool:
+        return call > FIRST_CALL
+
+    def _new_association(self) -> AssociationId:
+        self._associations += 1
+        return AssociationId(self._associations)
+
+    # What they do ----------------------------------------------------------------------------
+
+    def act(self) -> None:
+        """Perhaps one thing."""
+        if not self.are_there or self.world.down or self.random.random() < 0.5:
+            return
+        locker = self.random.choice(self._lockers)
+        if locker.scm is None:
+            self._ask(locker, OpenScm(self._call(locker), None, locker.access))
+        elif self.random.random() < 0.1:
+            self._disconnect(locker)
+        else:
+            self._ask(locker, self._draw(locker, locker.scm))
+
+    def _draw(self, locker: Locker, scm: HandleId) -> Command:
+        call, roll = self._call(locker), self.random.random()
+        held = self._holder[1] if self._holder is not None else None
+        if roll < 0.35:
+            return LockDatabase(call, scm)
+        if roll < 0.7:
+            return QueryLock(call, scm)
+        if roll < 0.75:
+            return UnlockDatabase(call, scm)
+        if roll < 0.8 and self._holder is not None and self._holder[0] is locker:
+            return CloseHandle(call, self._holder[1])
+        return UnlockDatabase(call, held or locker.old_lock or scm)
+
+    def _call(self, locker: Locker) -> Call:
+        self._calls += 1
+        return Call(CallId(self._calls), locker.association, locker.caller)
+
+    def _ask(self, locker: Locker, command: Command) -> None:
+        self._asked[command.call.id] = locker, command
+        self.world.tell(command)
+        if not self.world.down:
+            assert command.call.id not in self._asked, f"not answered at once: {command}"
+
+    def _disconnect(self, locker: Locker) -> None:
+        """Its lock goes with it."""
+        ended, locker.association = locker.association, self._new_association()
+        locker.scm = locker.old_lock = None
+        if self._holder is not None and self._holder[0] is locker:
+            self._holder = None
+            self.seen.add("abandoned")
+        self.world.tell(AssociationEnded(ended))
+
+    # What they hear --------------------------------------------------------------------------
+
+    def answered(self, reply: Reply) -> None:
+        locker, command = self._asked.pop(reply.call)
+        match command:
+            case OpenScm():
+                assert isinstance(reply.result, int), f"not opened: {reply.error}"
+                locker.scm = HandleId(reply.result)
+            case LockDatabase():
+                self._locked(locker, reply)
+            case QueryLock():
+                self._told(reply)
+            case UnlockDatabase(lock=lock):
+                self._unlocked(locker, lock, reply)
+            case CloseHandle():
+                if reply.error == 0:
+                    self._holder = None
+
+    def _locked(self, locker: Locker, reply: Reply) -> None:
+        if not locker.access & ScmAccess.LOCK:
+            assert reply.error == Error.ACCESS_DENIED, "locked by a guest"
+            self.seen.add("denied")
+        elif reply.error:
+            # The SCM itself holds it during the automatic starts.
+            assert reply.error == Error.SERVICE_DATABASE_LOCKED, f"not locked: {reply.error}"
+            assert self._holder or self.world.auto_started, "locked by nobody"
+            self.seen.add("refused")
+        else:
+            assert isinstance(reply.result, int)
+            assert self._holder is None, "two hold the lock"
+            locker.old_lock = HandleId(reply.result)
+            self._holder = locker, locker.old_lock, self.world.now
+            self.seen.add("locked")
+
+    def _told(self, reply: Reply) -> None:
+        told = reply.result
+        assert isinstance(told, LockStatus), f"not told: {reply.error}"
+        if self._holder is None:
+            free = not told.owner or (told.owner == SCM_OWNER and self.world.auto_started)
+            assert free, f"held by {told.owner}, who has released it"
+            self.seen.add("the SCM's" if told.owner else "free")
+            return
+        locker, _, since = self._holder
+        expected = LockStatus(locker.caller.name, (self.world.now - since) // 1_000)
+        assert told == expected, f"the lock is {told}, not {expected}"
+        self.seen.add("held")
+
+    def _unlocked(self, locker: Locker, lock: HandleId, reply: Reply) -> None:
+        if lock == locker.scm:
+            assert reply.error == Error.INVALID_SERVICE_LOCK, f"no lock: {reply.error}"
+        elif self._holder is not None and self._holder[:2] == (locker, lock):
+            assert reply.error == 0, f"not unlocked: {reply.error}"
+            self._holder = None
+            self.seen.add("unlocked")
+        else:
+            assert reply.error == CONTEXT_MISMATCH, f"another's lock or an old one: {reply.error}"
+            self.seen.add("not one's own")
+
+    # Deaths and the end ------------------------------------------------------------------------
+
+    def cut_off(self) -> None:
+        """The manager has died, and the lock with it."""
+        self._asked.clear()
+        self._holder = None
+        for locker in self._lockers:
+            locker.association = self._new_association()
+            locker.scm = locker.old_lock = None
+
+    def leave(self) -> None:
+        """The last associations end, and with them what they hold."""
+        if self.are_there:
+            for locker in self._lockers:
+                self._disconnect(locker)
+            assert self.world.scm.state.lock is None, "the database is left locked"

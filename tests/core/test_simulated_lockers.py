@@ -1,0 +1,78 @@
+"""The simulation's lockers: they see what there is, and they see what is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from scmd.core import handles, locks
+from scmd.core.handles import Handle
+from scmd.core.locks import LockStatus
+from scmd.core.state import State
+from scmd.testing.simulation import World
+
+STEPS = 200
+SEEDS = 200
+EVERYTHING = {
+    *("locked", "refused", "denied", "held", "free", "the SCM's"),
+    *("unlocked", "not one's own", "abandoned"),
+}
+Sabotage = Callable[[pytest.MonkeyPatch], None]
+
+
+def play(seed: int) -> World:
+    world = World(seed)
+    if world.lockers.are_there:
+        world.run(STEPS)
+    return world
+
+
+def play_all() -> None:
+    for seed in range(SEEDS):
+        play(seed)
+
+
+def test_the_lockers_see_everything_there_is() -> None:
+    missing = set(EVERYTHING)
+    for seed in range(SEEDS):
+        missing -= play(seed).lockers.seen
+        if not missing:
+            return
+    raise AssertionError(f"never seen: {missing}")
+
+
+def _lock_for_everybody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(locks, "held", lambda _: LockStatus())
+
+
+def _hold_for_ever(patch: pytest.MonkeyPatch) -> None:
+    original = handles.close_handle
+
+    def close(state: State, handle: Handle) -> None:
+        lock = state.lock
+        original(state, handle)
+        state.lock = lock
+
+    patch.setattr(handles, "close_handle", close)
+
+
+def _let_guests_lock(patch: pytest.MonkeyPatch) -> None:
+    original = handles.scm
+    patch.setattr(handles, "scm", lambda state, call, handle, _=0: original(state, call, handle))
+
+
+def _forget_since_when(patch: pytest.MonkeyPatch) -> None:
+    original = locks.held
+    patch.setattr(locks, "held", lambda state: LockStatus(original(state).owner, 0))
+
+
+@pytest.mark.parametrize(
+    "sabotage",
+    [_lock_for_everybody, _hold_for_ever, _let_guests_lock, _forget_since_when],
+    ids=lambda sabotage: sabotage.__name__,
+)
+def test_a_broken_lock_is_noticed(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
+    sabotage(monkeypatch)
+    with pytest.raises(AssertionError):
+        play_all()
