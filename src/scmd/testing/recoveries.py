@@ -174,12 +174,12 @@ class Recoveries:
                 self.due.pop(member.id, None)
         if change.status.state != ServiceState.START_PENDING:
             return
+        due = self.due.pop(service, None)
         attempt = self.world.scm.state.records[service].attempt
-        if attempt is None or not attempt.restart:
+        if attempt is None or not attempt.restart:  # A template's may be over already.
             self.asked.discard(service)
             return
         assert service not in self.asked, f"restarted {change.name}, which was asked to stop"
-        due = self.due.pop(service, None)
         if due is not None:
             assert self.world.now >= due, f"restarted {change.name} at {self.world.now}, not {due}"
             self._restarted(service)

@@ -49,6 +49,8 @@ class ShutdownChecker:
         self._place = 0
         self._repeatable: set[ServiceId] = set()
         """Those who may not have heard it from a manager that has died since."""
+        self._given_up: set[ServiceId] = set()
+        """Whose turn has passed while their process was busy: they are told when it answers."""
         self._delivered: set[ServiceId] = set()
         """Whose process has really been told, by whatever manager."""
         self._ends_at: int | None = None
@@ -135,7 +137,7 @@ class ShutdownChecker:
 
     def _notice(self, service: ServiceId) -> None:
         assert service not in self._noticed | dict.fromkeys(self._told), "told twice to shut down"
-        if not self._told:
+        if not self._told and service not in self._given_up:
             place = self._place_of(service)
             assert place >= self._place, "PRESHUTDOWN out of order"
             if place < len(self._order()) or place > self._place:
@@ -166,6 +168,7 @@ class ShutdownChecker:
             latest = max(began + limit + LONGEST_EXTENSION, self._back_at)
             assert self._world.now <= latest, "waited for too long"
         self._open.discard(service)
+        self._given_up.add(service)
 
 
 def _takes(record: ServiceRecord) -> bool:
