@@ -67,6 +67,41 @@ if __name__ == "__main__":
     scmd.run(first, second)
 """
 
+# Reports what it is told: control 128 + N is state N, and RUNNING again after it; 129 is STOPPED.
+OBEDIENT = """\
+import sys, threading
+from scmd import winsvc
+
+over = threading.Event()
+
+
+def handler(control, event_type, data, context):
+    if control == 1:
+        control = 129
+    if control > 128:
+        for state in (1,) if control == 129 else (control - 128, 4):
+            report(state)
+    if control == 129:
+        over.set()
+    return 0
+
+
+def report(state):
+    winsvc.SetServiceStatus(handle, winsvc.ServiceStatus(
+        type=0x10, state=state, controls_accepted=3 if state == 4 else 0,
+        wait_hint=60_000 if state in (2, 3, 5, 6) else 0))
+
+
+def main(arguments):
+    global handle
+    handle = winsvc.RegisterServiceCtrlHandlerEx(arguments[0], handler)
+    report(4)
+    over.wait()
+
+
+winsvc.StartServiceCtrlDispatcher([(sys.argv[1], main)])
+"""
+
 # Speaks the control protocol byte by byte; what it does wrong is its argument.
 LIAR = '''\
 import os, socket, struct, sys, time

@@ -96,6 +96,7 @@ class Scm:
             "overdue": sum(bool(status.overdue(r, now)) for r in state.records.values()),
             "launches": len(state.launches),
             "handles": len(state.handles),
+            "notification_requests": len(state.requests),
         }
 
     def memory(self) -> tuple[Memory, ...]:
