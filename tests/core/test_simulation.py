@@ -11,9 +11,9 @@ from scmd.testing.simulation import simulate
 
 STEPS = 200
 LONG = 1_000
-FRESH = 240
+FRESH = 200
 """Worlds that are other ones in each run."""
-KNOWN = ((1_010, STEPS), (50, LONG))
+KNOWN = ((1_050, STEPS), (50, LONG))
 """How many worlds of how many steps are played beside them, from seed 0: 300,000 steps together."""
 BATCH = 10_000
 """Steps of one test."""
