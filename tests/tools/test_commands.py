@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 
 from scmd.client.management import LATEST_EVENTS
 from scmd.client.scm import Scm
+from scmd.tools.commands import CommandError
 from scmd.tools.links import make_links
 from scmd.tools.logs import visible
 from scmd.tools.status import duration
@@ -211,6 +213,19 @@ def test_links_are_made_and_renewed_but_nothing_is_overwritten(tmp_path: Path) -
     with pytest.raises(Exception, match="is not a link to scmd"):
         make_links(str(tmp_path), program)
     assert (tmp_path / "net").read_text() == "something else"
+
+
+def test_links_make_the_folder_that_they_go_to(tmp_path: Path) -> None:
+    folder = tmp_path / "not" / "there"
+    make_links(str(folder), "/opt/bin/scmd")
+    assert os.readlink(folder / "sc") == os.readlink(folder / "net") == "/opt/bin/scmd"
+
+
+def test_links_name_the_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    folder = str(tmp_path / "file" / "bin")
+    with pytest.raises(CommandError, match=f"^{re.escape(folder)}: Not a directory$"):
+        make_links(folder, "/opt/bin/scmd")
 
 
 @pytest.mark.parametrize(

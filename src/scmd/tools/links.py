@@ -11,8 +11,8 @@ from scmd.tools.commands import CommandError, CommandUsageError, Options
 USAGE = """\
 usage: scmd links DIR
 
-Makes the links `sc` and `net` to this program in DIR. Links of ours are renewed; anything else by
-these names is left alone, and the command fails.
+Makes the links `sc` and `net` to this program in DIR, which is made when it is not there. Links of
+ours are renewed; anything else by these names is left alone, and the command fails.
 """
 
 NAMES = ("sc", "net")
@@ -41,6 +41,10 @@ def make_links(folder: str, program: str) -> None:
     for path in paths:
         if os.path.lexists(path) and not _is_ours(path, program):
             raise CommandError(f"{path} exists and is not a link to scmd")
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise CommandError(f"{folder}: {error.strerror}") from error
     try:
         for path in paths:
             if os.path.lexists(path):
