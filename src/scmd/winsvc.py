@@ -64,6 +64,14 @@ if TYPE_CHECKING:
     from scmd.client.functions import StartService as StartService
     from scmd.client.notifications import NotifyServiceStatusChange as NotifyServiceStatusChange
     from scmd.client.notifications import ServiceNotify as ServiceNotify
+    from scmd.client.subscriptions import (
+        SubscribeServiceChangeNotifications as SubscribeServiceChangeNotifications,
+    )
+    from scmd.client.subscriptions import Subscription as Subscription
+    from scmd.client.subscriptions import (
+        UnsubscribeServiceChangeNotifications as UnsubscribeServiceChangeNotifications,
+    )
+    from scmd.client.subscriptions import WaitServiceState as WaitServiceState
 
 error = WinError
 
@@ -268,6 +276,11 @@ SERVICE_NOTIFY_CREATED = 0x080
 SERVICE_NOTIFY_DELETED = 0x100
 SERVICE_NOTIFY_DELETE_PENDING = 0x200
 
+# SC_EVENT_TYPE
+SC_EVENT_DATABASE_CHANGE = 0
+SC_EVENT_PROPERTY_CHANGE = 1
+SC_EVENT_STATUS_CHANGE = 2
+
 # Results of waiting
 WAIT_OBJECT_0 = 0
 WAIT_IO_COMPLETION = 0xC0
@@ -344,10 +357,12 @@ ERROR_NO_RECOVERY_PROGRAM = 1082
 ERROR_SERVICE_NOT_IN_EXE = 1083
 ERROR_NOT_SAFEBOOT_SERVICE = 1084
 ERROR_SHUTDOWN_IN_PROGRESS = 1115
+ERROR_CANCELLED = 1223
 ERROR_REQUEST_ABORTED = 1235
 ERROR_ALREADY_REGISTERED = 1242
 ERROR_SERVICE_NOTIFY_CLIENT_LAGGING = 1294
 ERROR_INVALID_SECURITY_DESCR = 1338
+ERROR_TIMEOUT = 1460
 ERROR_INVALID_COMMAND_LINE = 1639
 RPC_S_SERVER_UNAVAILABLE = 1722
 RPC_S_CALL_FAILED = 1726
@@ -396,11 +411,18 @@ _WAITING = (
     "WaitForSingleObject",
     "WaitForSingleObjectEx",
 )
+_SUBSCRIPTIONS = (
+    "SubscribeServiceChangeNotifications",
+    "Subscription",
+    "UnsubscribeServiceChangeNotifications",
+    "WaitServiceState",
+)
 _PLACES = {
     **dict.fromkeys(_CLIENT, "scmd.client.functions"),
     **dict.fromkeys(_ADMINISTRATION, "scmd.client.administration_functions"),
     **dict.fromkeys(_NOTIFICATIONS, "scmd.client.notifications"),
     **dict.fromkeys(_WAITING, "scmd.client.apc"),
+    **dict.fromkeys(_SUBSCRIPTIONS, "scmd.client.subscriptions"),
 }
 
 

@@ -97,6 +97,19 @@ def WaitForSingleObject(event: EventObject, milliseconds: int = INFINITE) -> int
     return _wait(event, milliseconds, False)
 
 
+def wait_for_any(events: tuple[EventObject | None, ...], end: float | None) -> EventObject | None:
+    """The first of them that is set; None when the monotonic clock has got to `end`."""
+    with _changed:
+        while True:
+            for event in events:
+                if event is not None and event.take():
+                    return event
+            left = None if end is None else end - monotonic()
+            if left is not None and left <= 0:
+                return None
+            _changed.wait(left)
+
+
 def _wait(event: EventObject | None, milliseconds: int, alertable: bool) -> int:
     queue = current_queue()
     end = None if milliseconds == INFINITE else monotonic() + milliseconds / 1000

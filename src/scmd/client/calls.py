@@ -90,6 +90,12 @@ class Calls:
             raise ConnectionFailed(Error.RPC_CALL_FAILED, "OpenSCManager", "it is closed")
         return self._connect()
 
+    def another(self) -> Calls:
+        """The same, on a connection of its own; it is the caller's to close."""
+        if self._connect is None:
+            raise ConnectionFailed(Error.RPC_CALL_FAILED, "OpenSCManager", "it is closed")
+        return Calls(self._connect)
+
     def abort(self) -> None:
         """End it for good from another thread: a call that is under way fails."""
         self._connect = None

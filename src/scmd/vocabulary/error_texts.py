@@ -72,6 +72,7 @@ TEXTS: dict[int, str] = {
     ),
     1084: "This service cannot be started in Safe Mode.",
     1115: "A system shutdown is in progress.",
+    1223: "The operation was canceled by the user.",
     1235: "The request was aborted.",
     1242: "The service is already registered.",
     1294: (
@@ -83,6 +84,7 @@ TEXTS: dict[int, str] = {
         "service account configuration."
     ),
     1338: "The security descriptor structure is invalid.",
+    1460: "This operation returned because the timeout period expired.",
     1639: "Invalid command line argument.",
     1722: "The RPC server is unavailable.",
     1726: "The remote procedure call failed.",

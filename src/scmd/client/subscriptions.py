@@ -1,0 +1,196 @@
+"""SubscribeServiceChangeNotifications and WaitServiceState for `scmd.winsvc`.
+
+Both look at the server's feed of changes, so that no change is lost in between; a server without
+one refuses with 120. A subscription has a thread and a connection of its own: its callback is
+called there, one call at a time, and may call every function here. It goes on when the handle
+that it was made with is closed, until it is unsubscribed or the service is gone.
+"""
+
+from __future__ import annotations
+
+from threading import Lock, Thread, current_thread
+from time import monotonic
+
+from scmd.client.apc import INFINITE, EventObject, SetEvent, wait_for_any
+from scmd.client.watching import Change, Watch
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import NotifyMask, ServiceState, ServiceType, StateMask
+from scmd.vocabulary.winerror import WinError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from scmd.client.functions import ScHandle
+
+SC_EVENT_DATABASE_CHANGE, SC_EVENT_PROPERTY_CHANGE, SC_EVENT_STATUS_CHANGE = range(3)
+
+SUBSCRIBE = "SubscribeServiceChangeNotifications"
+WAIT = "WaitServiceState"
+STATE_BITS = {
+    ServiceState.STOPPED: NotifyMask.STOPPED,
+    ServiceState.START_PENDING: NotifyMask.START_PENDING,
+    ServiceState.STOP_PENDING: NotifyMask.STOP_PENDING,
+    ServiceState.RUNNING: NotifyMask.RUNNING,
+    ServiceState.CONTINUE_PENDING: NotifyMask.CONTINUE_PENDING,
+    ServiceState.PAUSE_PENDING: NotifyMask.PAUSE_PENDING,
+    ServiceState.PAUSED: NotifyMask.PAUSED,
+}
+_WAITED_FOR = NotifyMask(sum(STATE_BITS.values())) | NotifyMask.DELETE_PENDING
+
+
+class Subscription:
+    """PSC_NOTIFICATION_REGISTRATION: what UnsubscribeServiceChangeNotifications ends."""
+
+    def __init__(
+        self,
+        watch: Watch,
+        about: Callable[[Change], int | None],
+        callback: Callable[[int, object], object],
+        context: object,
+    ) -> None:
+        self._watch = watch
+        self._about = about
+        self._callback = callback
+        self._context = context
+        self._calling = Lock()
+        self._is_over = False
+        self._thread = Thread(target=self._run, name=SUBSCRIBE, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            for change in self._watch:
+                notify = self._about(change)
+                if notify is None:
+                    continue
+                with self._calling:
+                    if self._is_over:
+                        return
+                    self._callback(notify, self._context)
+        finally:
+            self._watch.close()
+
+    def end(self) -> None:
+        """No callback begins after this; one that runs, in another thread, has ended."""
+        self._is_over = True
+        self._watch.close()
+        if current_thread() is not self._thread:
+            self._thread.join()
+
+
+def SubscribeServiceChangeNotifications(
+    handle: ScHandle,
+    event_type: int,
+    callback: Callable[[int, object], object],
+    context: object = None,
+) -> Subscription:
+    """Have `callback(notify, context)` called at every change of a kind, from now on.
+
+    SC_EVENT_DATABASE_CHANGE takes a handle to the SCM with SC_MANAGER_ENUMERATE_SERVICE, and
+    `notify` is SERVICE_NOTIFY_CREATED or _DELETED; the others take a handle to a service with
+    SERVICE_QUERY_STATUS. Of a SC_EVENT_STATUS_CHANGE `notify` is the new state's bit, or
+    SERVICE_NOTIFY_DELETE_PENDING. 0 means that the caller has to look: at a
+    SC_EVENT_PROPERTY_CHANGE, and after changes that were missed. Errors: 5, 6 (the handle is of
+    the other kind), 87, 120. A callback that raises ends the subscription.
+    """
+    calls, raw = handle.use(SUBSCRIBE)
+    kinds = {
+        SC_EVENT_DATABASE_CHANGE: _of_database,
+        SC_EVENT_PROPERTY_CHANGE: _of_properties,
+        SC_EVENT_STATUS_CHANGE: _of_status,
+    }
+    if event_type not in kinds:
+        raise WinError(Error.INVALID_PARAMETER, SUBSCRIBE)
+    if (event_type == SC_EVENT_DATABASE_CHANGE) == bool(handle.name):
+        raise WinError(Error.INVALID_HANDLE, SUBSCRIBE)
+    if handle.name:
+        calls.query_basic_status(raw)
+    else:
+        calls.enum_services_part(raw, ServiceType.WIN32, StateMask.ALL, None, 0, 0)
+    names = (handle.name,) if handle.name else ()
+    watch = Watch(calls.another, names).begin()
+    return Subscription(watch, kinds[event_type], callback, context)
+
+
+def UnsubscribeServiceChangeNotifications(subscription: Subscription) -> None:
+    """Once it returns no callback runs or begins; in the callback itself it returns at once."""
+    subscription.end()
+
+
+def _of_database(change: Change) -> int | None:
+    if change.kind == "created":
+        return NotifyMask.CREATED
+    if change.kind == "deleted":
+        return NotifyMask.DELETED
+    return 0 if change.gap else None
+
+
+def _of_properties(change: Change) -> int | None:
+    return 0 if change.gap or change.kind in ("config", "parameters") else None
+
+
+def _of_status(change: Change) -> int | None:
+    if change.kind == "delete_pending":
+        return NotifyMask.DELETE_PENDING
+    if change.kind == "status" and change.state != change.before:
+        return STATE_BITS[change.state]
+    return 0 if change.gap else None
+
+
+def WaitServiceState(
+    handle: ScHandle,
+    notify: int,
+    milliseconds: int = INFINITE,
+    cancel_event: EventObject | None = None,
+) -> None:
+    """Return once the service is in one of the states of the mask; at once if it is already.
+
+    The mask has the bits of a service handle: SERVICE_NOTIFY_STOPPED to _PAUSED and
+    _DELETE_PENDING. The handle needs SERVICE_QUERY_STATUS. Errors: 5, 6, 87, 120; 1460 when the
+    time is up, 1223 when the event was set first; 1072 when the service is deleted.
+    """
+    calls, raw = handle.use(WAIT)
+    if not handle.name:
+        raise WinError(Error.INVALID_HANDLE, WAIT)
+    if not notify or notify & ~_WAITED_FOR:
+        raise WinError(Error.INVALID_PARAMETER, WAIT)
+    calls.query_basic_status(raw)
+    end = None if milliseconds == INFINITE else monotonic() + milliseconds / 1000
+    found: list[int] = []
+    reached = EventObject(manual_reset=True, initial_state=False)
+    watch = Watch(calls.another, (handle.name,), initial=True).begin()
+
+    def look() -> None:
+        try:
+            for change in watch:
+                if change.kind == "deleted":
+                    found.append(Error.SERVICE_MARKED_FOR_DELETE)
+                elif notify & _bits(change):
+                    found.append(Error.SUCCESS)
+                if found:
+                    break
+        finally:
+            SetEvent(reached)
+
+    thread = Thread(target=look, name=WAIT, daemon=True)
+    thread.start()
+    try:
+        which = wait_for_any((reached, cancel_event), end)
+    finally:
+        watch.close()
+        thread.join()
+    if which is None:
+        raise WinError(Error.TIMEOUT, WAIT)
+    if which is cancel_event:
+        raise WinError(Error.CANCELLED, WAIT)
+    if not found:
+        raise WinError(Error.RPC_CALL_FAILED, WAIT)
+    if found[0]:
+        raise WinError(found[0], WAIT)
+
+
+def _bits(change: Change) -> int:
+    if change.kind == "delete_pending":
+        return NotifyMask.DELETE_PENDING
+    return STATE_BITS.get(change.state, 0)

@@ -1,0 +1,171 @@
+"""SubscribeServiceChangeNotifications and WaitServiceState: what their pages say."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from queue import Queue
+
+import pytest
+
+from scmd import winsvc
+from scmd.client.functions import ScHandle
+from scmd.vocabulary.winerror import WinError
+from tests.client.test_notifications import created
+from tests.client.world import World
+
+PATIENCE_S = 60.0
+Calls = Queue[tuple[int, object]]
+
+
+@pytest.fixture
+def manager(world: World) -> Iterator[ScHandle]:
+    with winsvc.OpenSCManager(None, None, winsvc.SC_MANAGER_ALL_ACCESS) as manager:
+        yield manager
+
+
+@pytest.fixture
+def web(manager: ScHandle) -> Iterator[ScHandle]:
+    with created(manager, "Web") as service:
+        yield service
+
+
+class Subscribed:
+    """A subscription, and what its callback was given."""
+
+    def __init__(self, handle: ScHandle, event_type: int, context: object = None) -> None:
+        self.calls: Calls = Queue()
+        self.subscription = winsvc.SubscribeServiceChangeNotifications(
+            handle, event_type, lambda notify, given: self.calls.put((notify, given)), context
+        )
+
+    def next(self) -> tuple[int, object]:
+        return self.calls.get(timeout=PATIENCE_S)
+
+    def end(self) -> None:
+        winsvc.UnsubscribeServiceChangeNotifications(self.subscription)
+
+
+def test_each_state_is_called_with_its_bit_and_the_context(web: ScHandle) -> None:
+    context = object()
+    subscribed = Subscribed(web, winsvc.SC_EVENT_STATUS_CHANGE, context)
+    winsvc.StartService(web)
+    seen = [subscribed.next()]
+    while seen[-1][0] != winsvc.SERVICE_NOTIFY_RUNNING:
+        seen.append(subscribed.next())
+    assert seen[0] == (winsvc.SERVICE_NOTIFY_START_PENDING, context)
+    winsvc.ControlService(web, winsvc.SERVICE_CONTROL_STOP)
+    while subscribed.next()[0] != winsvc.SERVICE_NOTIFY_STOPPED:
+        pass
+    winsvc.DeleteService(web)
+    assert subscribed.next() == (winsvc.SERVICE_NOTIFY_DELETE_PENDING, context)
+    subscribed.end()
+
+
+def test_services_that_come_and_go_are_the_databases_changes(manager: ScHandle) -> None:
+    subscribed = Subscribed(manager, winsvc.SC_EVENT_DATABASE_CHANGE)
+    with created(manager, "New") as service:
+        assert subscribed.next() == (winsvc.SERVICE_NOTIFY_CREATED, None)
+        winsvc.StartService(service)
+        winsvc.ControlService(service, winsvc.SERVICE_CONTROL_STOP)
+        winsvc.WaitServiceState(service, winsvc.SERVICE_NOTIFY_STOPPED)
+        winsvc.DeleteService(service)
+    assert subscribed.next() == (winsvc.SERVICE_NOTIFY_DELETED, None)
+    subscribed.end()
+
+
+def test_a_property_that_changes_is_to_be_looked_at(web: ScHandle) -> None:
+    subscribed = Subscribed(web, winsvc.SC_EVENT_PROPERTY_CHANGE)
+    keep = winsvc.SERVICE_NO_CHANGE
+    winsvc.ChangeServiceConfig(
+        web, keep, winsvc.SERVICE_DISABLED, keep, None, None, False, None, None, None, None
+    )
+    assert subscribed.next() == (0, None)
+    subscribed.end()
+
+
+@pytest.mark.parametrize(
+    ("of_service", "event_type", "error"),
+    [(True, 0, 6), (False, 1, 6), (False, 2, 6), (True, 3, 87), (False, -1, 87)],
+)
+def test_the_kind_of_handle_is_the_events(
+    manager: ScHandle, web: ScHandle, of_service: bool, event_type: int, error: int
+) -> None:
+    with pytest.raises(WinError) as refused:
+        Subscribed(web if of_service else manager, event_type)
+    assert refused.value.winerror == error
+
+
+def test_the_handles_need_their_rights(manager: ScHandle, web: ScHandle) -> None:
+    with (
+        winsvc.OpenService(manager, "Web", winsvc.SERVICE_START) as service,
+        winsvc.OpenSCManager(None, None, winsvc.SC_MANAGER_CONNECT) as connected,
+    ):
+        for handle, event_type in ((service, 2), (service, 1), (connected, 0)):
+            with pytest.raises(WinError) as refused:
+                Subscribed(handle, event_type)
+            assert refused.value.winerror == winsvc.ERROR_ACCESS_DENIED
+        with pytest.raises(WinError) as refused:
+            winsvc.WaitServiceState(service, winsvc.SERVICE_NOTIFY_STOPPED)
+        assert refused.value.winerror == winsvc.ERROR_ACCESS_DENIED
+
+
+def test_nothing_is_called_once_it_is_unsubscribed(web: ScHandle) -> None:
+    """A callback that runs is waited for; one that unsubscribes is not."""
+    entered, go_on = threading.Event(), threading.Event()
+    calls: list[int] = []
+
+    def callback(notify: int, _: object) -> None:
+        calls.append(notify)
+        entered.set()
+        go_on.wait(PATIENCE_S)
+
+    slow = winsvc.SubscribeServiceChangeNotifications(web, 2, callback)
+    alone: Queue[object] = Queue()
+    own: list[winsvc.Subscription] = []
+
+    def unsubscribe(_: int, __: object) -> None:
+        winsvc.UnsubscribeServiceChangeNotifications(own[0])
+        alone.put(None)
+
+    own.append(winsvc.SubscribeServiceChangeNotifications(web, 2, unsubscribe))
+    winsvc.StartService(web)
+    assert entered.wait(PATIENCE_S)
+    ending = threading.Thread(target=winsvc.UnsubscribeServiceChangeNotifications, args=(slow,))
+    ending.start()
+    assert ending.is_alive()
+    go_on.set()
+    ending.join(PATIENCE_S)
+    alone.get(timeout=PATIENCE_S)
+    winsvc.ControlService(web, winsvc.SERVICE_CONTROL_STOP)
+    winsvc.WaitServiceState(web, winsvc.SERVICE_NOTIFY_STOPPED)
+    assert len(calls) == 1
+    assert alone.empty()
+
+
+def test_a_wait_ends_at_once_or_when_the_state_comes(web: ScHandle) -> None:
+    winsvc.WaitServiceState(
+        web, winsvc.SERVICE_NOTIFY_STOPPED | winsvc.SERVICE_NOTIFY_PAUSED, 0xFFFF
+    )
+    winsvc.StartService(web)
+    winsvc.WaitServiceState(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    assert winsvc.QueryServiceStatus(web).state == winsvc.SERVICE_RUNNING
+
+
+def test_a_wait_ends_with_its_time_its_event_or_the_service(
+    manager: ScHandle, web: ScHandle
+) -> None:
+    def refused(*arguments: object) -> int:
+        with pytest.raises(WinError) as raised:
+            winsvc.WaitServiceState(web, winsvc.SERVICE_NOTIFY_PAUSED, *arguments)  # type: ignore[arg-type]
+        return raised.value.winerror
+
+    assert refused(1) == winsvc.ERROR_TIMEOUT
+    cancel = winsvc.CreateEvent()
+    timer = threading.Timer(0.05, winsvc.SetEvent, (cancel,))
+    timer.start()
+    assert refused(winsvc.INFINITE, cancel) == winsvc.ERROR_CANCELLED
+    for handle, mask, error in ((manager, 1, 6), (web, 0, 87), (web, 0x80, 87)):
+        with pytest.raises(WinError) as raised:
+            winsvc.WaitServiceState(handle, mask)
+        assert raised.value.winerror == error
