@@ -64,6 +64,13 @@ if TYPE_CHECKING:
     from scmd.client.functions import StartService as StartService
     from scmd.client.notifications import NotifyServiceStatusChange as NotifyServiceStatusChange
     from scmd.client.notifications import ServiceNotify as ServiceNotify
+    from scmd.client.state_keys import GetServiceRegistryStateKey as GetServiceRegistryStateKey
+    from scmd.client.state_keys import RegCloseKey as RegCloseKey
+    from scmd.client.state_keys import RegDeleteValue as RegDeleteValue
+    from scmd.client.state_keys import RegNotifyChangeKeyValue as RegNotifyChangeKeyValue
+    from scmd.client.state_keys import RegQueryValueEx as RegQueryValueEx
+    from scmd.client.state_keys import RegSetValueEx as RegSetValueEx
+    from scmd.client.state_keys import StateKey as StateKey
     from scmd.client.subscriptions import (
         SubscribeServiceChangeNotifications as SubscribeServiceChangeNotifications,
     )
@@ -281,6 +288,15 @@ SC_EVENT_DATABASE_CHANGE = 0
 SC_EVENT_PROPERTY_CHANGE = 1
 SC_EVENT_STATUS_CHANGE = 2
 
+# GetServiceRegistryStateKey and RegNotifyChangeKeyValue
+ServiceRegistryStateParameters = 0
+REG_NOTIFY_CHANGE_NAME = 1
+REG_NOTIFY_CHANGE_ATTRIBUTES = 2
+REG_NOTIFY_CHANGE_LAST_SET = 4
+REG_NOTIFY_CHANGE_SECURITY = 8
+REG_SZ = 1
+REG_DWORD = 4
+
 # Results of waiting
 WAIT_OBJECT_0 = 0
 WAIT_IO_COMPLETION = 0xC0
@@ -411,6 +427,15 @@ _WAITING = (
     "WaitForSingleObject",
     "WaitForSingleObjectEx",
 )
+_STATE_KEYS = (
+    "GetServiceRegistryStateKey",
+    "RegCloseKey",
+    "RegDeleteValue",
+    "RegNotifyChangeKeyValue",
+    "RegQueryValueEx",
+    "RegSetValueEx",
+    "StateKey",
+)
 _SUBSCRIPTIONS = (
     "SubscribeServiceChangeNotifications",
     "Subscription",
@@ -422,6 +447,7 @@ _PLACES = {
     **dict.fromkeys(_ADMINISTRATION, "scmd.client.administration_functions"),
     **dict.fromkeys(_NOTIFICATIONS, "scmd.client.notifications"),
     **dict.fromkeys(_WAITING, "scmd.client.apc"),
+    **dict.fromkeys(_STATE_KEYS, "scmd.client.state_keys"),
     **dict.fromkeys(_SUBSCRIPTIONS, "scmd.client.subscriptions"),
 }
 

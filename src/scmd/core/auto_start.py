@@ -71,10 +71,12 @@ def resume(
         run.deadline = state.after(left, lambda: _start_delayed(state, run), "delayed starts")
     elif run.batches or run.delayed:
         waiting = {record.id for batch in (*run.batches, run.delayed) for record in batch}
+        # Those begun and disabled since too; `look` lets go of who has come up.
         run.outstanding = {
             record.id: record
             for record in state.records.values()
-            if record.config.start_type == StartType.AUTO_START and record.id not in waiting
+            if record.id not in waiting
+            and (record.config.start_type == StartType.AUTO_START or record.actor == ACTOR)
         }
         state.changed.extend(run.outstanding.values())
         if not run.outstanding:

@@ -1,0 +1,98 @@
+"""The key of a service's Parameters, and being told of its changes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from scmd import winsvc
+from scmd.client.functions import ScHandle
+from scmd.vocabulary.winerror import WinError
+from scmd.winsvc import REG_NOTIFY_CHANGE_LAST_SET, StateKey
+from tests.client.test_notifications import created
+from tests.client.world import World
+
+PATIENCE_MS = 60_000
+
+
+@pytest.fixture
+def manager(world: World) -> Iterator[ScHandle]:
+    with winsvc.OpenSCManager(None, None, winsvc.SC_MANAGER_ALL_ACCESS) as manager:
+        yield manager
+
+
+@pytest.fixture
+def web(manager: ScHandle) -> Iterator[ScHandle]:
+    with created(manager, "Web") as service:
+        yield service
+
+
+@pytest.fixture
+def key(web: ScHandle) -> StateKey:
+    return winsvc.GetServiceRegistryStateKey(web)
+
+
+def test_values_are_written_read_and_deleted(key: StateKey) -> None:
+    winsvc.RegSetValueEx(key, "Port", winsvc.REG_DWORD, 8080)
+    winsvc.RegSetValueEx(key, "Root", winsvc.REG_SZ, "/srv")
+    assert winsvc.RegQueryValueEx(key, "PORT") == (8080, winsvc.REG_DWORD)
+    assert winsvc.RegQueryValueEx(key, "Root") == ("/srv", winsvc.REG_SZ)
+    winsvc.RegDeleteValue(key, "root")
+    for function in (winsvc.RegQueryValueEx, winsvc.RegDeleteValue):
+        with pytest.raises(WinError) as refused:
+            function(key, "Root")
+        assert refused.value.winerror == winsvc.ERROR_FILE_NOT_FOUND
+
+
+def test_the_event_is_set_at_one_change(key: StateKey) -> None:
+    event = winsvc.CreateEvent()
+    for port in (1, 2):
+        winsvc.RegNotifyChangeKeyValue(key, True, REG_NOTIFY_CHANGE_LAST_SET, event, True)
+        assert winsvc.WaitForSingleObject(event, 1) == winsvc.WAIT_TIMEOUT
+        winsvc.RegSetValueEx(key, "Port", winsvc.REG_DWORD, port)
+        assert winsvc.WaitForSingleObject(event, PATIENCE_MS) == winsvc.WAIT_OBJECT_0
+    winsvc.RegSetValueEx(key, "Port", winsvc.REG_DWORD, 3)
+    assert winsvc.WaitForSingleObject(event, 1) == winsvc.WAIT_TIMEOUT
+
+
+def test_what_else_changes_is_not_told(web: ScHandle, key: StateKey) -> None:
+    event = winsvc.CreateEvent()
+    winsvc.RegNotifyChangeKeyValue(key, False, REG_NOTIFY_CHANGE_LAST_SET, event, True)
+    winsvc.StartService(web)
+    winsvc.WaitServiceState(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    assert winsvc.WaitForSingleObject(event, 1) == winsvc.WAIT_TIMEOUT
+    winsvc.RegCloseKey(key)
+    assert winsvc.WaitForSingleObject(event, PATIENCE_MS) == winsvc.WAIT_OBJECT_0
+
+
+def test_without_an_event_the_call_waits(key: StateKey) -> None:
+    ended = threading.Event()
+
+    def wait() -> None:
+        winsvc.RegNotifyChangeKeyValue(key, True, REG_NOTIFY_CHANGE_LAST_SET)
+        ended.set()
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    number = 0
+    while not ended.wait(0.01):
+        number += 1
+        winsvc.RegSetValueEx(key, "Port", winsvc.REG_DWORD, number)
+    thread.join()
+
+
+def test_what_cannot_be_is_refused(manager: ScHandle, web: ScHandle, key: StateKey) -> None:
+    def refusal(function: object, *arguments: object) -> int:
+        with pytest.raises(WinError) as refused:
+            function(*arguments)  # type: ignore[operator]
+        return refused.value.winerror
+
+    assert refusal(winsvc.GetServiceRegistryStateKey, manager) == winsvc.ERROR_INVALID_HANDLE
+    assert refusal(winsvc.GetServiceRegistryStateKey, web, 1) == winsvc.ERROR_NOT_SUPPORTED
+    with winsvc.OpenService(manager, "Web", winsvc.SERVICE_START) as poor:
+        assert refusal(winsvc.GetServiceRegistryStateKey, poor) == winsvc.ERROR_ACCESS_DENIED
+    for filter, event, asynchronous in ((0, None, False), (16, None, False), (4, None, True)):
+        error = refusal(winsvc.RegNotifyChangeKeyValue, key, True, filter, event, asynchronous)
+        assert error == winsvc.ERROR_INVALID_PARAMETER
