@@ -178,25 +178,25 @@ class Checkers:
         self.recoveries.manager_died(entries)
         self.accounts.manager_died(entries)
         self.reported = self.following = self.owed_exit = None
+        memories = [entry for entry in entries if isinstance(entry, ServiceMemory)]
         self.statuses = {
-            ServiceId(entry.service): ServiceStatus(
-                **dict(zip(ServiceStatus._fields, entry.status, strict=True))
+            ServiceId(memory.service): ServiceStatus(
+                **dict(zip(ServiceStatus._fields, memory.status, strict=True))
             )
-            for entry in entries
-            if isinstance(entry, ServiceMemory) and entry.service in self.world.disk
+            for memory in memories
+            if memory.service in self.world.disk
         }
-        self.done |= {
-            ServiceId(entry.service)
-            for entry in entries
-            if isinstance(entry, ServiceMemory) and entry.completed
-        }
+        self.done |= {ServiceId(memory.service) for memory in memories if memory.completed}
         self.boot.manager_died(
             any(isinstance(entry, AutoStartMemory) for entry in entries),
             {id: status.state for id, status in self.statuses.items()},
         )
-        for run in self.runs.values():
+        launches = {memory.service: memory.launch for memory in memories}
+        for launch, run in self.runs.items():
             run.unanswered, run.repeatable = None, run.started_last
-            run.services = {id for id in run.services if self._is_active(id)}
+            run.services = {
+                id for id in run.services if self._is_active(id) and launches[id] == launch
+            }
 
     def manager_is_back(self) -> None:
         self.recoveries.manager_is_back()
