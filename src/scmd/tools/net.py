@@ -12,6 +12,7 @@ import time
 from scmd.client.statuses import Statuses
 from scmd.client.waiting import Progress
 from scmd.tools import target
+from scmd.tools.interruption import Asking
 from scmd.tools.net_messages import (
     CONTROL_ERRORS,
     MORE_HELP,
@@ -134,19 +135,22 @@ class Net:
         elif verb == "stop":
             self.stop(answer)
         elif verb == "pause":
-            self._quick(Control.PAUSE, ServiceState.PAUSED, "paused", "failed to pause")
+            with Asking(self.name):
+                self._quick(Control.PAUSE, ServiceState.PAUSED, "paused", "failed to pause")
         else:
-            self._quick(Control.CONTINUE, ServiceState.RUNNING, "continued", "failed to resume")
+            with Asking(self.name):
+                self._quick(Control.CONTINUE, ServiceState.RUNNING, "continued", "failed to resume")
 
     def start(self) -> None:
         handle = self._open(ServiceAccess.START | ServiceAccess.QUERY_STATUS)
-        try:
-            self._calls.start_service(handle, [])
-        except WinError as error:
-            if error.winerror == Error.SERVICE_ALREADY_RUNNING:
-                raise self._already(handle) from error
-            raise
-        status = self._wait(handle, "starting")
+        with Asking(self.name):
+            try:
+                self._calls.start_service(handle, [])
+            except WinError as error:
+                if error.winerror == Error.SERVICE_ALREADY_RUNNING:
+                    raise self._already(handle) from error
+                raise
+            status = self._wait(handle, "starting")
         if status.state != ServiceState.RUNNING and not self._has_done_its_work(status):
             raise self._ended(status, "could not be started")
         self._say("was started successfully.")
@@ -177,8 +181,10 @@ class Net:
             self._ask([escaped(entry.display_name) for entry in dependents], answer)
         for entry in dependents:
             dependent = Net(self._calls, entry.name)
-            dependent._stop_alone(dependent._open(access))
-        self._stop_alone(handle)
+            with Asking(dependent.name):
+                dependent._stop_alone(dependent._open(access))
+        with Asking(self.name):
+            self._stop_alone(handle)
 
     def _ask(self, names: list[str], answer: bool | None) -> None:
         me = f"the {self.display_name} service"

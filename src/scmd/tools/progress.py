@@ -1,7 +1,6 @@
 """Watching a pending service on a terminal: its check points and what is left of its wait hint.
 
-One line on standard error, rewritten in place and gone at the end. Ctrl-C ends the watching, not
-the service.
+One line on standard error, rewritten in place and gone at the end.
 """
 
 from __future__ import annotations
@@ -42,17 +41,13 @@ def follow(
     sys.stdout.flush()
     progress = Progress(status, time.monotonic(), status.state, wanted)
     shown = False
-    try:
-        while progress.is_under_way and not progress.is_hung(time.monotonic()):
-            if time.monotonic() - progress.started > _QUIET_S:
-                sys.stderr.write(_CLEAR + progress_line(name, status, progress, time.monotonic()))
-                sys.stderr.flush()
-                shown = True
-            status = statuses.next(progress)
-            progress.update(status, time.monotonic())
-    except KeyboardInterrupt:
-        sys.stderr.write("\n")
-        return
+    while progress.is_under_way and not progress.is_hung(time.monotonic()):
+        if time.monotonic() - progress.started > _QUIET_S:
+            sys.stderr.write(_CLEAR + progress_line(name, status, progress, time.monotonic()))
+            sys.stderr.flush()
+            shown = True
+        status = statuses.next(progress)
+        progress.update(status, time.monotonic())
     if shown:
         sys.stderr.write(_CLEAR)
     sys.stderr.write(outcome_line(name, progress.is_under_way, status))

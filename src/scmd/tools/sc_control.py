@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scmd.tools.interruption import Asking
 from scmd.tools.sc_grammar import UsageError, no_more, number
 from scmd.tools.sc_output import status_block
 from scmd.tools.sc_request import opened
@@ -38,10 +39,11 @@ def start(calls: Calls, request: Request) -> None:
     service = opened(
         calls, request, ServiceAccess.START | ServiceAccess.QUERY_STATUS, "StartService: "
     )
-    calls.start_service(service, request.arguments[1:])
-    status = calls.query_status(service)
-    request.write(status_block(name, status, extended=True))
-    _follow(calls, request, status, None)
+    with Asking(name):
+        calls.start_service(service, request.arguments[1:])
+        status = calls.query_status(service)
+        request.write(status_block(name, status, extended=True))
+        _follow(calls, request, status, None)
 
 
 def stop(calls: Calls, request: Request) -> None:
@@ -52,11 +54,12 @@ def stop(calls: Calls, request: Request) -> None:
     if comment is not None and len(comment) > MAX_COMMENT_UNITS:
         raise UsageError(f"ERROR:  The comment has more than {MAX_COMMENT_UNITS} characters")
     service = opened(calls, request, ServiceAccess.STOP)
-    if reason:
-        status = calls.control_service_ex(service, Control.STOP, reason, comment)
-    else:
-        status = calls.control_service(service, Control.STOP)
-    _report(calls, request, status, ServiceState.STOPPED)
+    with Asking(request.name()):
+        if reason:
+            status = calls.control_service_ex(service, Control.STOP, reason, comment)
+        else:
+            status = calls.control_service(service, Control.STOP)
+        _report(calls, request, status, ServiceState.STOPPED)
 
 
 def _reason(text: str) -> int:
@@ -110,7 +113,8 @@ def _send(
 ) -> None:
     no_more(request.arguments, count)
     service = opened(calls, request, access)
-    _report(calls, request, calls.control_service(service, code), wanted)
+    with Asking(request.name()):
+        _report(calls, request, calls.control_service(service, code), wanted)
 
 
 def _report(

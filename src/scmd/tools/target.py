@@ -43,6 +43,11 @@ def is_remote() -> bool:
     return _Target.host is not None
 
 
+def host() -> str | None:
+    """The other machine as it was given; None: it is this one."""
+    return _Target.host
+
+
 def open_calls(timeout: float | None = None, *, at_once: bool = True) -> Calls:
     """`client.calls.open_calls` for the SCM that was chosen."""
     from scmd.client.calls import open_calls

@@ -9,8 +9,10 @@ from scmd.client.watching import Watch
 from scmd.tools.commands import CommandUsageError, Options
 from scmd.tools.sc_output import word
 from scmd.tools.target import open_calls
+from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +22,8 @@ USAGE = """\
 usage: scmd watch [NAME...] [--initial] [--json]
 
 What happens to these services, which need not exist yet, or to all: state changes with their cause
-and who asked for them, creations, deletions, changes of the configuration. Ends with Ctrl-C.
+and who asked for them, creations, deletions, changes of the configuration. Ctrl-C ends it
+with exit status 0.
 
   --initial   each service first, as it is now
   --json      one JSON object a line
@@ -40,13 +43,29 @@ def run(arguments: list[str]) -> int:
         raise CommandUsageError("takes NAMEs")
     line = as_json if options.flag("--json") else as_text
     with Watch(open_calls, options.rest, initial=options.flag("--initial")) as watch:
+        watch.begin()
         try:
-            for change in watch.begin():
+            if options.rest:
+                _tell_unknown(options.rest)
+            for change in watch:
                 sys.stdout.write(line(change, time()))
                 sys.stdout.flush()
         except KeyboardInterrupt:
             return 0
     return 0
+
+
+def _tell_unknown(names: list[str]) -> None:
+    """A name that was mistyped would be watched in silence. WinError: no service can have it."""
+    with open_calls() as calls:
+        scm = calls.open_scm()
+        for name in names:
+            try:
+                calls.display_name(scm, name)
+            except WinError as error:
+                if error.winerror != Error.SERVICE_DOES_NOT_EXIST:
+                    raise
+                sys.stderr.write(f"scmd watch: there is no service {escaped(name)} yet\n")
 
 
 def as_text(change: Change, now: float) -> str:
