@@ -110,7 +110,7 @@ def test_the_web_api_tells_of_the_services(real: RealScm, monkeypatch: pytest.Mo
 
 def test_a_failure_is_noticed(real: RealScm) -> None:
     service = real.start("FileMonitor")
-    real.start("Notifications", IntervalSeconds=1)
+    real.start("Notifications")
     os.kill(service.status.process_id, signal.SIGKILL)
     real.await_log("FileMonitor stopped with error 1067")
 

@@ -4,57 +4,81 @@ import json
 import queue
 import socketserver
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
-from scmd import ServiceState, ServiceStatus
+from scmd import Change, ServiceState, ServiceStatus
+from scmd.client.scm import Scm
 from scmd.examples import notifications as example
-from scmd.examples.notifications import Outbox, deliveries, failures
+from scmd.examples.delivery import Message, deliveries
+from scmd.examples.notifications import Failures, Outbox
+from scmd.vocabulary.service import Control
+from tests.client.conftest import scm, world
+from tests.client.world import World, report
 from tests.examples.conftest import Start
 
-RUNNING = ServiceStatus(state=ServiceState.RUNNING, process_id=10)
+__all__ = ["scm", "world"]
+
+RUNNING = ServiceStatus(state=ServiceState.RUNNING)
 STOPPED = ServiceStatus(state=ServiceState.STOPPED)
 NEVER_STARTED = ServiceStatus(state=ServiceState.STOPPED, win32_exit_code=1077)
 FAILED = ServiceStatus(state=ServiceState.STOPPED, win32_exit_code=1067)
 FAILED_OTHERWISE = ServiceStatus(
     state=ServiceState.STOPPED, win32_exit_code=1066, service_specific_exit_code=3
 )
-FAILURE: example.Failure = {"host": "h", "text": "Web stopped with error 1067"}
+FAILURE: Message = {"host": "h", "service": "Web", "text": "Web stopped with error 1067"}
+
+
+def told(*statuses: ServiceStatus) -> list[Message]:
+    failures = Failures()
+    changes = [Change(kind="status", name="Web", status=status) for status in statuses]
+    return [each for change in changes if (each := failures.of(change)) is not None]
 
 
 @pytest.mark.parametrize(
-    ("before", "now", "told"),
+    ("statuses", "count"),
     [
-        (None, RUNNING, 0),
-        (None, STOPPED, 0),
-        (None, NEVER_STARTED, 0),
-        (None, FAILED, 1),
-        (RUNNING, STOPPED, 0),
-        (RUNNING, FAILED, 1),
-        (FAILED, FAILED, 0),
-        (FAILED, FAILED_OTHERWISE, 1),
-        (FAILED, RUNNING, 0),
-        (NEVER_STARTED, FAILED, 1),
-        (RUNNING, RUNNING, 0),
-        (RUNNING, RUNNING.replace(process_id=11), 1),
-        (STOPPED, RUNNING, 0),
+        ((RUNNING,), 0),
+        ((STOPPED,), 0),
+        ((NEVER_STARTED,), 0),
+        ((FAILED,), 1),
+        ((RUNNING, STOPPED), 0),
+        ((FAILED, FAILED), 1),
+        ((FAILED, FAILED_OTHERWISE), 2),
+        ((FAILED, RUNNING, FAILED), 2),
+        ((NEVER_STARTED, FAILED), 1),
     ],
 )
-def test_each_failure_is_told_once(
-    before: ServiceStatus | None, now: ServiceStatus, told: int
-) -> None:
-    known = {} if before is None else {"Web": before}
-    assert len(failures(known, {"Web": now})) == told
+def test_each_failure_is_told_once(statuses: tuple[ServiceStatus, ...], count: int) -> None:
+    assert len(told(*statuses)) == count
 
 
 def test_a_failure_says_what_failed_and_how() -> None:
-    (failure,) = failures({}, {"Web": FAILED_OTHERWISE})
+    (failure,) = told(FAILED_OTHERWISE)
     assert failure["text"] == "Web stopped with error 1066"
     assert failure["service_specific_exit_code"] == 3
     json.dumps(failure)
+
+
+def test_what_is_beyond_the_limit_comes_in_one_message() -> None:
+    outbox = Outbox(2, 60)
+    outbox.waiting.extend({**FAILURE, "service": name} for name in ("A", "B", "C", "D"))
+    assert [outbox.next(at) for at in (0.0, 1.0)] == [
+        {**FAILURE, "service": "A"},
+        {**FAILURE, "service": "B"},
+    ]
+    assert outbox.next(2.0) is None
+    assert outbox.delay(2.0) == 58.0
+    summary = outbox.next(60.0)
+    assert summary is not None
+    assert summary["text"] == "2 failures of C, D"
+    assert outbox.next(60.0) is None
+    outbox.waiting.append(FAILURE)
+    assert outbox.next(60.5) is None
+    assert outbox.next(61.0) == FAILURE
 
 
 @pytest.fixture(autouse=True)
@@ -109,28 +133,6 @@ def test_a_failure_reaches_the_web_hook() -> None:
     assert hook.got.get_nowait() == FAILURE
 
 
-def test_what_was_not_delivered_is_tried_again() -> None:
-    hook = Hook()
-    outbox = Outbox()
-    with serving(hook.server) as address:
-        (deliver,) = deliveries({"WebhookUrl": f"http://{address}/"})
-        outbox.waiting.append((FAILURE, deliver))
-        hook.answer(503)
-        (error,) = outbox.flush(lambda: False)
-        assert "503" in str(error)
-        hook.answer(200)
-        assert outbox.flush(lambda: False) == []
-        assert outbox.flush(lambda: False) == []
-    assert hook.got.qsize() == 2
-
-
-def test_a_stop_ends_deliveries_early() -> None:
-    outbox = Outbox()
-    outbox.waiting.append((FAILURE, lambda failure: None))
-    assert outbox.flush(lambda: True) == []
-    assert len(outbox.waiting) == 1
-
-
 def test_only_http_addresses_are_posted_to() -> None:
     (deliver,) = deliveries({"WebhookUrl": "file:///etc/passwd"})
     with pytest.raises(OSError, match="no http address"):
@@ -174,24 +176,48 @@ def test_a_failure_reaches_the_mail_server() -> None:
     assert "Subject: h: Web stopped with error 1067" in message
 
 
-def test_the_service_tells_of_a_failure(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    looks: Iterator[Sequence[tuple[str, ServiceStatus]]] = iter([[("Web", FAILED)]])
-    monkeypatch.setattr(example, "look", lambda names: dict(next(looks)))
+def failing(world: World, scm: Scm, name: str) -> None:
+    """A service that runs, and fails when it is told to stop."""
+    stopped = report(ServiceState.STOPPED, win32_exit_code=1067)
+    world.program(name).reports[Control.STOP] = [stopped]
+    scm.create(name, "/usr/bin/x")
+    scm[name].start()
+
+
+def test_the_service_tells_of_a_failure(start: Start, world: World, scm: Scm) -> None:
+    failing(world, scm, "Web")
+    failing(world, scm, "Other")
     hook = Hook()
     with serving(hook.server) as address:
-        host = start(example.notifications, WebhookUrl=f"http://{address}/", IntervalSeconds=3600)
-        assert host.entry("Web") == "Web stopped with error 1067"
+        host = start(example.notifications, WebhookUrl=f"http://{address}/", Services="Web")
+        scm["Other"].stop()
+        scm["Web"].stop()
+        assert host.entry("stopped") == "Web stopped with error 1067"
         assert hook.got.get(timeout=20)["service"] == "Web"
+        assert host.stop().win32_exit_code == 0
+
+
+def test_what_was_not_delivered_is_tried_again(
+    start: Start, world: World, scm: Scm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(example, "FIRST_PAUSE_S", 0.01)
+    failing(world, scm, "Web")
+    hook = Hook()
+    hook.answer(503)
+    with serving(hook.server) as address:
+        host = start(example.notifications, WebhookUrl=f"http://{address}/")
+        scm["Web"].stop()
+        assert "503" in host.entry("could not be delivered")
+        hook.answer(200)
+        first = hook.got.get(timeout=20)
+        assert hook.got.get(timeout=20) == first
         host.stop()
 
 
 def test_the_service_goes_on_when_no_scm_answers(
-    start: Start, monkeypatch: pytest.MonkeyPatch
+    start: Start, monkeypatch: pytest.MonkeyPatch, tmp_path: object
 ) -> None:
-    def fail(names: tuple[str, ...]) -> example.Statuses:
-        raise ConnectionRefusedError
-
-    monkeypatch.setattr(example, "look", fail)
-    host = start(example.notifications, IntervalSeconds=3600)
+    monkeypatch.setenv("SCMD_RUNTIME", str(tmp_path))
+    host = start(example.notifications)
     host.entry("No answer")
     assert host.stop().win32_exit_code == 0

@@ -50,7 +50,6 @@ class Example:
                 "IntervalSeconds": 2,
             },
             "WebApi": {"Port": web_port()},
-            "Notifications": {"IntervalSeconds": 2},
         }
         return chosen.get(self.name, {})
 

@@ -1,176 +1,187 @@
 """Notifications: tells somebody when a service fails.
 
-Parameters:
+Parameters, read at the start:
     Services         names of the services to look after (default: all)
     WebhookUrl       http(s) address that gets a POST with a JSON object for each failure
     MailTo           addresses that get a mail; with MailFrom (default scmd@<host name>) and
                      MailServer (default localhost:25)
-    IntervalSeconds  time between looks (default 10)
+    MaxMessages      so many messages (default 5) by each way in so many seconds; the failures
+    PerSeconds       beyond that come in one message when the time (default 60) is over
 
-A service has failed when it is STOPPED with an exit code, or when its process is another one
-without a stop in between that we saw. Each failure is told once, and is in the event log in any
-case. What cannot be delivered is tried again at the next look.
+A service has failed when it is STOPPED with an exit code. Each failure is told once, and is in
+the event log in any case. The SCM tells what happens (`scmd.watch`), also what happened while its
+manager was being replaced. What cannot be delivered is tried again, after longer and longer pauses.
 """
 
 from __future__ import annotations
 
-import json
-import smtplib
+import logging
 import socket
-import urllib.error
-import urllib.request
+import threading
+import time
 from collections import deque
-from collections.abc import Callable, Mapping
-from email.message import EmailMessage
+from collections.abc import Callable
 
 import scmd
+from scmd.client.watching import Watch
+from scmd.examples.delivery import Deliver, Message, deliveries, texts
 
 ERROR_SERVICE_NEVER_STARTED = 1077
 MAX_WAITING = 1000
-DELIVERY_LIMIT_S = 10
-Statuses = dict[str, "scmd.ServiceStatus"]
-Failure = dict[str, object]
-Deliver = Callable[[Failure], None]
+FIRST_PAUSE_S, LAST_PAUSE_S = 1.0, 300.0
+STOP_LIMIT_S = 2.0
 
 
-def has_failed(status: scmd.ServiceStatus) -> bool:
-    return status.state == scmd.ServiceState.STOPPED and status.win32_exit_code not in (
-        0,
-        ERROR_SERVICE_NEVER_STARTED,
-    )
+class Failures:
+    """Which changes are failures that have not been told yet."""
 
+    def __init__(self) -> None:
+        self._told: dict[str, tuple[int, int]] = {}
 
-def failures(before: Statuses, now: Statuses) -> list[Failure]:
-    """What failed between two looks. At the first look, `before` is empty: what has failed."""
-    found: list[Failure] = []
-    for name, status in now.items():
-        was = before.get(name)
-        if has_failed(status):
-            if was is None or not has_failed(was) or was.win32_exit_code != status.win32_exit_code:
-                found.append(describe(name, status, "stopped"))
-        elif (
-            was is not None
-            and was.state == status.state == scmd.ServiceState.RUNNING
-            and was.process_id != status.process_id
-        ):
-            found.append(describe(name, status, "was started again"))
-    return found
-
-
-def describe(name: str, status: scmd.ServiceStatus, what: str) -> Failure:
-    text = f"{name} {what}"
-    if status.win32_exit_code:
-        text += f" with error {status.win32_exit_code}"
-    return {
-        "host": socket.gethostname(),
-        "service": name,
-        "state": scmd.ServiceState(status.state).name,
-        "win32_exit_code": status.win32_exit_code,
-        "service_specific_exit_code": status.service_specific_exit_code,
-        "text": text,
-    }
-
-
-def look(names: tuple[str, ...]) -> Statuses:
-    """The statuses of these services, or of all. scmd.WinError: the SCM does not answer."""
-    wanted = {name.lower() for name in names}
-    with scmd.connect() as scm:
+    def of(self, change: scmd.Change) -> Message | None:
+        status = change.status
+        codes = status.win32_exit_code, status.service_specific_exit_code
+        failed = status.state == scmd.ServiceState.STOPPED
+        if not failed or codes[0] in (0, ERROR_SERVICE_NEVER_STARTED):
+            self._told.pop(change.name, None)
+            return None
+        if self._told.get(change.name) == codes:
+            return None
+        self._told[change.name] = codes
         return {
-            each.name: each.last_status
-            for each in scm.services()
-            if not wanted or each.name.lower() in wanted
+            "host": socket.gethostname(),
+            "service": change.name,
+            "state": "STOPPED",
+            "win32_exit_code": codes[0],
+            "service_specific_exit_code": codes[1],
+            "text": f"{change.name} stopped with error {codes[0]}",
         }
 
 
-def post(url: str, failure: Failure) -> None:
-    """OSError: not delivered."""
-    if not url.startswith(("http://", "https://")):
-        raise OSError(f"{url} is no http address")
-    body = json.dumps(failure).encode()
-    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=DELIVERY_LIMIT_S):
-            pass
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise
-
-
-def mail(server: str, sender: str, receivers: tuple[str, ...], failure: Failure) -> None:
-    """OSError (which SMTPException is): not delivered."""
-    message = EmailMessage()
-    message["Subject"] = f"{failure['host']}: {failure['text']}"
-    message["From"], message["To"] = sender, ", ".join(receivers)
-    message.set_content(json.dumps(failure, indent=2))
-    host, _, port = server.partition(":")
-    with smtplib.SMTP(host, int(port or 25), timeout=DELIVERY_LIMIT_S) as connection:
-        connection.send_message(message)
-
-
-def deliveries(parameters: Mapping[str, object]) -> list[Deliver]:
-    """The ways that are configured."""
-    ways: list[Deliver] = []
-    url = str(parameters.get("WebhookUrl", ""))
-    if url:
-        ways.append(lambda failure: post(url, failure))
-    receivers = texts(parameters.get("MailTo"))
-    if receivers:
-        server = str(parameters.get("MailServer", "localhost:25"))
-        sender = str(parameters.get("MailFrom", f"scmd@{socket.gethostname()}"))
-        ways.append(lambda failure: mail(server, sender, receivers, failure))
-    return ways
-
-
-def texts(value: object) -> tuple[str, ...]:
-    """A parameter that may be one text or several."""
-    if isinstance(value, tuple):
-        return tuple(str(each) for each in value)
-    return (str(value),) if value else ()
-
-
 class Outbox:
-    """Failures with the ways they have still to go."""
+    """What waits for one way, and how often that way may be used."""
 
-    def __init__(self) -> None:
-        self.waiting: deque[tuple[Failure, Deliver]] = deque(maxlen=MAX_WAITING)
+    def __init__(self, most: int, seconds: float) -> None:
+        self.waiting: deque[Message] = deque(maxlen=MAX_WAITING)
+        self._sent: deque[float] = deque(maxlen=max(most, 1))
+        self._seconds = seconds
+        self._is_limited = False
 
-    def flush(self, is_over: Callable[[], bool]) -> list[OSError]:
-        """Tries everything once; returns what went wrong. `is_over` ends it early."""
-        errors: list[OSError] = []
-        for _ in range(len(self.waiting)):
-            if is_over():
-                break
-            failure, deliver = self.waiting.popleft()
+    def next(self, now: float) -> Message | None:
+        """What may be sent now: a failure, or after a time of too many all of them in one."""
+        if not self.waiting or self.delay(now):
+            self._is_limited = bool(self.waiting)
+            return None
+        self._sent.append(now)
+        if not self._is_limited or len(self.waiting) == 1:
+            return self.waiting.popleft()
+        found = list(self.waiting)
+        self.waiting.clear()
+        names = ", ".join(sorted({str(each["service"]) for each in found}))
+        text = f"{len(found)} failures of {names}"
+        return {"host": found[0]["host"], "text": text, "failures": found}
+
+    def delay(self, now: float) -> float:
+        """Seconds until something may be sent."""
+        if len(self._sent) < (self._sent.maxlen or 1):
+            return 0.0
+        return max(0.0, self._sent[0] + self._seconds - now)
+
+
+class Sender:
+    """One way: a thread that delivers, in order, until it is told to end."""
+
+    def __init__(self, deliver: Deliver, outbox: Outbox, log: logging.Logger) -> None:
+        self._deliver, self._outbox, self._log = deliver, outbox, log
+        self._changed = threading.Condition()
+        self._is_over = False
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def add(self, message: Message) -> None:
+        with self._changed:
+            self._outbox.waiting.append(message)
+            self._changed.notify()
+
+    def end(self) -> None:
+        with self._changed:
+            self._is_over = True
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while (message := self._next()) is not None:
+            pause = FIRST_PAUSE_S
+            while not self._is_over:
+                try:
+                    self._deliver(message)
+                    break
+                except OSError as error:
+                    self._log.error("A notification could not be delivered: %s", error)
+                with self._changed:
+                    self._changed.wait_for(lambda: self._is_over, pause)
+                pause = min(2 * pause, LAST_PAUSE_S)
+
+    def _next(self) -> Message | None:
+        with self._changed:
+            while not self._is_over:
+                message = self._outbox.next(time.monotonic())
+                if message is not None:
+                    return message
+                self._changed.wait(self._outbox.delay(time.monotonic()) or None)
+        return None
+
+
+class Reader:
+    """Reads what the SCM tells; `end` from another thread ends it."""
+
+    def __init__(self, names: tuple[str, ...], log: logging.Logger) -> None:
+        self._names, self._log = names, log
+        self._over = threading.Event()
+        self._watch: Watch | None = None
+
+    def run(self, tell: Callable[[scmd.Change], None]) -> None:
+        while not self._over.is_set():
             try:
-                deliver(failure)
-            except OSError as error:
-                errors.append(error)
-                self.waiting.append((failure, deliver))
-        return errors
+                with scmd.watch(*self._names, initial=True) as self._watch:
+                    while not self._over.is_set():
+                        tell(next(self._watch))
+            except StopIteration:
+                return
+            except (scmd.WinError, OSError) as error:
+                self._log.warning("No answer from the SCM: %s", error)
+                self._over.wait(FIRST_PAUSE_S)
+
+    def end(self) -> None:
+        self._over.set()
+        if self._watch is not None:
+            self._watch.close()
 
 
 @scmd.service(
     "Notifications", display="Notifications", description="Tells somebody when a service fails."
 )
 def notifications(svc: scmd.ServiceContext) -> None:
-    outbox = Outbox()
-    known: Statuses = {}
-    svc.ready()
-    while True:
-        try:
-            now = look(texts(svc.parameters.get("Services")))
-        except (scmd.WinError, OSError) as error:
-            svc.log.warning("No answer from the SCM: %s", error)
-            now = known
-        now.pop(svc.name, None)
-        for failure in failures(known, now):
+    parameters = svc.parameters
+    most, seconds = int(parameters.get("MaxMessages", 5)), int(parameters.get("PerSeconds", 60))
+    senders = [Sender(way, Outbox(most, seconds), svc.log) for way in deliveries(parameters)]
+    reader = Reader(texts(parameters.get("Services")), svc.log)
+    failures = Failures()
+
+    def tell(change: scmd.Change) -> None:
+        failure = failures.of(change)
+        if failure is not None and change.name != svc.name:
             svc.log.warning("%s", failure["text"])
-            outbox.waiting.extend((failure, way) for way in deliveries(svc.parameters))
-        known = now
-        for problem in outbox.flush(lambda: svc.stopping):
-            svc.log.error("A notification could not be delivered: %s", problem)
-        if svc.wait(int(svc.parameters.get("IntervalSeconds", 10))):
-            return
+            for sender in senders:
+                sender.add(failure)
+
+    reading = threading.Thread(target=reader.run, args=(tell,), daemon=True)
+    reading.start()
+    svc.wait()
+    reader.end()
+    for sender in senders:
+        sender.end()
+    for thread in (reading, *(sender.thread for sender in senders)):
+        thread.join(STOP_LIMIT_S)
 
 
 if __name__ == "__main__":
