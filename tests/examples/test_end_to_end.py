@@ -115,6 +115,15 @@ def test_a_failure_is_noticed(real: RealScm) -> None:
     real.await_log("FileMonitor stopped with error 1067")
 
 
+def test_a_failure_is_noticed_after_the_manager_has_died(real: RealScm) -> None:
+    service = real.start("FileMonitor")
+    failing = service.status.process_id
+    real.start("Notifications")
+    os.kill(int(str(real.scm.status()["manager_pid"])), signal.SIGKILL)
+    os.kill(failing, signal.SIGKILL)
+    real.await_log("FileMonitor stopped with error 1067")
+
+
 def test_parameters_take_effect_while_it_runs(real: RealScm) -> None:
     """ContentSync asks for its folders in each round."""
     service = real.start("ContentSync", IntervalSeconds=1000)
