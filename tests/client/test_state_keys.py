@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -84,9 +84,9 @@ def test_without_an_event_the_call_waits(key: StateKey) -> None:
 
 
 def test_what_cannot_be_is_refused(manager: ScHandle, web: ScHandle, key: StateKey) -> None:
-    def refusal(function: object, *arguments: object) -> int:
+    def refusal(function: Callable[..., object], *arguments: object) -> int:
         with pytest.raises(WinError) as refused:
-            function(*arguments)  # type: ignore[operator]
+            function(*arguments)
         return refused.value.winerror
 
     assert refusal(winsvc.GetServiceRegistryStateKey, manager) == winsvc.ERROR_INVALID_HANDLE

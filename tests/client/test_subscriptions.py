@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from queue import Queue
+from typing import Any
 
 import pytest
 
@@ -155,9 +156,9 @@ def test_a_wait_ends_at_once_or_when_the_state_comes(web: ScHandle) -> None:
 def test_a_wait_ends_with_its_time_its_event_or_the_service(
     manager: ScHandle, web: ScHandle
 ) -> None:
-    def refused(*arguments: object) -> int:
+    def refused(*arguments: Any) -> int:
         with pytest.raises(WinError) as raised:
-            winsvc.WaitServiceState(web, winsvc.SERVICE_NOTIFY_PAUSED, *arguments)  # type: ignore[arg-type]
+            winsvc.WaitServiceState(web, winsvc.SERVICE_NOTIFY_PAUSED, *arguments)
         return raised.value.winerror
 
     assert refused(1) == winsvc.ERROR_TIMEOUT

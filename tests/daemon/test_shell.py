@@ -39,7 +39,7 @@ def shell_around(kind: type[Scm], told: list[str], disk: SlowDisk | None = None)
         kind((), Settings()),
         None,  # type: ignore[arg-type]
         None,  # type: ignore[arg-type]
-        disk,  # type: ignore[arg-type]
+        disk,  # type: ignore[arg-type] # a disk that answers when told
         None,  # type: ignore[arg-type]
         on_reply=lambda _: None,
         on_notice=lambda _: None,
@@ -86,7 +86,6 @@ async def test_all_is_saved_when_the_disk_has_answered() -> None:
     await shell.saved()
     shell.submit(AutoStart())
     waiting = asyncio.ensure_future(shell.saved())
-    await asyncio.sleep(0)
-    assert not waiting.done()
+    assert not (await asyncio.wait([waiting], timeout=0))[0]
     await asyncio.to_thread(disk.done[0], SaveId(1), Error.DISK_FULL)
     await waiting
