@@ -12,6 +12,16 @@ def test_blocks_never_overlap(tmp_path: Path) -> None:
     assert [reserve(path, 10) for _ in range(3)] == [1, 11, 21]
 
 
+def test_a_new_bound_needs_no_space(tmp_path: Path) -> None:
+    path = tmp_path / "launches"
+    path.write_text("scmd-launches 1\n7\n")  # as earlier versions wrote it
+    assert reserve(path, 10) == 7
+    before = path.stat()
+    assert reserve(path, 10**12) == 17
+    after = path.stat()
+    assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
+
+
 @pytest.mark.parametrize("content", ["", "12\n", "scmd-launches 2\n5\n", "scmd-launches 1\n-5\n"])
 def test_a_damaged_file_is_refused_and_kept(tmp_path: Path, content: str) -> None:
     path = tmp_path / "launches"

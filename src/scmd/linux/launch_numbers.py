@@ -1,7 +1,9 @@
 """Launch numbers: a bound on disk that no number given out so far has reached.
 
 A manager takes a block of numbers before it gives out the first of them, so a crash
-costs numbers and never repeats one. The file holds its format and the bound.
+costs numbers and never repeats one. The file holds its format and the bound, whose digits
+are always as many: a new bound takes the place of the old one in the same block of the disk,
+which a full disk allows.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from pathlib import Path
 BLOCK = 1_000_000
 """Numbers a manager may give out between two writes: more than it starts in its life."""
 _FORMAT = "scmd-launches 1"
+_DIGITS = 20
 
 
 class LaunchNumbersError(Exception):
@@ -21,14 +24,14 @@ class LaunchNumbersError(Exception):
 def reserve(path: Path, block: int = BLOCK) -> int:
     """The first number of a fresh block. Durable when it returns."""
     first = _bound(path)
-    temporary = path.with_suffix(".new")
+    content = f"{_FORMAT}\n{first + block:0{_DIGITS}}\n".encode()
     try:
-        with temporary.open("w") as file:
-            file.write(f"{_FORMAT}\n{first + block}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sync_directory(path.parent)
+        if path.exists() and path.stat().st_size == len(content):
+            with path.open("r+b", buffering=0) as file:
+                file.write(content)
+                os.fsync(file.fileno())
+        else:
+            _write_new(path, content)
     except OSError as failed:
         raise LaunchNumbersError(f"{path} cannot be written: {failed.strerror}") from failed
     return first
@@ -49,8 +52,14 @@ def _bound(path: Path) -> int:
     return int(lines[1])
 
 
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+def _write_new(path: Path, content: bytes) -> None:
+    temporary = path.with_suffix(".new")
+    with temporary.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
     finally:
