@@ -12,7 +12,7 @@ import pytest
 
 from scmd.client.management import LATEST_EVENTS
 from scmd.client.scm import Scm
-from scmd.tools.commands import CommandError
+from scmd.tools.commands import NAMES, CommandError
 from scmd.tools.links import make_links
 from scmd.tools.logs import visible
 from scmd.tools.status import duration
@@ -228,16 +228,12 @@ def test_links_name_the_folder_that_cannot_be_made(tmp_path: Path) -> None:
         make_links(folder, "/opt/bin/scmd")
 
 
-@pytest.mark.parametrize(
-    "command",
-    [
-        *("run", "demo", "install", "set", "get", "remove", "status", "logs", "events", "links"),
-    ],
-)
+@pytest.mark.parametrize("command", NAMES)
 def test_every_command_has_help(run: Run, command: str) -> None:
     outcome = run(command, "--help")
     assert outcome.status == 0
     assert outcome.out.startswith(f"usage: scmd {command}")
+    assert re.search(rf"^  .*\b{command}\b", run("--help").out, re.MULTILINE)
 
 
 def test_the_frame(run: Run) -> None:

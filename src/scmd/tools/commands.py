@@ -292,3 +292,4 @@ _LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
     "rpc-stdio": _rpc_stdio,
     "remote": _remote,
 }
+NAMES = tuple(_LOADERS)

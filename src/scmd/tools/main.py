@@ -31,6 +31,8 @@ usage: scmd COMMAND [ARGUMENT...]
   get NAME [PARAMETER] [--json]       its parameters
   remove NAME                         stop and delete a service
   status [--json]                     the SCM itself
+  settings [NAME [VALUE...]] [--json] what holds for the whole SCM: limits, times, groups
+  watch [NAME...] [--json]            what happens to services, as it happens
   logs NAME [-f] [-n LINES]           captured output of a service
   events [-n N] [--source S] [--json] the event log
   upgrade                             the newly installed version, while services run on
