@@ -99,6 +99,11 @@ async def test_a_bundle_has_everything(made: Chronicle, tmp_path: Path) -> None:
     assert await made.crash(WEB, 1) == b""
 
 
+async def test_a_cause_that_is_no_text_in_utf_8_costs_no_bundle(made: Chronicle) -> None:
+    made.failed(replace(failure(), cause="/bin/caf\udce9"))
+    assert (await crash(made))["cause"] == "/bin/caf\ufffd"
+
+
 async def test_a_bundle_waits_for_output_that_is_on_its_way(
     made: Chronicle, tmp_path: Path
 ) -> None:

@@ -35,8 +35,11 @@ def test_a_transition_is_one_line_without_what_it_does_not_have() -> None:
 
 
 def test_a_lone_surrogate_is_no_obstacle() -> None:
-    line = to_line(Transition(time=TIME, state="STOPPED", cause="\ud800", actor="SCM", origin="é"))
-    assert json.loads(line)["cause"] == "\ufffd"
+    line = to_line(
+        Transition(time=TIME, state="STOPPED", cause="\ud800", actor="j\udcff", origin="é")
+    )
+    expected = {"cause": "\ufffd", "actor": "j\ufffd", "origin": "é"}
+    assert json.loads(line) == {"time": TIME, "state": "STOPPED", **expected}
 
 
 def test_the_header_tells_the_format() -> None:

@@ -77,6 +77,13 @@ def test_a_line_that_is_not_understood_is_passed_over(line: bytes) -> None:
     assert decoded(data) == [Other(1)]
 
 
+def test_a_lone_surrogate_costs_no_entry() -> None:
+    entry = Thing(1, "/bin/caf\udce9: no such file")
+    assert decoded(header(OWNER) + LINES.encode(entry)) == [
+        Thing(1, "/bin/caf\ufffd: no such file")
+    ]
+
+
 def test_fields_of_a_newer_version_are_passed_over() -> None:
     assert decoded(header(OWNER) + b'O{"number":1,"new":[2]}\n') == [Other(1)]
 

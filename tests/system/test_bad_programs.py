@@ -81,6 +81,16 @@ def test_binary_output_is_kept_and_harms_nobody(machine: Machine) -> None:
     assert machine.status("Binary").win32_exit_code == 0
 
 
+def test_a_program_whose_path_is_no_utf_8_and_that_cannot_be_run(machine: Machine) -> None:
+    program = machine.folder / "caf\udce9"
+    program.write_text("#!/nonexistent\n")
+    program.chmod(0o755)
+    machine.install("Latin", str(program))
+    assert machine.refused("start", "Latin") == 2
+    assert "its interpreter does not exist" in machine.scmd("why", "Latin")
+    assert machine.status("Latin").win32_exit_code == 2
+
+
 def test_what_keeps_a_dead_services_output_open(machine: Machine) -> None:
     pipe = machine.folder / "pipe"
     os.mkfifo(pipe)

@@ -57,7 +57,6 @@ CRASH = {
     "history": [json.loads(line) for line in HISTORY.splitlines()],
     "configuration": {"name": "Web", "image_path": "srvany"},
     "parameters": {"Application": "/bin/web"},
-    "resources": None,
 }
 
 

@@ -250,7 +250,7 @@ def _document(
         signal=failure.signal,
         traceback=crash_document.traceback_in(lines),
         output=lines,
-        history=[msgspec.Raw(line) for line in transitions[-crash_document.MAX_TRANSITIONS :]],
+        history=list(map(msgspec.json.decode, transitions[-crash_document.MAX_TRANSITIONS :])),
         configuration=crash_document.configuration(failure.config),
         parameters=crash_document.hosting_parameters(failure.parameters),
     )

@@ -15,8 +15,6 @@ import time
 from collections.abc import Callable, Collection, Coroutine
 from pathlib import Path
 
-import msgspec
-
 from scmd import __version__
 from scmd.core.messages import ServiceId
 from scmd.core.messages.effects import Reply
@@ -41,6 +39,7 @@ from scmd.server.host_requests import (
     ReplaceManager,
     ReportEvent,
 )
+from scmd.storage.documents import to_json
 from scmd.vocabulary.errors import Error
 
 Counts = Callable[[], dict[str, int]]
@@ -152,13 +151,13 @@ class Host:
         return part.start, part.data, part.next
 
     def _usage(self, process_id: int) -> bytes:
-        return msgspec.json.encode(usage_of(process_id, instance_of(str(self._state))))
+        return to_json(usage_of(process_id, instance_of(str(self._state))))
 
     def _events(self, request: ReadEvents) -> tuple[bytes, int]:
         return self._event_log.read(request.after, request.count, request.source)
 
     def _status(self) -> bytes:
-        return msgspec.json.encode(
+        return to_json(
             {
                 "keeper_pid": self._keeper_pid,
                 "manager_pid": os.getpid(),

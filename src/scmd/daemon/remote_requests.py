@@ -10,6 +10,7 @@ import msgspec
 
 from scmd.daemon.remote import Remote, RemoteError
 from scmd.linux.remote_users import MAX_NAME
+from scmd.storage.documents import to_json
 from scmd.storage.remote_settings import VALUE_NAMES, RemoteSettings
 from scmd.vocabulary.errors import Error
 
@@ -18,7 +19,7 @@ _FORBIDDEN = set('"/\\[]:;|=,+*?<>@%')
 
 
 def query(remote: Remote) -> bytes:
-    return msgspec.json.encode(remote.status())
+    return to_json(remote.status())
 
 
 def described(document: bytes) -> str:

@@ -30,7 +30,6 @@ from scmd.storage.event_record import (
     record_to_line,
     record_to_public_line,
     sound_strings,
-    sound_text,
 )
 
 FILE_BYTES = 8 * 1024 * 1024
@@ -98,12 +97,12 @@ class EventLog:
         record = EventRecord(
             number=0,
             time=self._time(),
-            source=sound_text(source),
+            source=source,
             id=event_id,
             type=event_messages.type_word(type),
             category=category,
             computer=self._computer,
-            user=sound_text(user),
+            user=user,
             strings=sound_strings(strings),
         )
         if not self._writer.add(record_to_line(record)):

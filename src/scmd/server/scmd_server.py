@@ -10,8 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import msgspec
-
 from scmd.core.messages import ServiceId
 from scmd.core.messages.commands import (
     CheckScmHandle,
@@ -91,7 +89,6 @@ from scmd.scmd_interface.remote import (
     QueryRemoteResponse,
 )
 from scmd.security.sid import LOCAL
-from scmd.server.explanations import explanation_json
 from scmd.server.host_requests import (
     ChangeRemote,
     QueryManagerStatus,
@@ -107,6 +104,7 @@ from scmd.server.host_requests import (
 from scmd.server.settings import change_response, changed_values, query_settings, set_settings
 from scmd.server.steps import Steps, Work, served, table
 from scmd.server.watching import wait_for_changes
+from scmd.storage.documents import to_json
 from scmd.vocabulary.configuration import FailureAction
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ActionType, ConfigLevel, ScmAccess, ServiceAccess
@@ -223,7 +221,7 @@ def query_boot(work: Work, request: QueryBootRequest) -> Steps[QueryBootResponse
     lines: list[bytes] = []
     size = last = 0
     for entry in reply.result:
-        line = msgspec.json.encode(entry) + b"\n"
+        line = to_json(entry) + b"\n"
         size += len(line)
         if size > MAX_JSON_BYTES:
             return QueryBootResponse(starts=b"".join(lines), next=last, error=0)
@@ -284,7 +282,7 @@ def _as_json(seen: Preview) -> bytes:
         {"failure": step.failure, "action": step.action.name, "delay_ms": step.delay}
         for step in seen.schedule
     ]
-    return msgspec.json.encode(
+    return to_json(
         {
             "failures": seen.failures,
             "failed": seen.failed,
@@ -317,7 +315,7 @@ def explain(work: Work, request: ServiceRequest) -> Steps[ExplainResponse]:
     if reply.error:
         return ExplainResponse(explanation=b"", error=reply.error)
     assert isinstance(reply.result, Explanation)
-    return ExplainResponse(explanation=explanation_json(reply.result), error=0)
+    return ExplainResponse(explanation=to_json(reply.result), error=0)
 
 
 def read_crash(work: Work, request: ReadCrashRequest) -> Steps[ReadCrashResponse]:

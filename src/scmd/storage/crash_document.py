@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from scmd.storage.documents import to_json
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.value import Value
@@ -46,15 +47,13 @@ class CrashDocument(msgspec.Struct, frozen=True, kw_only=True):
     signal: int | None
     traceback: str | None
     output: Sequence[str]
-    history: Sequence[msgspec.Raw]
+    history: Sequence[Mapping[str, Any]]
     configuration: Mapping[str, Any]
     parameters: Mapping[str, Any]
-    resources: Mapping[str, int] | None = None
-    """What the process had used, where that is known."""
 
 
 def to_bytes(document: CrashDocument) -> bytes:
-    return msgspec.json.encode(document)
+    return to_json(document)
 
 
 def output_lines(data: bytes) -> list[str]:
@@ -112,6 +111,4 @@ def _plain(value: object) -> Any:
         return {name: _plain(field) for name, field in value.as_dict().items()}
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return value

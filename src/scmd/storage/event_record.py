@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from scmd.storage.documents import sound_text, to_json
+
 FORMAT = 1
 """The version in a header line; older files stay readable, newer ones are refused."""
 
@@ -70,7 +72,7 @@ _NUMBER = b'{"number":'
 
 def record_to_line(record: EventRecord) -> bytes:
     """The line, newline included."""
-    return msgspec.json.encode(record) + b"\n"
+    return to_json(record) + b"\n"
 
 
 def record_from_line(line: bytes) -> EventRecord:
@@ -123,8 +125,3 @@ def sound_strings(strings: Iterable[str]) -> tuple[str, ...]:
         left -= len(text)
         sound.append(text)
     return tuple(sound)
-
-
-def sound_text(text: str) -> str:
-    """The text with lone surrogates replaced, so that it can be written as UTF-8."""
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

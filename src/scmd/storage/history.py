@@ -10,6 +10,8 @@ from collections.abc import Iterable
 
 import msgspec
 
+from scmd.storage.documents import to_json
+
 FORMAT = 1
 """The version in the first line; a file of a newer one is left as it is."""
 
@@ -47,18 +49,8 @@ HEADER = msgspec.json.encode(_Header(FORMAT)) + b"\n"
 
 
 def to_line(transition: Transition) -> bytes:
-    """The line, newline included; lone surrogates are replaced."""
-    try:
-        return msgspec.json.encode(transition) + b"\n"
-    except UnicodeEncodeError:
-        sound = msgspec.structs.replace(
-            transition, cause=_sound(transition.cause), origin=_sound(transition.origin)
-        )
-        return msgspec.json.encode(sound) + b"\n"
-
-
-def _sound(text: str) -> str:
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    """The line, newline included."""
+    return to_json(transition) + b"\n"
 
 
 def check_header(line: bytes) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
+from scmd.storage.documents import to_json
+
 FORMAT = 1
 """The version in the header line; a journal of another version is void."""
 
@@ -39,10 +41,9 @@ class Lines:
         self._decoders: dict[int, msgspec.json.Decoder[object]] = {
             ord(kind): msgspec.json.Decoder(type) for kind, type in types.items()
         }
-        self._encoder = msgspec.json.Encoder()
 
     def encode(self, entry: object) -> bytes:
-        return self._kinds[type(entry)] + self._encoder.encode(entry) + b"\n"
+        return self._kinds[type(entry)] + to_json(entry) + b"\n"
 
     def decode(self, data: bytes, owner: Owner) -> Iterator[object] | None:
         """The entries in the order written; None when the journal is void for this owner.
