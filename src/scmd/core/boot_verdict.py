@@ -6,10 +6,9 @@ is found bad is logged and changes nothing: a restart would only meet the same c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from scmd.core import handles
 from scmd.core.event_ids import EventId
+from scmd.core.frozen import frozen
 from scmd.core.messages.commands import Command
 from scmd.core.messages.effects import LogEvent
 from scmd.core.state import State
@@ -17,7 +16,7 @@ from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.service import ScmAccess
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotifyBoot(Command):
     """Result: None. Needs SC_MANAGER_MODIFY_BOOT_CONFIG; 1076 when the boot was accepted before."""
 

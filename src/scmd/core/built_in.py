@@ -9,10 +9,9 @@ who may do what with them is, and so are their Parameters.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from scmd.core import database, feed, notify_requests, saves
 from scmd.core.changes import ChangeKind
+from scmd.core.frozen import frozen
 from scmd.core.messages import ServiceId
 from scmd.core.messages.effects import ServiceCreated
 from scmd.core.messages.events import Event
@@ -72,7 +71,7 @@ BUILT_INS = (
 assert {name_key(config.name) for config in BUILT_INS} == BUILT_IN_KEYS
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SmbFrontChanged(Event):
     """Samba's smbd has begun, or ceased, to hand the SCM's named pipe over."""
 

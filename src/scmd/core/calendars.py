@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from itertools import islice
 
+from scmd.core.frozen import frozen
 from scmd.vocabulary.errors import Error, Refused
 
 LONGEST_SPAN = 366 * 86_400_000
@@ -40,14 +40,14 @@ _SHORT = {
 EXPECTED = "`every SPAN`, five fields as cron's, @hourly, @daily, @weekly, @monthly or @yearly"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Every:
     """So many milliseconds after the last time."""
 
     span: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Calendar:
     """Every minute that all of these name; days by number or by weekday."""
 

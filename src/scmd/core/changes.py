@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from enum import StrEnum
 
+from scmd.core.frozen import frozen
 from scmd.core.messages import SCM_ITSELF, Actor, CallId, ServiceId
 from scmd.vocabulary.status import ServiceStatus
 
@@ -27,7 +27,7 @@ class ChangeKind(StrEnum):
     PARAMETERS = "parameters"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change:
     """One change. Of a STATUS, `status` is the new one, and who and what brought it about."""
 
@@ -46,7 +46,7 @@ class Change:
     """The service's own descriptor at that time; None: the default one."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Intent:
     """A change of a record that is on its way to the disk."""
 

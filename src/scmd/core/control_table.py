@@ -9,8 +9,8 @@ Delivery is `controls`' and `processes`'.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from scmd.core.frozen import frozen
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error
@@ -26,7 +26,7 @@ from scmd.vocabulary.service import (
 _S = ServiceState
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ControlRule:
     """The right a caller needs, and the bit a service must have accepted (0: none)."""
 

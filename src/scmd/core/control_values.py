@@ -8,9 +8,10 @@ the machine's services from starting; one that is set by command is checked firs
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from struct import Struct
 
+from scmd.core.frozen import frozen
 from scmd.core.messages import Settings
 from scmd.vocabulary.command_line import split_command_line
 from scmd.vocabulary.errors import Error, Refused
@@ -91,7 +92,7 @@ def number(values: Values, name: str, default: int) -> int:
 # The table -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Setting:
     """One value, or with a name that ends in `\\` one for each load-order group."""
 

@@ -20,10 +20,10 @@ compares with what the disk has (`reconcile`).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from scmd.core import handles
 from scmd.core.changes import Change, ChangeKind, Feed, Intent
+from scmd.core.frozen import frozen
 from scmd.core.messages import SCM_ITSELF, Actor, CallId, HandleId, ServiceId
 from scmd.core.messages.commands import Command
 from scmd.core.records import ServiceRecord
@@ -48,7 +48,7 @@ NO_LIMIT = 0xFFFF_FFFF
 MOST_NAMES = 1_024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WaitForChanges(Command):
     """Result: FeedPart. At once when there are changes after the place, else with the first one.
 
@@ -66,7 +66,7 @@ class WaitForChanges(Command):
     """Not 0: the services above this record number, as an answer has said."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceView:
     """A service as it is; of the whole picture that one who is behind gets."""
 
@@ -77,7 +77,7 @@ class ServiceView:
     marked: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FeedPart:
     epoch: int
     number: int

@@ -8,12 +8,12 @@ the blame to other services is `why`'s.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import StrEnum
 
 from scmd.core import instances, recovery, schedules, status
 from scmd.core.deadlines import Deadline
 from scmd.core.dependencies import group_of, is_group
+from scmd.core.frozen import frozen
 from scmd.core.hosted_runs import HostedRun, Stage
 from scmd.core.records import AttemptPhase, Launch, LaunchPhase, ServiceRecord, StartRequest
 from scmd.core.reloads import Reload
@@ -69,7 +69,7 @@ class Code(StrEnum):
     SAYS = "says"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     code: Code
     service: str

@@ -7,9 +7,9 @@ wrong is wrong when it is set. Asking is `watches`', what an answer leads to `ho
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
+from scmd.core.frozen import frozen
 from scmd.vocabulary.command_line import split_command_line
 from scmd.vocabulary.errors import Error, Refused
 
@@ -49,7 +49,7 @@ class Way(Enum):
     LOG = "log"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Probe:
     """One question. TCP: a connection is accepted; HTTP: GET is answered with a status below
     400; COMMAND: it exits with 0. The NOTIFYs and LOG are not asked: the program says it, or writes
@@ -62,7 +62,7 @@ class Probe:
     argv: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HealthPlan:
     """What a program is asked. Milliseconds."""
 

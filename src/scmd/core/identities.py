@@ -11,8 +11,7 @@ services share gets what any of them requires, and everything if one of them has
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from scmd.core.frozen import frozen
 from scmd.core.messages import ServiceId, Settings
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
@@ -25,7 +24,7 @@ from scmd.vocabulary.service import ServiceType, SidType
 _DOMAIN = name_key("NT SERVICE\\")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """As the fields of `LaunchSpec`."""
 

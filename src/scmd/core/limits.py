@@ -9,8 +9,8 @@ host cannot put in force, is the keeper's.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from scmd.core.frozen import frozen
 from scmd.core.messages import Parameters
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.registry import RegistryValue
@@ -40,7 +40,7 @@ _LARGEST_WEIGHT = 10_000
 _LARGEST_TASKS = 1 << 22
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What a launch is given, each in the names' order."""
 

@@ -8,9 +8,8 @@ SCM itself counts as the holder. [MS-SCMR] 3.1.4.4, 3.1.4.7, 3.1.4.18.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from scmd.core import auto_start, handles
+from scmd.core.frozen import frozen
 from scmd.core.handles import HandleKind
 from scmd.core.messages import Call, HandleId
 from scmd.core.messages.commands import Command
@@ -21,28 +20,28 @@ from scmd.vocabulary.service import ScmAccess
 SCM_OWNER = ".\\NT Service Control Manager"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LockDatabase(Command):
     """Result: HandleId of the lock. Needs SC_MANAGER_LOCK; 1055 when somebody has it."""
 
     scm: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class UnlockDatabase(Command):
     """Result: None; 1071 for a handle that is no lock."""
 
     lock: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryLock(Command):
     """Result: LockStatus. Needs SC_MANAGER_QUERY_LOCK_STATUS."""
 
     scm: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LockStatus:
     """QUERY_SERVICE_LOCK_STATUS; no owner: it is not locked."""
 

@@ -13,10 +13,10 @@ they end with the connections: handles, calls, who waits for an answer.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 
 from scmd.core import recovery, reloads, schedules, shutdown
 from scmd.core.changes import KEPT, Change, Feed, Intent
+from scmd.core.frozen import frozen
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.records import (
     AttemptPhase,
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from scmd.core.state import State
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AccountMemory:
     """Why a service is in its state; who brought that about, and who asked for what goes on."""
 
@@ -48,7 +48,7 @@ class AccountMemory:
     killed: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceMemory:
     """What is true of a service. The last entry of each service counts."""
 
@@ -94,7 +94,7 @@ class ServiceMemory:
     """The process that it has named as its main one, until the keeper has answered."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LaunchMemory:
     """What is true of a launch. The last entry of each launch counts."""
 
@@ -115,14 +115,14 @@ class LaunchMemory:
     without: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LaunchOver:
     """The exit of a launch has been dealt with; the keeper may still hold it."""
 
     launch: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AutoStartMemory:
     """The automatic starts have begun; these are still to come."""
 
@@ -135,7 +135,7 @@ class AutoStartMemory:
     """The boot was accepted by NotifyBootConfigStatus."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChangeMemory:
     """A change of the feed; see `changes.Change`."""
 
@@ -152,7 +152,7 @@ class ChangeMemory:
     security: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IntentMemory:
     """A change of a record is on its way to the disk; the last entry of each service counts."""
 

@@ -7,8 +7,7 @@ follows from it `hosting`'s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from scmd.core.frozen import frozen
 from scmd.core.messages import LaunchId
 from scmd.core.messages.events import Event
 
@@ -21,7 +20,7 @@ LONGEST_SPAN = 3_600_000
 """Milliseconds; a longer span counts as an hour."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessNotified(Event):
     """A process of this launch has said so. Spans are milliseconds; None: not said."""
 

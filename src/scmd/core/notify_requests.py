@@ -22,10 +22,10 @@ what there are of this service, never what there are in all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from scmd.core import handles
+from scmd.core.frozen import frozen
 from scmd.core.messages import Call, CallId, HandleId
 from scmd.core.messages.commands import Command
 from scmd.core.records import ServiceRecord
@@ -60,7 +60,7 @@ or not the last one ([MS-SCMR] 3.1.4.1)."""
 # Commands -------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NotifyStatusChange(Command):
     """Result: HandleId, of the notify handle. [MS-SCMR] 3.1.4.43."""
 
@@ -69,21 +69,21 @@ class NotifyStatusChange(Command):
     level: int = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetNotifyResults(Command):
     """Result: Notification, when there is one; 1235 when there will be none. 3.1.4.44."""
 
     notify_handle: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CloseNotifyHandle(Command):
     """Result: bool, whether its notification had come. 3.1.4.45."""
 
     notify_handle: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Notification:
     """What a request comes to. `error` 1072: its service was marked, and nothing else happened."""
 

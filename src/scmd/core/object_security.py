@@ -8,10 +8,10 @@ bit and a right of its own.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from scmd.core import feed, handles, saves
 from scmd.core.changes import ChangeKind
+from scmd.core.frozen import frozen
 from scmd.core.handles import Handle, HandleKind
 from scmd.core.locks import refuse_change
 from scmd.core.messages import HandleId
@@ -71,7 +71,7 @@ _SACL_BITS = int(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuerySecurity(Command):
     """Result: the self-relative descriptor, of the asked components only. Either kind of handle."""
 
@@ -79,7 +79,7 @@ class QuerySecurity(Command):
     information: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetSecurity(Command):
     """Replace the components that `information` names. Either kind of handle. Result: None."""
 

@@ -22,11 +22,10 @@ action follows, 7034 none does, 7032 one has failed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from scmd.core import identities, instances, launches, starting
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
+from scmd.core.frozen import frozen
 from scmd.core.messages import Actor
 from scmd.core.messages.effects import LaunchSpec
 from scmd.core.messages.events import ProcessExited
@@ -328,7 +327,7 @@ def cancel(state: State) -> None:
 # For a new manager, and for people ------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecoveryMemory:
     """What a new manager has to know; see `memory`. Instants, milliseconds."""
 
@@ -359,7 +358,7 @@ def restore(state: State, record: ServiceRecord, remembered: RecoveryMemory) -> 
         _wait(state, record, known, max(0, remembered.due - state.now))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Step:
     """What a failure to come would lead to."""
 
@@ -372,7 +371,7 @@ class Step:
     """A run shorter than this many milliseconds makes a restart wait longer, each time."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Preview:
     """Where a service's recovery stands, and what would come next."""
 

@@ -22,13 +22,13 @@ stops: a service that hears it twice loses nothing, one that never hears it is k
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from enum import Enum, auto
 
 from scmd.core import attempts, auto_start, essential, hosting, launches, requests, status
 from scmd.core.control_table import refusal
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
+from scmd.core.frozen import frozen
 from scmd.core.messages import Actor, ServiceId
 from scmd.core.messages.effects import ShutdownCompleted
 from scmd.core.records import (
@@ -100,7 +100,7 @@ class ShutdownRun:
         return self.phase in (Phase.KILLING, Phase.COMPLETED)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NoticeMemory:
     """A `Notice`, for a new manager."""
 
@@ -111,7 +111,7 @@ class NoticeMemory:
     due: int | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ShutdownMemory:
     """The shutdown has begun, and is so far; who was told what is the services' memory."""
 

@@ -9,9 +9,9 @@ the program's own business. What happens to the launch is `hosting`'s.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from scmd.core import essential, health, identities, limits
+from scmd.core.frozen import frozen
 from scmd.core.messages import Parameters, ServiceId
 from scmd.core.messages.effects import LaunchSpec
 from scmd.core.parameter_readers import (
@@ -41,7 +41,7 @@ ONE_SHOT = "AppOneShot"
 _LIMIT_PREFIX = "APPLIMIT\\"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Plan:
     """What is to be launched, and how it is to be settled and stopped. Milliseconds."""
 

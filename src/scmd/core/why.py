@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from scmd.core import schedules, status
 from scmd.core.findings import Code, Finding, examine
+from scmd.core.frozen import frozen
 from scmd.core.messages import HandleId
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
@@ -28,7 +29,7 @@ MAX_HOLDERS = 100
 """Holders of handles that are named; the last one stands for the others."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Holder:
     """Somebody with open handles to the service."""
 
@@ -37,7 +38,7 @@ class Holder:
     handles: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Explanation:
     """What RExplain sends, as JSON."""
 

@@ -7,22 +7,21 @@ command is.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from scmd.core.frozen import frozen
 from scmd.core.messages import Call, ServiceId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HostRequest:
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryManagerStatus(HostRequest):
     """Result: bytes, a JSON object (docs/scmd-interface.md)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadLog(HostRequest):
     """Result: (start, bytes, next). Positions are bytes since the log's beginning.
 
@@ -34,7 +33,7 @@ class ReadLog(HostRequest):
     count: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadEvents(HostRequest):
     """Result: (bytes, next). JSON lines of at most `count` events numbered above `after`."""
 
@@ -43,14 +42,14 @@ class ReadEvents(HostRequest):
     source: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadHistory(HostRequest):
     """Result: bytes, JSON lines of a service's newest transitions, oldest first."""
 
     service: ServiceId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReadCrash(HostRequest):
     """Result: bytes, the newest crash bundle or the one `age` before; empty: there is none."""
 
@@ -58,7 +57,7 @@ class ReadCrash(HostRequest):
     age: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReportEvent(HostRequest):
     """Result: None. An entry in the event log by a program that is no service."""
 
@@ -68,26 +67,26 @@ class ReportEvent(HostRequest):
     strings: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryUsage(HostRequest):
     """Result: bytes, a JSON object, of the service with this process; 0: it has none."""
 
     process_id: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryRemote(HostRequest):
     """Result: bytes, a JSON object: end points for other machines, and their users."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChangeRemote(HostRequest):
     """Result: None, or with an error a text that says what was wrong."""
 
     change: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ReplaceManager(HostRequest):
     """Result: None, and then a new manager and logger from what is installed now."""
 

@@ -8,10 +8,11 @@ SCM starts with.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NewType
 
 from scmd.core.calendars import Zone, only_utc
+from scmd.core.frozen import frozen
 from scmd.security.token import Token
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.registry import RegistryValue
@@ -36,7 +37,7 @@ Parameters = Mapping[str, RegistryValue]
 """A service's own values; a name may hold `\\` for a subkey (`AppEvents\\Start\\Pre`)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Caller:
     """The identity behind a call."""
 
@@ -47,7 +48,7 @@ class Caller:
     """Where the call came from: `local pid 4711`, `10.0.0.7:49152`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Actor:
     """Who or what brought a change about: a caller, or one of the two below."""
 
@@ -61,7 +62,7 @@ SERVICE_ITSELF = Actor("service")
 """Nobody had asked for it."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """One request: its number, its association group (which owns handles) and its caller."""
 
@@ -70,7 +71,7 @@ class Call:
     caller: Caller
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StoredService:
     """A record as the database gave it."""
 
@@ -80,7 +81,7 @@ class StoredService:
     deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settings:
     """SCM-wide values (Control in the registry) and what the host is like. Milliseconds."""
 

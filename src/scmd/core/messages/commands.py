@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from scmd.core.frozen import frozen
 from scmd.core.messages import Call, HandleId, ServiceId
 from scmd.vocabulary.configuration import FailureAction, ServiceConfig, Trigger
 from scmd.vocabulary.registry import RegistryValue
@@ -12,12 +12,12 @@ from scmd.vocabulary.service import ConfigLevel
 from scmd.vocabulary.status import ServiceStatus
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Command:
     call: Call
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenScm(Command):
     """Result: HandleId. [MS-SCMR] 3.1.4.15."""
 
@@ -25,7 +25,7 @@ class OpenScm(Command):
     desired_access: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OpenService(Command):
     """Result: HandleId. [MS-SCMR] 3.1.4.16."""
 
@@ -34,14 +34,14 @@ class OpenService(Command):
     desired_access: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CloseHandle(Command):
     """Result: None. [MS-SCMR] 3.1.4.1."""
 
     handle: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CreateService(Command):
     """Result: (HandleId, tag). [MS-SCMR] 3.1.4.12. `config.display_name` "" means the key name."""
 
@@ -53,12 +53,12 @@ class CreateService(Command):
     """The host knows nobody by the name of `config.account`: error 1057."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DeleteService(Command):
     service: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChangeConfig(Command):
     """Result: the tag. None keeps a value. [MS-SCMR] 3.1.4.11."""
 
@@ -76,7 +76,7 @@ class ChangeConfig(Command):
     """The host knows nobody by the name of `account`: error 1057."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FailureActionsChange:
     """What level 2 changes: None keeps. Actions None keeps the actions and the reset period."""
 
@@ -91,7 +91,7 @@ Config2Value = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChangeConfig2(Command):
     """[MS-SCMR] 3.1.4.37. The value by level: 1 str; 2 FailureActionsChange; 3, 4, 11 bool; 5, 7,
     10, 12 int; 6 tuple of str; 8 tuple of Trigger; 9 int or None to delete. A None at another level
@@ -102,28 +102,28 @@ class ChangeConfig2(Command):
     value: Config2Value
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryConfig(Command):
     """Result: ServiceConfig, for QueryServiceConfig and every QueryServiceConfig2 level."""
 
     service: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryStatus(Command):
     """Result: ServiceStatus with process id and flags."""
 
     service: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryRecovery(Command):
     """Result: `recovery.Preview`. Needs SERVICE_QUERY_STATUS."""
 
     service: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EnumServices(Command):
     """Result: tuple of ServiceEntry with numbers above `after`, ascending. [MS-SCMR] 3.1.4.14, 42.
 
@@ -137,7 +137,7 @@ class EnumServices(Command):
     after: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EnumDependents(Command):
     """Result: tuple of ServiceEntry in the order in which to stop them. [MS-SCMR] 3.1.4.13."""
 
@@ -145,7 +145,7 @@ class EnumDependents(Command):
     state_mask: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartService(Command):
     """Result: ServiceStatus. Replied when ServiceMain's thread exists. [MS-SCMR] 3.1.4.19."""
 
@@ -154,7 +154,7 @@ class StartService(Command):
     """What follows argv[0], the service name."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ControlService(Command):
     """Result: ServiceStatus, given with the errors 1051, 1052, 1061 and 1062 too. 3.1.4.2, 51."""
 
@@ -164,7 +164,7 @@ class ControlService(Command):
     comment: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetStatus(Command):
     """A status report by whoever holds a handle with SERVICE_SET_STATUS. Result: None. 3.1.4.8.
 
@@ -175,7 +175,7 @@ class SetStatus(Command):
     status: ServiceStatus
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetDisplayName(Command):
     """Result: str."""
 
@@ -183,7 +183,7 @@ class GetDisplayName(Command):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GetKeyName(Command):
     """Result: str."""
 
@@ -191,14 +191,14 @@ class GetKeyName(Command):
     display_name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryParameters(Command):
     """Result: Parameters. Needs SERVICE_QUERY_CONFIG."""
 
     service: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetParameters(Command):
     """All of the values or none; None deletes a value. Needs SERVICE_CHANGE_CONFIG.
 
@@ -210,7 +210,7 @@ class SetParameters(Command):
     values: Mapping[str, RegistryValue | None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PrepareService(Command):
     """What the next CreateService on this SCM handle is to make besides, in one step with it.
 
@@ -225,7 +225,7 @@ class PrepareService(Command):
     changes: tuple[tuple[ConfigLevel, Config2Value], ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class IdentifyService(Command):
     """Result: ServiceId, if the handle was granted all of `access`; else error 5."""
 
@@ -233,7 +233,7 @@ class IdentifyService(Command):
     access: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckScmHandle(Command):
     """Result: None, if the SCM handle was granted all of `access`; else error 5."""
 
@@ -241,14 +241,14 @@ class CheckScmHandle(Command):
     access: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QuerySettings(Command):
     """Result: the `Settings`. Needs SC_MANAGER_ENUMERATE_SERVICE."""
 
     scm: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SetSettings(Command):
     """SCM-wide values, all of them or none; None deletes one. Needs SC_MANAGER_ALL_ACCESS.
 
@@ -259,7 +259,7 @@ class SetSettings(Command):
     values: Mapping[str, RegistryValue | None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class QueryBoot(Command):
     """Result: a list of BootEntry, of records above `after`. Needs ENUMERATE_SERVICE."""
 
@@ -267,7 +267,7 @@ class QueryBoot(Command):
     after: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BootEntry:
     """How one service's start went when the SCM began; see `boot`. Milliseconds since then."""
 
@@ -283,14 +283,14 @@ class BootEntry:
     """0: it was RUNNING at `ended`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ExplainService(Command):
     """Result: `why.Explanation`. Needs SERVICE_QUERY_STATUS."""
 
     service: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KillService(Command):
     """Kill the process tree the service runs in, or break its start off. Result: None.
 
@@ -301,7 +301,7 @@ class KillService(Command):
     service: HandleId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceEntry:
     """One line of an enumeration. `id` is the resume index."""
 

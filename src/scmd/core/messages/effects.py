@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from scmd.core.frozen import frozen
 from scmd.core.health import Probe
 from scmd.core.messages import (
     SCM_ITSELF,
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from scmd.core.memory import Memory
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Effect:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply(Effect):
     """The answer to a call. `result` is as the command's docstring says; None on most errors."""
 
@@ -40,7 +40,7 @@ class Reply(Effect):
     result: object = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SaveRecord(Effect):
     """Make the record durable, then report RecordSaved. `parameters` None: unchanged."""
 
@@ -52,7 +52,7 @@ class SaveRecord(Effect):
     """DeleteFlag: marked for delete."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RemoveRecord(Effect):
     """Remove the record, its Parameters and its files durably, then report RecordSaved."""
 
@@ -60,7 +60,7 @@ class RemoveRecord(Effect):
     service: ServiceId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SaveControl(Effect):
     """Make SCM-wide values durable, by their paths below Control; None deletes one."""
 
@@ -68,7 +68,7 @@ class SaveControl(Effect):
     values: Mapping[str, RegistryValue | None]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class WriteJournal(Effect):
     """Append to the runtime journal; the first of the effects, and written before the others.
 
@@ -78,7 +78,7 @@ class WriteJournal(Effect):
     entries: tuple[Memory, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LaunchSpec:
     """How a process is to be run. What is absent is inherited from the SCM's clean defaults."""
 
@@ -117,7 +117,7 @@ class LaunchSpec:
     """What stands before each captured line."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LaunchProcess(Effect):
     """Answered by ProcessStarted or LaunchFailed; a started one always by ProcessExited."""
 
@@ -125,7 +125,7 @@ class LaunchProcess(Effect):
     spec: LaunchSpec
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SignalProcess(Effect):
     """Send a signal to the process, or to everything it started."""
 
@@ -134,14 +134,14 @@ class SignalProcess(Effect):
     tree: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KillProcess(Effect):
     """SIGKILL for the whole process tree; ProcessExited follows, again if it came before."""
 
     launch: LaunchId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ForgetLaunch(Effect):
     """The exit has been dealt with: what is left of the tree may go, and the keeper may forget."""
 
@@ -150,7 +150,7 @@ class ForgetLaunch(Effect):
     """Leave what the process started alone (AppKillProcessTree 0)."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FollowProcess(Effect):
     """From now on the launch's process is this one, or the one that a file names.
 
@@ -162,7 +162,7 @@ class FollowProcess(Effect):
     pid_file: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartProbe(Effect):
     """Ask a hosted program how it is, TCP or HTTP; answered by ProbeAnswered within the limit."""
 
@@ -173,7 +173,7 @@ class StartProbe(Effect):
     """Milliseconds."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SendStart(Effect):
     """Ask a connected process to run ServiceMain; answered by StartAnswered."""
 
@@ -183,7 +183,7 @@ class SendStart(Effect):
     """argv[0], the service name, included."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SendControl(Effect):
     """Deliver a control to a Handler; answered by ControlAnswered."""
 
@@ -195,14 +195,14 @@ class SendControl(Effect):
     event_data: bytes = b""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SendResync(Effect):
     """Ask an adopted process to repeat its table, and what its services said last."""
 
     launch: LaunchId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogEvent(Effect):
     """An entry of the SCM in the event log (source "Service Control Manager")."""
 
@@ -212,7 +212,7 @@ class LogEvent(Effect):
     """The inserts %1, %2... of the message."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Audited(Effect):
     """For the audit trail: what a caller asked of a service or the SCM, and what came of it."""
 
@@ -223,7 +223,7 @@ class Audited(Effect):
     error: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StatusChanged(Effect):
     """A service's status is now this one; `cause` says why, for people."""
 
@@ -239,7 +239,7 @@ class StatusChanged(Effect):
     """Milliseconds in the state before; None: the same state goes on, or it is not known."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceFailed(Effect):
     """A service has failed, after `StatusChanged` said so: what there is to know of it."""
 
@@ -258,19 +258,19 @@ class ServiceFailed(Effect):
     """Whose log has the output of the process, when it is not the service's own."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceCreated(Effect):
     service: ServiceId
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ServiceDeleted(Effect):
     service: ServiceId
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ParametersChanged(Effect):
     """Tell a running service process that its Parameters are now these."""
 
@@ -278,7 +278,7 @@ class ParametersChanged(Effect):
     service: ServiceId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ShutdownCompleted(Effect):
     exit_status: int = 0
     """What the SCM's process is to end with; see `essential`."""

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from scmd.core.frozen import frozen
 from scmd.core.messages import AssociationId, CallId, ControlId, LaunchId, SaveId, ServiceId
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.status import ServiceStatus
@@ -13,37 +12,37 @@ if TYPE_CHECKING:
     from scmd.core.memory import Memory
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Event:
     pass
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AssociationEnded(Event):
     """The last connection of an association is gone: its handles are closed."""
 
     association: AssociationId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CallsAbandoned(Event):
     """Nobody waits for these calls any more: those that may wait for ever are answered 1235."""
 
     calls: tuple[CallId, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecordSaved(Event):
     save: SaveId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SaveFailed(Event):
     save: SaveId
     error: Error
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessStarted(Event):
     launch: LaunchId
     process_id: int
@@ -51,7 +50,7 @@ class ProcessStarted(Event):
     """Limits that this host cannot put in force, each with the reason, for people."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LaunchFailed(Event):
     """The program could not be executed: 2, 3, 193, 5, 1069... by errno and step."""
 
@@ -60,7 +59,7 @@ class LaunchFailed(Event):
     detail: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessExited(Event):
     """`exit_code` or `signal`, the other is None; both are when only another process was told.
 
@@ -74,7 +73,7 @@ class ProcessExited(Event):
     """The kernel had killed some of it at its memory limit."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProbeAnswered(Event):
     """The answer to a `StartProbe`: what is wrong, or ""."""
 
@@ -83,7 +82,7 @@ class ProbeAnswered(Event):
     problem: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ProcessFollowed(Event):
     """The answer to a `FollowProcess`: this is the launch's process now, or what is wrong."""
 
@@ -92,14 +91,14 @@ class ProcessFollowed(Event):
     problem: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LineSeen(Event):
     """A launch has written the line that its spec says is awaited."""
 
     launch: LaunchId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class DispatcherConnected(Event):
     """StartServiceCtrlDispatcher was called with this table of service names."""
 
@@ -107,14 +106,14 @@ class DispatcherConnected(Event):
     table: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ChannelClosed(Event):
     """The control channel ended: closed by the process, or after a malformed packet."""
 
     launch: LaunchId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StartAnswered(Event):
     """ServiceMain's thread exists (SUCCESS) or could not be made."""
 
@@ -123,13 +122,13 @@ class StartAnswered(Event):
     error: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HandlerRegistered(Event):
     launch: LaunchId
     service: ServiceId
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class StatusReported(Event):
     """SetServiceStatus; only the seven SERVICE_STATUS fields of `status` mean anything."""
 
@@ -138,7 +137,7 @@ class StatusReported(Event):
     status: ServiceStatus
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ControlAnswered(Event):
     """The Handler returned `error` (0: NO_ERROR)."""
 
@@ -147,7 +146,7 @@ class ControlAnswered(Event):
     error: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class HeldLaunch:
     """A launch of an earlier manager that the keeper has not been told to forget."""
 
@@ -161,7 +160,7 @@ class HeldLaunch:
     """Its process is gone; `ProcessExited` follows."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Adopted(Event):
     """The first message to an SCM whose manager is not the first of its keeper.
 
@@ -172,7 +171,7 @@ class Adopted(Event):
     held: tuple[HeldLaunch, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ClockRead(Event):
     """The time of day now: when the SCM begins, and whenever somebody has set the clock."""
 
@@ -180,11 +179,11 @@ class ClockRead(Event):
     """Milliseconds since 1970, UTC."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AutoStart(Event):
     """The machine is up: start what is AUTO_START."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shutdown(Event):
     """Stop everything; `ShutdownCompleted` follows within the budget."""
