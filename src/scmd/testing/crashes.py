@@ -141,8 +141,8 @@ class Crashes:
                 world.write(effect)
         world.saving.clear()
         world.clients.cut_off()
-        world.watchers.cut_off()
-        world.lockers.cut_off()
+        for visitors in world.visitors:
+            visitors.cut_off()
         world.checkers.manager_died(self.journal.values())
         world.later(world.random.choice((0, 1, 50, 3_000)), self._begin_again)
 

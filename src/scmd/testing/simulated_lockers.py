@@ -10,15 +10,16 @@ They have a source of chance of their own, so that what they do is drawn apart f
 
 from __future__ import annotations
 
-import random
+from dataclasses import replace
 
 from scmd.core.locks import SCM_OWNER, LockDatabase, LockStatus, QueryLock, UnlockDatabase
-from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, Call, Caller, CallId, HandleId
+from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, Call, Caller, HandleId
 from scmd.core.messages.commands import CloseHandle, Command, OpenScm
 from scmd.core.messages.effects import Reply
 from scmd.core.messages.events import AssociationEnded
 from scmd.security.token import unix_token
 from scmd.testing.simulated_clients import GUEST
+from scmd.testing.simulated_visitors import Visitors
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ScmAccess
 
@@ -26,8 +27,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.testing.simulation import World
 
-FIRST_CALL = 2 * 10**9
-FIRST_ASSOCIATION = 2 * 10**6
 _ASKING = int(ScmAccess.CONNECT | ScmAccess.QUERY_LOCK_STATUS)
 _LOCKING = _ASKING | int(ScmAccess.LOCK)
 _ADMINISTRATOR = unix_token(0, [0], administrator=True)
@@ -50,45 +49,32 @@ class Locker:
         """A lock that it has had on this association."""
 
 
-class Lockers:
+class Lockers(Visitors):
     """The lockers of one world; in most worlds there are none."""
 
+    NUMBER, SALT, SHARE = 2, 0x10CC, 0.2
+
     def __init__(self, world: World, seed: int) -> None:
-        self.world = world
-        self.random = random.Random(seed ^ 0x10CC)
-        self.are_there = self.random.random() < 0.2
-        self.seen: set[str] = set()
-        """What kinds of things have happened, for the test that they do."""
-        self._calls = FIRST_CALL
-        self._associations = FIRST_ASSOCIATION
+        super().__init__(world, seed)
         self._lockers = [Locker(*who, self._new_association()) for who in CALLERS]
-        self._asked: dict[CallId, tuple[Locker, Command]] = {}
         self._holder: tuple[Locker, HandleId, int] | None = None
         """Who has the lock, its handle, and since when."""
 
-    def owns(self, call: CallId) -> bool:
-        return call > FIRST_CALL
-
-    def _new_association(self) -> AssociationId:
-        self._associations += 1
-        return AssociationId(self._associations)
-
     # What they do ----------------------------------------------------------------------------
 
-    def act(self) -> None:
-        """Perhaps one thing."""
-        if not self.are_there or self.world.down or self.random.random() < 0.5:
+    def _act(self) -> None:
+        if self.random.random() < 0.5:
             return
         locker = self.random.choice(self._lockers)
         if locker.scm is None:
-            self._ask(locker, OpenScm(self._call(locker), None, locker.access))
+            self._ask_now(OpenScm(self._call_of(locker), None, locker.access))
         elif self.random.random() < 0.1:
             self._disconnect(locker)
         else:
-            self._ask(locker, self._draw(locker, locker.scm))
+            self._ask_now(self._draw(locker, locker.scm))
 
     def _draw(self, locker: Locker, scm: HandleId) -> Command:
-        call, roll = self._call(locker), self.random.random()
+        call, roll = self._call_of(locker), self.random.random()
         held = self._holder[1] if self._holder is not None else None
         if roll < 0.35:
             return LockDatabase(call, scm)
@@ -100,13 +86,11 @@ class Lockers:
             return CloseHandle(call, self._holder[1])
         return UnlockDatabase(call, held or locker.old_lock or scm)
 
-    def _call(self, locker: Locker) -> Call:
-        self._calls += 1
-        return Call(CallId(self._calls), locker.association, locker.caller)
+    def _call_of(self, locker: Locker) -> Call:
+        return replace(self._call(locker.caller), association=locker.association)
 
-    def _ask(self, locker: Locker, command: Command) -> None:
-        self._asked[command.call.id] = locker, command
-        self.world.tell(command)
+    def _ask_now(self, command: Command) -> None:
+        self._ask(command)
         if not self.world.down:
             assert command.call.id not in self._asked, f"not answered at once: {command}"
 
@@ -121,8 +105,9 @@ class Lockers:
 
     # What they hear --------------------------------------------------------------------------
 
-    def answered(self, reply: Reply) -> None:
-        locker, command = self._asked.pop(reply.call)
+    def _heard(self, command: Command, reply: Reply) -> None:
+        asking = command.call.association
+        locker = next(each for each in self._lockers if each.association == asking)
         match command:
             case OpenScm():
                 assert isinstance(reply.result, int), f"not opened: {reply.error}"
@@ -181,14 +166,13 @@ class Lockers:
 
     def cut_off(self) -> None:
         """The manager has died, and the lock with it."""
-        self._asked.clear()
+        super().cut_off()
         self._holder = None
         for locker in self._lockers:
             locker.association = self._new_association()
             locker.scm = locker.old_lock = None
 
     def leave(self) -> None:
-        """The last associations end, and with them what they hold."""
         if self.are_there:
             for locker in self._lockers:
                 self._disconnect(locker)

@@ -12,22 +12,21 @@ They have a source of chance of their own, so that worlds tell the same stories 
 
 from __future__ import annotations
 
-import random
 from collections import deque
 
 from scmd.core.changes import REMEMBERED, ChangeKind
 from scmd.core.feed import BEGINNING, FeedPart, WaitForChanges
-from scmd.core.messages import AssociationId, Call, CallId, HandleId, ServiceId
+from scmd.core.messages import HandleId, ServiceId
 from scmd.core.messages.commands import CloseHandle, Command, OpenScm, OpenService
 from scmd.core.messages.effects import Effect, Reply, StatusChanged
-from scmd.core.messages.events import AssociationEnded
 from scmd.core.notify_requests import (
     CloseNotifyHandle,
     GetNotifyResults,
     Notification,
     NotifyStatusChange,
 )
-from scmd.testing.simulated_clients import ADMINISTRATOR, NAMES
+from scmd.testing.simulated_clients import NAMES
+from scmd.testing.simulated_visitors import Visitors
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import STATE_BITS, NotifyMask, ServiceState
 
@@ -35,8 +34,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.testing.simulation import World
 
-FIRST_CALL = 10**9
-FIRST_ASSOCIATION = 10**6
 STATES = sum(int(bit) for bit in STATE_BITS.values())
 MARKED = int(NotifyMask.DELETE_PENDING)
 MOST_HANDLES = 4
@@ -59,18 +56,13 @@ class Watched:
         """The entry into a state that this is about."""
 
 
-class Watchers:
+class Watchers(Visitors):
     """The watchers of one world; in most worlds there are none."""
 
+    NUMBER, SALT, SHARE = 1, 0x5EED, 0.3
+
     def __init__(self, world: World, seed: int) -> None:
-        self.world = world
-        self.random = random.Random(seed ^ 0x5EED)
-        self.are_there = self.random.random() < 0.3
-        self.told: list[str] = []
-        """What kinds of things have happened, for the test that they do."""
-        self._calls = FIRST_CALL
-        self._association = AssociationId(FIRST_ASSOCIATION)
-        self._asked: dict[CallId, Command] = {}
+        super().__init__(world, seed)
         self._scm: HandleId | None = None
         self._place = (0, BEGINNING)
         self._states: dict[ServiceId, int] = {}
@@ -81,16 +73,9 @@ class Watchers:
         self._entries: dict[ServiceId, int] = {}
         self._watched: list[Watched] = []
 
-    def owns(self, call: CallId) -> bool:
-        return call >= FIRST_CALL
-
     # What they do ----------------------------------------------------------------------------
 
-    def act(self) -> None:
-        """Perhaps one thing."""
-        world = self.world
-        if not self.are_there or world.down:
-            return
+    def _act(self) -> None:
         if self._scm is None:
             self._ask(OpenScm(self._call(), None, 0xF003F))
             return
@@ -101,14 +86,6 @@ class Watchers:
             self._request()
         elif self._watched and roll < 0.95:
             self._close(self.random.choice(self._watched))
-
-    def _call(self) -> Call:
-        self._calls += 1
-        return Call(CallId(self._calls), self._association, ADMINISTRATOR)
-
-    def _ask(self, command: Command) -> None:
-        self._asked[command.call.id] = command
-        self.world.tell(command)
 
     def _follow(self, limit: int | None = None) -> None:
         if self._scm is None or any(isinstance(c, WaitForChanges) for c in self._asked.values()):
@@ -139,9 +116,7 @@ class Watchers:
 
     # What they hear --------------------------------------------------------------------------
 
-    def answered(self, reply: Reply) -> None:
-        """Each call is answered once, and rightly."""
-        command = self._asked.pop(reply.call)
+    def _heard(self, command: Command, reply: Reply) -> None:
         match command:
             case OpenScm():
                 assert isinstance(reply.result, int)
@@ -149,7 +124,7 @@ class Watchers:
             case OpenService():
                 self._opened(reply)
             case WaitForChanges():
-                self._heard(reply)
+                self._followed(reply)
             case NotifyStatusChange():
                 self._registered(command, reply)
             case GetNotifyResults():
@@ -206,7 +181,7 @@ class Watchers:
         assert (told.triggered, told.error) == watched.due, f"{told}, not {watched.due}"
         watched.due, watched.mask = None, 0
         watched.told = watched.due_entry
-        self.told.append("marked" if told.error else "notified")
+        self.seen.add("marked" if told.error else "notified")
 
     def _entered(self, service: ServiceId, state: int) -> None:
         self._entries[service] = self._entries.get(service, 0) + 1
@@ -247,7 +222,7 @@ class Watchers:
             if watched.due is not None and watched.notify in waiting:
                 assert not is_waited_for, f"{watched.service} was not told {watched.due}"
 
-    def _heard(self, reply: Reply) -> None:
+    def _followed(self, reply: Reply) -> None:
         if reply.error:
             assert reply.error == Error.REQUEST_ABORTED
             return
@@ -259,7 +234,7 @@ class Watchers:
             assert excusable, f"behind at {after}, of {part.number}"
             self._states = {view.id: int(view.status.state) for view in part.services}
             self._announced.clear()
-            self.told.append("picture")
+            self.seen.add("picture")
         else:
             assert part.epoch == epoch, "another epoch without a word"
             numbers = [change.number for change in part.changes]
@@ -272,7 +247,7 @@ class Watchers:
         self._place = part.epoch, part.number
 
     def _learn(self, kind: ChangeKind, service: ServiceId, before: int, state: int) -> None:
-        self.told.append(str(kind))
+        self.seen.add(str(kind))
         assert service not in self._gone, f"service {service} changed after its deletion"
         known = self._states.get(service)
         match kind:
@@ -296,11 +271,10 @@ class Watchers:
 
     def cut_off(self) -> None:
         """The manager has died; the place in the feed is kept."""
-        self._asked.clear()
+        super().cut_off()
         self._watched.clear()
         self._entries.clear()
         self._scm = None
-        self._association = AssociationId(self._association + 1)
 
     def finish(self) -> None:
         """The world is at rest: hear the last changes, and compare."""
@@ -320,8 +294,3 @@ class Watchers:
             true = {id: int(record.status.state) for id, record in records.items()}
             assert self._states == true, f"the feed says {self._states}, true is {true}"
             assert not self._announced, f"the feed has not said {list(self._announced)}"
-
-    def leave(self) -> None:
-        if self.are_there:
-            self.world.tell(AssociationEnded(self._association))
-            assert not self._asked, f"never answered: {self._asked}"

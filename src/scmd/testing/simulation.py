@@ -54,6 +54,7 @@ from scmd.testing.crashes import Crashes
 from scmd.testing.simulated_clients import Clients
 from scmd.testing.simulated_lockers import Lockers
 from scmd.testing.simulated_processes import SimulatedProcess
+from scmd.testing.simulated_visitors import Visitors
 from scmd.testing.simulated_watchers import Watchers
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.status import ServiceStatus
@@ -115,6 +116,7 @@ class World:
         self.clients = Clients(self)
         self.watchers = Watchers(self, seed)
         self.lockers = Lockers(self, seed)
+        self.visitors: tuple[Visitors, ...] = (self.watchers, self.lockers)
 
     @property
     def down(self) -> bool:
@@ -168,7 +170,8 @@ class World:
         if not self._perform(self.scm.handle(message, self.now)):
             self.manager.died_at(message)
         self.checkers.after_message(message)
-        self.watchers.after_message()
+        for visitors in self.visitors:
+            visitors.after_message()
 
     def note(self, entry: Command | Event | Effect | str) -> None:
         if self.story is not None:
@@ -182,7 +185,8 @@ class World:
                 return False
             self.note(effect)
             self.checkers.effect(effect)
-            self.watchers.effect(effect)
+            for visitors in self.visitors:
+                visitors.effect(effect)
             self._carry_out(effect)
         return True
 
@@ -217,12 +221,11 @@ class World:
                 self.completed = True
 
     def _answered(self, reply: Reply) -> None:
-        if self.lockers.owns(reply.call):
-            self.lockers.answered(reply)
-        elif self.watchers.owns(reply.call):
-            self.watchers.answered(reply)
-        else:
-            self.clients.answered(reply)
+        for visitors in self.visitors:
+            if visitors.owns(reply.call):
+                visitors.answered(reply)
+                return
+        self.clients.answered(reply)
 
     def _save(self, effect: SaveRecord | RemoveRecord) -> None:
         delay = self.random.choice((0, 0, 0, 3, 50, 2_000))
@@ -283,8 +286,8 @@ class World:
         if self.chance(0.02):
             self._set_clock()
         self.clients.act()
-        self.watchers.act()
-        self.lockers.act()
+        for visitors in self.visitors:
+            visitors.act()
         self._advance_to(self.now + self.random.choice(JUMPS))
 
     def _is_shutting_down(self) -> bool:
@@ -365,9 +368,10 @@ class World:
                 break
             own = self._later[0][0] if self._later else upcoming
             self._advance_to(min(at for at in (own, upcoming) if at is not None))
-        self.watchers.finish()
-        self.watchers.leave()
-        self.lockers.leave()
+        for visitors in self.visitors:
+            visitors.finish()
+        for visitors in self.visitors:
+            visitors.leave()
         self.clients.close_all()
         self._advance_to(self.now + 10_000)
         self.checkers.at_rest()
