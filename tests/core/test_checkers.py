@@ -9,6 +9,7 @@ import pytest
 
 from scmd.core import (
     adoption,
+    auto_start,
     crashes,
     database,
     essential,
@@ -18,6 +19,7 @@ from scmd.core import (
     recovery,
     requests,
     saves,
+    schedules,
     shutdown,
     starting,
     status,
@@ -244,6 +246,27 @@ def _lose_track_of_time(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(ServiceRecord, "since", property(lambda _: None, lambda *_: None))
 
 
+def _boot_all_at_once(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(auto_start, "_batches", lambda _, records: [records])
+
+
+def _boot_from_behind(patch: pytest.MonkeyPatch) -> None:
+    original = auto_start._batches
+    patch.setattr(auto_start, "_batches", lambda *arguments: original(*arguments)[::-1])
+
+
+def _log_floods(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(status, "_floods", lambda *_: False)
+
+
+def _start_at_other_times(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(schedules, "next_after", lambda _, after, zone: after + 90)
+
+
+def _await_no_time(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(schedules, "_arm", lambda *_: None)
+
+
 SABOTAGES: tuple[Sabotage, ...] = (
     _explain_nothing,
     _name_no_holders,
@@ -279,6 +302,11 @@ SABOTAGES: tuple[Sabotage, ...] = (
     _never_count_anew,
     _restart_for_ever,
     _forget_what_was_due,
+    _boot_all_at_once,
+    _boot_from_behind,
+    _log_floods,
+    _start_at_other_times,
+    _await_no_time,
 )
 
 
