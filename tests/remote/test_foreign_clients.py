@@ -182,24 +182,6 @@ def services_py(machine: Machine, samba: Samba) -> None:
     machine.await_state("CryptSvc", "RUNNING")
 
 
-def test_our_client_reads_sambas_own_svcctl(machine: Machine) -> None:
-    """Without us before it, Samba serves a few services of its own (C, behind the same pipe)."""
-    address = f"127.78.{os.getpid() % 250}.{os.getpid() // 250 % 250}"
-    samba = Samba(machine.folder, address, 445)
-    samba.prepare(front=False)
-    samba.add_user("root")
-    far = (f"//{address}", "-U", f"root%{SMB_PASSWORD}")
-    with samba.running():
-        services = machine.json("sc", *far, "query", "state=", "all")
-        assert {"Spooler", "NETLOGON"} <= {service["service_name"] for service in services}
-        assert "LocalSystem" in machine.sc(*far, "qc", "Spooler")
-        assert machine.refused(*far, "query", "Missing") == 1060
-        wrong = machine.try_scmd("sc", far[0], "-U", "root%wrong", "query")
-        assert (wrong.returncode, "credentials" in wrong.stderr) == (1, True)
-        done = machine.try_scmd("logs", *far, "Spooler")
-        assert (done.returncode, done.stdout) == (1, "")
-
-
 def test_handles_of_a_client_that_dies_are_closed(machine: Machine, reach: Reach) -> None:
     """One that is killed in the middle held a service open, which is then deleted at last."""
     holder = f"""if True:

@@ -276,7 +276,7 @@ class Calls:
         while True:
             part = self.enum_services_part(scm, type_mask, state_mask, group, resume, size)
             entries += part.entries
-            if not part.resume:
+            if not part.is_cut:
                 return entries
             resume, size = part.resume, MAX_ENUM_BYTES
 
@@ -291,7 +291,7 @@ class Calls:
     ) -> EntriesPart:
         """EnumServicesStatusEx once: as many whole entries as `size` bytes hold.
 
-        Of a server that lacks it, such as Samba, EnumServicesStatus: process ids are 0 then.
+        Of a server that lacks it, `substitutes` gets them: process ids are 0 then.
         """
         request = control.EnumServicesStatusExRequest(
             scm=scm,
@@ -308,27 +308,21 @@ class Calls:
                 allowed=(Error.MORE_DATA,),
                 unfit=Error.INVALID_NAME,
             )
-            entries = _entries(answer.buffer, answer.returned, True)
+            entries = unpacked_entries(answer.buffer, answer.returned, True)
         except WinError as error:
             if error.winerror != Error.RPC_PROCNUM_OUT_OF_RANGE or group is not None:
                 raise
-            answer = self._enum_services_basic(scm, type_mask, state_mask, resume, size)
-            entries = _entries(answer.buffer, answer.returned, False)
-        next_index = answer.resume_index or 0
-        if answer.error != Error.MORE_DATA:
-            next_index = 0
-        elif next_index == resume and (entries or size >= MAX_ENUM_BYTES):
+            from scmd.client.substitutes import enum_services_basic
+
+            answer, entries = enum_services_basic(self, scm, type_mask, state_mask, resume, size)
+        is_cut = answer.error == Error.MORE_DATA
+        next_index = (answer.resume_index or 0) if is_cut else 0
+        if is_cut and next_index == resume and (answer.returned or size >= MAX_ENUM_BYTES):
             # A server that says "more" and does not move on would be asked for ever.
             raise WinError(Error.MORE_DATA, "EnumServicesStatusEx")
-        return EntriesPart(entries=entries, needed=answer.bytes_needed, resume=next_index)
-
-    def _enum_services_basic(
-        self, scm: ContextHandle, type_mask: int, state_mask: int, resume: int, size: int
-    ) -> control.EnumServicesResponse:
-        request = control.EnumServicesStatusRequest(
-            scm=scm, type=type_mask, state=state_mask, buffer_size=size, resume_index=resume
+        return EntriesPart(
+            entries=entries, needed=answer.bytes_needed, resume=next_index, is_cut=is_cut
         )
-        return self.call(control.ENUM_SERVICES_STATUS_W, request, allowed=(Error.MORE_DATA,))
 
     def enum_dependents(self, service: ContextHandle, state_mask: int) -> list[Entry]:
         """Those that depend on the service, in stop order."""
@@ -347,9 +341,9 @@ class Calls:
         )
         operation = control.ENUM_DEPENDENT_SERVICES_W
         answer = self.call(operation, request, allowed=(Error.MORE_DATA,))
-        entries = _entries(answer.buffer, answer.returned, False)
+        entries = unpacked_entries(answer.buffer, answer.returned, False)
         needed = answer.bytes_needed if answer.error else 0
-        return EntriesPart(entries=entries, needed=needed, resume=0)
+        return EntriesPart(entries=entries, needed=needed, resume=0, is_cut=bool(needed))
 
     # Names ----------------------------------------------------------------------------------
 
@@ -371,7 +365,14 @@ class Calls:
         room = _MAX_NAME if size is None else min(size, _MAX_NAME)
         request = control.NameRequest(scm=scm, name=name, buffer_size=room)
         small = Error.INSUFFICIENT_BUFFER
-        answer = self.call(operation, request, allowed=(small,), unfit=Error.INVALID_NAME)
+        try:
+            answer = self.call(operation, request, allowed=(small,), unfit=Error.INVALID_NAME)
+        except WinError as error:
+            if error.winerror != Error.RPC_BAD_STUB_DATA:
+                raise
+            from scmd.client.substitutes import other_name
+
+            return other_name(self, operation, name, size)
         if answer.error:
             # The length leaves out the NUL that needs room too.
             raise BufferTooSmall(small, function_name(operation.name), answer.length + 1)
@@ -448,7 +449,8 @@ def named_state(status: ServiceStatus) -> ServiceStatus:
     return status.replace(state=_STATES.get(status.state, status.state))
 
 
-def _entries(buffer: bytes, count: int, with_process: bool) -> list[Entry]:
+def unpacked_entries(buffer: bytes, count: int, with_process: bool) -> list[Entry]:
+    """The `count` services of an enumeration's buffer."""
     from scmd.svcctl.buffers import unpack_services
 
     with bad_answers("EnumServicesStatus"):

@@ -34,17 +34,24 @@ if TYPE_CHECKING:
     Resp = TypeVar("Resp", bound=Structure)
 
 
-class ConnectionFailed(WinError):
-    """The SCM cannot be reached, or the connection broke; `detail` says where and what to do."""
+class ExplainedError(WinError):
+    """A `WinError` of which `detail` tells a person more than the system's message does."""
 
-    def __init__(self, error: Error, funcname: str, detail: str, *, sent: bool = True) -> None:
+    def __init__(self, error: int, funcname: str, detail: str) -> None:
         super().__init__(error, funcname)
         self.detail = detail
-        self.sent = sent
-        """Whether the server may have seen the whole call."""
 
     def __str__(self) -> str:
         return f"{super().__str__()}: {self.detail}"
+
+
+class ConnectionFailed(ExplainedError):
+    """The SCM cannot be reached, or the connection broke; `detail` says where and what to do."""
+
+    def __init__(self, error: Error, funcname: str, detail: str, *, sent: bool = True) -> None:
+        super().__init__(error, funcname, detail)
+        self.sent = sent
+        """Whether the server may have seen the whole call."""
 
 
 class Connection:
@@ -108,7 +115,7 @@ class Connection:
         if isinstance(event, Response):
             return event
         assert isinstance(event, Fault)
-        raise WinError(win32_error(event.status), function_name(name))
+        raise _fault(win32_error(event.status), function_name(name))
 
     def send_call(self, interface: Interface, opnum: int, stub: bytes, name: str) -> int:
         """Ask and do not wait; the call's number. For `multiplexing`, which has it for itself."""
@@ -137,7 +144,8 @@ class Connection:
         if interface in getattr(event, "refused", ()):
             if interface is SVCCTL:
                 self._broken("ROpenSCManagerW", "the server does not speak svcctl")
-            raise WinError(Error.CALL_NOT_IMPLEMENTED, interface.name)
+            text = "the server is not scmd, which alone can answer this; sc and net work there"
+            raise ExplainedError(Error.CALL_NOT_IMPLEMENTED, interface.name, text)
         self._bound.add(interface)
 
     def _round_trip(self, data: bytes, call_id: int, name: str) -> ClientEvent:
@@ -183,6 +191,12 @@ class Connection:
     def _broken(self, name: str, detail: str, *, sent: bool = True) -> NoReturn:
         self.close()
         raise ConnectionFailed(Error.RPC_CALL_FAILED, function_name(name), detail, sent=sent)
+
+
+def _fault(error: int, funcname: str) -> WinError:
+    if error != Error.RPC_PROCNUM_OUT_OF_RANGE:
+        return WinError(error, funcname)
+    return ExplainedError(error, funcname, f"the server does not have {funcname}")
 
 
 def function_name(operation: str) -> str:

@@ -18,7 +18,7 @@ class Entry(Value):
 
 
 class EntriesPart(Value):
-    """A part of an enumeration; `resume` is 0 when it was the last, else where to go on.
+    """A part of an enumeration; `resume` is where to go on when it `is_cut`.
 
     `needed` is the size in bytes of what is left.
     """
@@ -26,3 +26,5 @@ class EntriesPart(Value):
     entries: list[Entry]
     needed: int
     resume: int
+    is_cut: bool
+    """Whether there is more."""

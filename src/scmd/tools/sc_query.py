@@ -88,8 +88,7 @@ def _query_many(calls: Calls, request: Request) -> None:
         scm, types, states, group, resume, number(size, "bufsize=", 0, MAX_ENUM_BYTES)
     )
     _write_entries(request, part.entries)
-    is_cut = part.resume or not part.entries
-    if is_cut and part.needed and not request.json:
+    if part.is_cut and not request.json:
         request.write(
             f"\nEnum: more data, need {part.needed} bytes start resume at index {part.resume}\n"
         )
