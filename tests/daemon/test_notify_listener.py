@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
+import struct
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -109,6 +110,25 @@ async def test_a_stranger_is_dropped_and_logged(
         assert (await stranger.communicate(b"go\n"))[0] == b"done\n"
     assert heard.events == []
     assert "dropped a notification of process" in caplog.text
+
+
+@pytest.mark.root
+async def test_strangers_who_take_turns_are_logged_once_each(
+    heard: Heard, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender, monkeypatch.context() as still:
+        still.setattr(asyncio.get_running_loop(), "time", lambda: 5.0)
+        for uid in (1001, 1002) * 4:
+            credentials = struct.pack("=iII", os.getpid(), uid, uid)
+            sender.sendmsg(
+                [b"READY=1"],
+                [(socket.SOL_SOCKET, socket.SCM_CREDENTIALS, credentials)],
+                0,
+                heard.path,
+            )
+        heard.listener.listen()
+    assert [uid for uid in (1001, 1002) if f"(uid {uid})" in caplog.text] == [1001, 1002]
+    assert caplog.text.count("dropped a notification") == 2
 
 
 async def test_a_launch_that_has_ended_is_forgotten(heard: Heard) -> None:

@@ -129,8 +129,9 @@ class NotifyListener:
 
     def _drop(self, process_id: int, uid: int) -> None:
         now = asyncio.get_running_loop().time()
-        if now - self._logged.get(uid, now - 1) >= 1:
-            self._logged = {uid: now}
+        self._logged = {uid: at for uid, at in self._logged.items() if now - at < 1}
+        if uid not in self._logged:
+            self._logged[uid] = now
             log.warning(
                 "dropped a notification of process %d (uid %d): it is of no service",
                 process_id,
