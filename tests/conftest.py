@@ -19,8 +19,10 @@ from hypothesis import HealthCheck, settings
 settings.register_profile("scmd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("scmd")
 
-# Programs of daemons are where only root's PATH leads.
-PROGRAM_PATH = os.pathsep.join([os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin"])
+# Programs of daemons are where only root's PATH leads, Wine's without its launcher where none does.
+PROGRAM_PATH = os.pathsep.join(
+    [os.environ.get("PATH", os.defpath), "/usr/local/sbin", "/usr/sbin", "/usr/lib/wine"]
+)
 
 _skipped = pytest.StashKey[Counter[str]]()
 
