@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import scmd
-from benchmarks.scratch import SCMD
+from benchmarks.scratch import SCMD, say
 from benchmarks.table import Row
 from scmd.client.calls import open_calls
 from scmd.client.management import query_boot
@@ -29,6 +29,7 @@ PROGRAM = ["/bin/sleep", "100000"]
 MOST_NEEDED = 3
 LIMIT = 1.3
 ROUNDS = 3
+LONGEST_BOOT_S = 60.0
 
 
 def measure() -> list[Row]:
@@ -37,7 +38,11 @@ def measure() -> list[Row]:
         plain, graph = Path(folder, "plain"), Path(folder, "graph")
         _install(plain, depth=1)
         _install(graph, depth=DEPTH)
-        boots = [(_boot(plain), _boot(graph)) for _ in range(ROUNDS)]
+        boots = []
+        for number in range(ROUNDS):
+            boots.append((_boot(plain), _boot(graph)))
+            (without, _), (took, _) = boots[-1]
+            say(f"boot {number + 1}: {took} ms, without dependencies {without} ms")
     without = min(took for (took, _), _ in boots)
     took, depth = min(with_graph for _, with_graph in boots)
     return [
@@ -54,6 +59,7 @@ def measure() -> list[Row]:
 
 def _install(root: Path, depth: int) -> None:
     """1,000 automatic services; each needs up to three of the level above."""
+    say(f"installing {COUNT} programs, {depth} deep")
     chance = random.Random(20)
     levels = [range(COUNT * level // depth, COUNT * (level + 1) // depth) for level in range(depth)]
     with _running(root), scmd.connect() as scm:
@@ -73,8 +79,11 @@ def _name(number: int) -> str:
 def _boot(root: Path) -> tuple[int, int]:
     """Milliseconds until the last one was RUNNING, and how long the critical path is."""
     with _running(root):
+        end = time.monotonic() + LONGEST_BOOT_S
         with scmd.connect() as scm:
             while sum(s.name.startswith("Program") for s in scm.services(state="running")) < COUNT:
+                if time.monotonic() > end:
+                    raise RuntimeError(f"not everything was RUNNING after {LONGEST_BOOT_S:.0f} s")
                 time.sleep(0.25)
         with open_calls() as calls:
             handle = calls.open_scm(ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE)

@@ -50,14 +50,29 @@ def status() -> dict[str, Any]:
 
 def daemon_processes() -> list[int]:
     """Keeper, manager, logger and whatever else of scmd's own runs; not the services."""
-    keeper = int(status()["keeper_pid"])
-    children = Path(f"/proc/{keeper}/task/{keeper}/children").read_text().split()
-    own = [
-        int(child)
-        for child in children
-        if b"scmd.daemon" in Path(f"/proc/{child}/cmdline").read_bytes()
-    ]
-    return [keeper, *own]
+    return own_processes(int(status()["keeper_pid"]))
+
+
+def own_processes(keeper: int) -> list[int]:
+    """The same of the SCM whose keeper this is, without asking it."""
+    return [keeper, *(child for child in children_of(keeper) if _is_daemon(child))]
+
+
+def children_of(process: int) -> list[int]:
+    """The processes that are its children now."""
+    return [*map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())]
+
+
+def _is_daemon(process: int) -> bool:
+    try:
+        return b"scmd.daemon" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
+
+
+def say(progress: str) -> None:
+    """What is being done now; figures go to standard output."""
+    print(f"  {progress}", file=sys.stderr)
 
 
 def pss_kib(process: int) -> int:
