@@ -226,6 +226,16 @@ def test_an_older_format_is_migrated_after_a_copy_was_made(path: Path) -> None:
     assert numbers(copy) == before
 
 
+def test_a_format_that_never_was_is_refused_without_a_copy(path: Path) -> None:
+    fill(path)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 0")
+    connection.close()
+    with pytest.raises(DatabaseError, match=r"no format that scmd has ever written.*move it aside"):
+        database_file.open_file(path)
+    assert not path.with_name("registry.db.format0").exists()
+
+
 def test_a_migration_that_fails_changes_nothing(path: Path) -> None:
     fill(path)
     before = numbers(path)

@@ -209,9 +209,18 @@ def test_damaged_lines_are_passed_over(tmp_path: Path) -> None:
 def test_a_foreign_or_newer_file_is_refused_and_left_alone(tmp_path: Path, data: bytes) -> None:
     file = tmp_path / "events.jsonl"
     file.write_bytes(data)
-    with pytest.raises(EventError):
+    with pytest.raises(EventError, match=f"^{file} cannot be used: .*move it aside"):
         EventLog(tmp_path)
     assert file.read_bytes() == data
+
+
+def test_a_file_that_a_power_cut_left_as_zeros_is_begun_anew(tmp_path: Path) -> None:
+    """Its size was on the disk already, what was written to it was not."""
+    (tmp_path / "events.jsonl").write_bytes(bytes(5000))
+    log = EventLog(tmp_path)
+    fill(log, 2)
+    assert numbers(read(log)) == [1, 2]
+    log.close()
 
 
 def test_a_full_disk_loses_entries_and_says_how_many(log: EventLog, disk: Disk) -> None:

@@ -22,6 +22,7 @@ def manager_of(machine: Machine) -> int:
 
 def test_built_in_services(bare: Machine) -> None:
     machine = bare.start()
+    assert "(changed)" not in machine.scmd("settings")
     services = listed(machine)
     assert set(services) == {"EventLog", "RpcSs"}
     assert {service["process_id"] for service in services.values()} == {manager_of(machine)}

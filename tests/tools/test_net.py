@@ -64,6 +64,26 @@ def test_errors_are_nets_own(web: World, run: Run, arguments: list[str], text: s
     assert (outcome.status, outcome.out, outcome.err) == (2, "", text + "\n")
 
 
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (2185, "The service name is invalid."),
+        (3521, "The *** service is not started."),
+        (1053, "The service did not respond to the start or control request in a timely fashion."),
+    ],
+)
+def test_helpmsg_says_what_a_number_means(run: Run, number: int, text: str) -> None:
+    outcome = run("net", "helpmsg", str(number))
+    assert (outcome.status, outcome.out) == (0, f"\n{text}\n\n")
+
+
+@pytest.mark.parametrize("number", ["9999999", "x", "-1"])
+def test_helpmsg_refuses_what_is_no_message(run: Run, number: str) -> None:
+    outcome = run("net", "HELPMSG", number)
+    assert (outcome.status, outcome.out) == (2, "")
+    assert outcome.err == f"{number} is not a valid Windows network message number.\n\n"
+
+
 def test_starting_twice_is_2182(web: World, scm: Scm, run: Run) -> None:
     scm["Web"].start()
     outcome = run("net", "start", "Web")

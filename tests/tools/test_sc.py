@@ -384,6 +384,10 @@ def test_description_failure_and_their_queries(web: World, run: Run) -> None:
     assert run("sc", "qdescription", "Web").out == (
         "[SC] QueryServiceConfig2 SUCCESS\n\nSERVICE_NAME: Web\nDESCRIPTION:  Says so.\n"
     )
+    assert run("sc", "description", "Web").out == "[SC] ChangeServiceConfig2 SUCCESS\n"
+    assert run("sc", "qdescription", "Web").out.endswith("DESCRIPTION:  Says so.\n")
+    assert run("sc", "description", "Web", "").status == 0
+    assert run("sc", "qdescription", "Web").out.endswith("DESCRIPTION:  \n")
     run("sc", "failure", "Web", "reset=", "86400", "actions=", "restart/5000/reboot/60000//10")
     run("sc", "failure", "Web", "command=", "/bin/mail")
     assert run("sc", "qfailure", "Web").out == (

@@ -55,6 +55,16 @@ def test_no_command_of_sc_or_net_imports_a_framework(web: World) -> None:
         assert not imported(web, *command) & heavy
 
 
+def test_an_output_that_is_full_is_one_line(web: World) -> None:
+    command = f"'{sys.executable}' -m scmd.tools.main"
+    env = {**os.environ, "SCMD_RUNTIME": str(web.runtime)}
+    for words in ("sc query Web", "sc --help", "net start", "get Web --help", "status"):
+        line = f"{command} {words} > /dev/full"
+        done = subprocess.run(["/bin/sh", "-c", line], env=env, capture_output=True, check=False)
+        assert done.returncode == 1
+        assert done.stderr == b"scmd: the output cannot be written: No space left on device\n"
+
+
 def test_closed_and_broken_outputs_are_no_tracebacks(web: World) -> None:
     command = f"'{sys.executable}' -m scmd.tools.main"
     env = {**os.environ, "SCMD_RUNTIME": str(web.runtime)}

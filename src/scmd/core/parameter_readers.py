@@ -69,6 +69,14 @@ def read_path(name: str, value: RegistryValue) -> str:
     return text
 
 
+def read_program(name: str, value: RegistryValue) -> str:
+    """An absolute path that is one: without it there is nothing to run."""
+    text = read_path(name, value)
+    if not text:
+        raise wrong(name, "an absolute path")
+    return text
+
+
 def read_milliseconds(name: str, value: RegistryValue) -> int:
     number = value.data
     if isinstance(number, str) and number.isascii() and number.isdigit():

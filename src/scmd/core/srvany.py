@@ -23,6 +23,7 @@ from scmd.core.parameter_readers import (
     read_nice,
     read_one_shot,
     read_path,
+    read_program,
     read_signal,
     read_text,
     read_umask,
@@ -152,7 +153,7 @@ def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> P
 _Reader = Callable[[str, RegistryValue], object]
 
 READERS: Mapping[str, _Reader] = {
-    "Application": read_path,
+    "Application": read_program,
     "AppParameters": read_text,
     "AppDirectory": read_path,
     health.PID_FILE: read_path,

@@ -294,8 +294,11 @@ async def _run(descriptor: int) -> int:
     try:
         database = Database.open(state.state / "registry.db")
         event_log = EventLog(state.state / "events", spool=_spool(state, "events"))
-    except (DatabaseError, EventError, OSError) as error:
+    except (DatabaseError, EventError) as error:
         print(f"scmd: {error}", file=sys.stderr)
+        return EX_CONFIG
+    except OSError as error:
+        print(f"scmd: {error.filename} cannot be used: {error.strerror}", file=sys.stderr)
         return EX_CONFIG
     try:
         manager = Manager(keeper, state, database, event_log)

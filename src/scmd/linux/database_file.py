@@ -164,6 +164,8 @@ def _migrate(
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if found == format:
         return
+    if found < 1:
+        raise DatabaseError(advice(path, "it has no format that scmd has ever written"))
     copy = path.with_name(f"{path.name}.format{found}")
     _back_up(connection, copy)
     connection.execute("BEGIN IMMEDIATE")

@@ -113,12 +113,16 @@ class EventFiles:
             whole = data.rfind(b"\n") + 1
             if whole:
                 self.last = max(self.last, _last_number(data))
-            elif not data.startswith(_HEADER_START[: len(data)]):
-                raise EventError(f"{self._path} is not an event log")
+            elif data.strip(b"\0") and not data.startswith(_HEADER_START[: len(data)]):
+                raise EventError("not an event log")
             os.ftruncate(descriptor, whole)
             if not whole:
                 self._write_some(descriptor, header_line(self.last + 1))
             return descriptor, os.fstat(descriptor).st_size
+        except EventError as error:
+            os.close(descriptor)
+            advice = "It was left as it is: move it aside to begin with an empty one"
+            raise EventError(f"{self._path} cannot be used: {error}. {advice}") from error
         except BaseException:
             os.close(descriptor)
             raise

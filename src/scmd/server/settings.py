@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from scmd.core.control_values import SETTINGS
+from scmd.core.control_values import SETTINGS, settings_from
 from scmd.core.messages import Settings
 from scmd.core.messages.commands import CheckScmHandle, QuerySettings, SetSettings
 from scmd.core.messages.effects import Reply
@@ -29,7 +29,7 @@ def query_settings(work: Work, request: QuerySettingsRequest) -> Steps[QuerySett
     if reply.error:
         return QuerySettingsResponse(settings=b"", error=reply.error)
     assert isinstance(reply.result, Settings)
-    in_force, default = reply.result, Settings()
+    in_force, default = reply.result, settings_from({}, Settings())
     lines = [
         msgspec.json.encode(
             {

@@ -140,7 +140,8 @@ def _set_up(demo: Demo, scm: Scm) -> list[Follower]:
     for example in EXAMPLES:
         example.service().install(scm=scm)
         scm[example.name].parameters.update(example.parameters(scratch))
-    print(f"In another terminal: export SCMD_RUNTIME={scratch}/runtime, then scmd sc query")
+    program = "scmd" if shutil.which("scmd") else os.path.abspath(sys.argv[0])
+    print(f"In another terminal: export SCMD_RUNTIME={scratch}/runtime, then {program} sc query")
     for hint in hints(scratch):
         print(f"  {hint}")
     followers: list[Follower] = []

@@ -12,13 +12,13 @@ from scmd.tools.target import connect, is_remote
 from scmd.vocabulary.configuration import LOCAL_SYSTEM
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_service_name, escaped
+from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import MAX_NAME_UNITS, ServiceState
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.client.service import Service
-    from scmd.vocabulary.registry import RegistryValue
 
 INSTALL_USAGE = """\
 usage: scmd install NAME [OPTION...] -- PROGRAM [ARG...]
@@ -77,6 +77,10 @@ def install(arguments: list[str]) -> int:
     restart_delay = options.number("--restart", 0) if "--restart" in options.values else None
     directory, environment = options.last("--dir"), _environment(options)
     parameters = _parameters(options)
+    count = options.number("--instances", 1, 1) if "--instances" in options.values else 0
+    if count:
+        _check_name(f"{name}@{count}")
+        parameters[instances.COUNT] = RegistryValue.of(count)
     try:
         # Before the SCM is asked, so that a wrong program is refused first.
         hosting_parameters(options.after, directory, environment, here=not is_remote())
@@ -96,8 +100,8 @@ def install(arguments: list[str]) -> int:
             restart_delay=restart_delay,
             parameters=parameters,
         )
-        if "--instances" in options.values:
-            instances.adjust(scm, name, options.number("--instances", 1, 1))
+        if count:
+            instances.adjust(scm, name, count)
     sys.stdout.write(f"{escaped(name)} is installed.\n")
     return 0
 

@@ -6,6 +6,7 @@ share is here: exit statuses for an interrupted or a cut-off command, and the ou
 
 from __future__ import annotations
 
+import errno
 import gc
 import os
 import sys
@@ -24,7 +25,8 @@ usage: scmd COMMAND [ARGUMENT...]
   init [-- PROGRAM [ARG...]]          the same as the first process of a container
   demo                                a scratch SCM with five example services
   sc [//HOST] COMMAND ...             SC.EXE: query, start, stop, create, config...
-  net start|stop|pause|continue       NET.EXE's service part
+  net start|stop|pause|continue|helpmsg
+                                      NET.EXE's service part
   install NAME [OPTION...] -- PROGRAM [ARG...]
                                       an unmodified program as a service
   set NAME PARAMETER VALUE...         a parameter of a service
@@ -94,9 +96,19 @@ def _run(arguments: list[str]) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader has gone; what is still buffered must not raise again at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _let_go_of_output()
+        return 1
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or error.filename:
+            raise
+        _let_go_of_output()
+        sys.stderr.write(f"scmd: the output cannot be written: {error.strerror}\n")
         return 1
     return status
+
+
+def _let_go_of_output() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _make_outputs_safe() -> None:

@@ -18,6 +18,7 @@ from scmd.tools.net_messages import (
     MORE_HELP,
     NERR_TEXTS,
     USAGE,
+    help_message,
     system_error,
 )
 from scmd.vocabulary.errors import Error
@@ -52,9 +53,9 @@ class NetError(Exception):
     """A command failed; the text is what NET.EXE prints to standard error."""
 
 
-def nerr(number: int) -> NetError:
+def nerr(number: int, *inserts: object) -> NetError:
     """One of NET's own errors, with the hint where more help is."""
-    return NetError(f"{NERR_TEXTS[number]}\n\n{MORE_HELP.format(number)}\n")
+    return NetError(f"{NERR_TEXTS[number].format(*inserts)}\n\n{MORE_HELP.format(number)}\n")
 
 
 def run(arguments: list[str]) -> int:
@@ -67,11 +68,13 @@ def run(arguments: list[str]) -> int:
     words = [word for word in arguments if word.lower() not in _YES + _NO]
     answer = next((word.lower() in _YES for word in arguments if word.lower() in _YES + _NO), None)
     verb = words[0].lower() if words else ""
-    known = verb in ("start", "stop", "pause", "continue")
+    known = verb in ("start", "stop", "pause", "continue", "helpmsg")
     asked = verb in _HELP or words[1:] in (["/?"], ["--help"])
     if asked or not known or len(words) > 2 or (len(words) == 1 and verb != "start"):
         (sys.stdout if asked else sys.stderr).write(USAGE)
         return SUCCEEDED if asked else WRONG_USAGE
+    if verb == "helpmsg":
+        return _help_message(words[1])
     try:
         with target.open_calls() as calls:
             if len(words) == 1:
@@ -82,6 +85,14 @@ def run(arguments: list[str]) -> int:
         return _fail(str(error))
     except WinError as error:
         return _fail(system_error(error.winerror), getattr(error, "detail", ""))
+    return SUCCEEDED
+
+
+def _help_message(number: str) -> int:
+    text = help_message(int(number)) if number.isdecimal() else None
+    if text is None:
+        return _fail(f"{number} is not a valid Windows network message number.\n")
+    sys.stdout.write(f"\n{text}\n\n")
     return SUCCEEDED
 
 
@@ -173,9 +184,7 @@ class Net:
         handle = self._open(access)
         state = self._calls.query_status(handle).state
         if state == ServiceState.STOPPED:
-            raise NetError(
-                f"The {self.display_name} service is not started.\n\n{MORE_HELP.format(3521)}\n"
-            )
+            raise nerr(3521, self.display_name)
         dependents = self._calls.enum_dependents(handle, StateMask.ACTIVE)
         if dependents:
             self._ask([escaped(entry.display_name) for entry in dependents], answer)
@@ -223,9 +232,7 @@ class Net:
             leaving = self._calls.control_service(handle, code).state
         except WinError as error:
             if error.winerror == Error.SERVICE_NOT_ACTIVE:
-                raise NetError(
-                    f"The {self.display_name} service is not started.\n\n{MORE_HELP.format(3521)}\n"
-                ) from error
+                raise nerr(3521, self.display_name) from error
             raise self._refused(error, handle) from error
         if self._wait(handle, "", leaving, wanted).state != wanted:
             raise NetError(f"The {self.display_name} service {failed}.\n")
@@ -242,11 +249,9 @@ class Net:
     def _ended(self, status: ServiceStatus, what: str) -> NetError:
         text = f"The {self.display_name} service {what}.\n\n"
         if status.win32_exit_code == Error.SERVICE_SPECIFIC_ERROR:
-            text += f"A service specific error occurred: {status.service_specific_exit_code}.\n\n"
-            return NetError(text + MORE_HELP.format(3547) + "\n")
+            return NetError(text + str(nerr(3547, status.service_specific_exit_code)))
         if status.win32_exit_code == 0:
-            text += f"The service did not report an error.\n\n{MORE_HELP.format(3534)}\n"
-            return NetError(text)
+            return NetError(text + str(nerr(3534)))
         return NetError(text + system_error(status.win32_exit_code))
 
     def _open(self, access: int) -> ContextHandle:

@@ -12,8 +12,12 @@ NERR_TEXTS: dict[int, str] = {
     2186: "The service is not responding to the control function.",
     2189: "The service could not be controlled in its present state.",
     2191: "The requested pause, continue, or stop is not valid for this service.",
+    3521: "The {} service is not started.",
     3533: "The service is starting or stopping.  Please try again later.",
+    3534: "The service did not report an error.",
+    3547: "A service specific error occurred: {}.",
 }
+"""NET's own messages that it refers to by number."""
 
 CONTROL_ERRORS: dict[int, int] = {
     Error.INVALID_SERVICE_CONTROL: 2191,
@@ -25,11 +29,20 @@ USAGE = """\
 The syntax of this command is:
 
 NET
-    [ START [service] | STOP service [/y] | PAUSE service | CONTINUE service ]
+    [ START [service] | STOP service [/y] | PAUSE service | CONTINUE service | HELPMSG number ]
 
 A service is named by its key name or its display name. NET START alone lists what runs.
 Exit status: 0 success, 2 failure, 1 wrong usage.
 """
+
+
+def help_message(number: int) -> str | None:
+    """What NET HELPMSG says: NET's own message, or a Win32 error's; None for no message."""
+    if number in NERR_TEXTS:
+        return NERR_TEXTS[number].format("***")
+    from scmd.vocabulary.error_texts import TEXTS
+
+    return TEXTS.get(number)
 
 
 def system_error(number: int) -> str:

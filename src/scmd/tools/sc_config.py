@@ -192,9 +192,9 @@ def delete(calls: Calls, request: Request) -> None:
 
 
 def description(calls: Calls, request: Request) -> None:
-    """Without a text the description goes."""
+    """Without a text the description stays as it is; an empty one removes it."""
     no_more(request.arguments, 2)
-    text = request.arguments[1] if request.arguments[1:] else ""
+    text = request.arguments[1] if request.arguments[1:] else None
     _change2(calls, request, ConfigLevel.DESCRIPTION, text)
 
 
@@ -263,11 +263,14 @@ def _second(request: Request) -> str:
 
 
 def _change2(
-    calls: Calls, request: Request, level: ConfigLevel, value: str | bool | int | tuple[str, ...]
+    calls: Calls,
+    request: Request,
+    level: ConfigLevel,
+    value: str | bool | int | tuple[str, ...] | None,
 ) -> None:
-    configuration.change_config2(
-        calls, opened(calls, request, ServiceAccess.CHANGE_CONFIG), level, value
-    )
+    service = opened(calls, request, ServiceAccess.CHANGE_CONFIG)
+    if value is not None:
+        configuration.change_config2(calls, service, level, value)
     request.write(success("ChangeServiceConfig2"))
 
 

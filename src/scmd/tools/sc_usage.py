@@ -21,7 +21,8 @@ USAGE:
 """
 
 _CONFIGURATION = (
-    " [type= own|share|interact] [start= auto|demand|disabled|delayed-auto]"
+    " [type= own|share|interact|kernel|filesys|rec|adapt|userown|usershare]"
+    " [start= boot|system|auto|demand|disabled|delayed-auto]"
     " [error= normal|severe|critical|ignore] [group= GROUP] [tag= yes|no] [depend= A/B/+GROUP]"
     " [obj= ACCOUNT] [DisplayName= TEXT] [password= TEXT]"
 )
