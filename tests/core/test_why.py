@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from scmd.core.findings import Code, Finding, span
+from scmd.core.findings import Code, Finding
 from scmd.core.messages import (
     AssociationId,
     Call,
@@ -447,17 +447,3 @@ def test_a_guest_who_may_query_may_ask() -> None:
     scm = bench.result(OpenScm(bench.call(GUEST), None, 1))
     handle = bench.result(OpenService(bench.call(GUEST), scm, "A", 4))
     assert bench.result(ExplainService(bench.call(GUEST), handle)).state == "STOPPED"
-
-
-@pytest.mark.parametrize(
-    ("milliseconds", "text"),
-    [
-        (0, "0 ms"),
-        (999, "999 ms"),
-        (12_345, "12.3 s"),
-        (200_000, "3 min 20 s"),
-        (7_500_000, "2 h 5 min"),
-    ],
-)
-def test_spans_for_people(milliseconds: int, text: str) -> None:
-    assert span(milliseconds) == text

@@ -89,6 +89,7 @@ def test_a_program_whose_path_is_no_utf_8_and_that_cannot_be_run(machine: Machin
     assert machine.refused("start", "Latin") == 2
     assert "its interpreter does not exist" in machine.scmd("why", "Latin")
     assert machine.status("Latin").win32_exit_code == 2
+    assert machine.json("get", "Latin", "Application") == {"Application": str(program)}
 
 
 def test_what_keeps_a_dead_services_output_open(machine: Machine) -> None:

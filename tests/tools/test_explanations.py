@@ -7,7 +7,6 @@ import json
 import pytest
 
 from scmd.client.scm import Scm
-from scmd.tools.durations import span
 from scmd.vocabulary.service import ServiceState
 from tests.client.world import World, report
 from tests.tools.conftest import Run
@@ -175,17 +174,3 @@ def test_each_needs_one_name(run: Run, command: str) -> None:
     assert run(command).status == 2
     assert run(command, "A", "B").status == 2
     assert run(command, "--help").out.startswith(f"usage: scmd {command} NAME")
-
-
-@pytest.mark.parametrize(
-    ("milliseconds", "text"),
-    [
-        (7, "7 ms"),
-        (1_234, "1.2 s"),
-        (61_000, "1 min 1 s"),
-        (3_661_000, "1 h 1 min"),
-        (8 * 86_400_000, "8 d 0 h"),
-    ],
-)
-def test_spans(milliseconds: int, text: str) -> None:
-    assert span(milliseconds) == text

@@ -18,6 +18,7 @@ from scmd.core.hosted_runs import HostedRun, Stage
 from scmd.core.records import AttemptPhase, Launch, LaunchPhase, ServiceRecord, StartRequest
 from scmd.core.reloads import Reload
 from scmd.core.state import State
+from scmd.vocabulary.durations import span
 from scmd.vocabulary.errors import Error, error_text
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import ActionType, ControlsAccepted, ServiceState, StartType
@@ -433,15 +434,3 @@ def _left(state: State, deadline: Deadline | None) -> int | None:
 
 def _due(left: int | None) -> str:
     return "" if left is None else f", in {span(left)} at the latest"
-
-
-def span(milliseconds: int) -> str:
-    """`850 ms`, `12.5 s`, `3 min 20 s`, `2 h 5 min`."""
-    if milliseconds < 1_000:
-        return f"{milliseconds} ms"
-    if milliseconds < 60_000:
-        return f"{milliseconds / 1000:.1f} s"
-    minutes, seconds = divmod(milliseconds // 1000, 60)
-    if minutes < 60:
-        return f"{minutes} min {seconds} s"
-    return f"{minutes // 60} h {minutes % 60} min"

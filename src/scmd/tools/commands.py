@@ -16,6 +16,35 @@ FAILED = 1
 WRONG_USAGE = 2
 
 
+_COMMANDS = {
+    "run": ("run", "run", "USAGE"),
+    "init": ("init", "run", "USAGE"),
+    "demo": ("demo", "run", "USAGE"),
+    "install": ("install", "install", "INSTALL_USAGE"),
+    "remove": ("install", "remove", "REMOVE_USAGE"),
+    "set": ("parameters", "set_parameter", "SET_USAGE"),
+    "get": ("parameters", "get_parameters", "GET_USAGE"),
+    "settings": ("settings", "run", "USAGE"),
+    "status": ("status", "run", "USAGE"),
+    "watch": ("watch", "run", "USAGE"),
+    "logs": ("logs", "run", "USAGE"),
+    "events": ("events", "run", "USAGE"),
+    "upgrade": ("upgrade", "run", "USAGE"),
+    "boot-plot": ("boot_plot", "run", "USAGE"),
+    "why": ("why", "run", "USAGE"),
+    "history": ("history", "run", "USAGE"),
+    "crash": ("crash", "run", "USAGE"),
+    "kill": ("kill", "run", "USAGE"),
+    "reload": ("reload", "run", "USAGE"),
+    "grant": ("grants", "grant", "GRANT_USAGE"),
+    "grants": ("grants", "show", "GRANTS_USAGE"),
+    "revoke": ("grants", "revoke", "REVOKE_USAGE"),
+    "links": ("links", "run", "USAGE"),
+    "rpc-stdio": ("rpc_stdio", "run", "USAGE"),
+    "remote": ("remote", "run", "USAGE"),
+}
+"""Where each is: module, function, usage text."""
+NAMES = tuple(_COMMANDS)
 _LATER = ("apply", "console", "import", "plan", "reg")
 _HERE = ("demo", "init", "links", "remote", "rpc-stdio", "run", "upgrade")
 """What is not for another host."""
@@ -30,12 +59,14 @@ class CommandUsageError(Exception):
 
 
 def find(name: str) -> Callable[[list[str]], int] | None:
-    """The function of a subcommand; None for an unknown one."""
-    loader = _LOADERS.get(name)
-    if loader is None:
+    """The function of a subcommand, imported now; None for an unknown one."""
+    if name not in _COMMANDS:
         return _not_yet if name in _LATER else None
-    command, usage = loader()
-    return lambda arguments: perform(name, command, usage, arguments)
+    place, function, usage = _COMMANDS[name]
+    module = __import__(f"scmd.tools.{place}", fromlist=(function,))
+    command: Callable[[list[str]], int] = getattr(module, function)
+    text: str = getattr(module, usage)
+    return lambda arguments: perform(name, command, text, arguments)
 
 
 def _not_yet(arguments: list[str]) -> int:
@@ -113,183 +144,3 @@ class Options:
         if not text.isdecimal() or int(text) < lowest:
             raise CommandUsageError(f"{name} needs a number from {lowest}, not {text}")
         return int(text)
-
-
-def _run() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.run import USAGE, run
-
-    return run, USAGE
-
-
-def _init() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.init import USAGE, run
-
-    return run, USAGE
-
-
-def _demo() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.demo import USAGE, run
-
-    return run, USAGE
-
-
-def _install() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.install import INSTALL_USAGE, install
-
-    return install, INSTALL_USAGE
-
-
-def _remove() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.install import REMOVE_USAGE, remove
-
-    return remove, REMOVE_USAGE
-
-
-def _set() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.parameters import SET_USAGE, set_parameter
-
-    return set_parameter, SET_USAGE
-
-
-def _get() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.parameters import GET_USAGE, get_parameters
-
-    return get_parameters, GET_USAGE
-
-
-def _watch() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.watch import USAGE, run
-
-    return run, USAGE
-
-
-def _status() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.status import USAGE, run
-
-    return run, USAGE
-
-
-def _logs() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.logs import USAGE, run
-
-    return run, USAGE
-
-
-def _events() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.events import USAGE, run
-
-    return run, USAGE
-
-
-def _upgrade() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.upgrade import USAGE, run
-
-    return run, USAGE
-
-
-def _why() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.why import USAGE, run
-
-    return run, USAGE
-
-
-def _boot_plot() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.boot_plot import USAGE, run
-
-    return run, USAGE
-
-
-def _history() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.history import USAGE, run
-
-    return run, USAGE
-
-
-def _crash() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.crash import USAGE, run
-
-    return run, USAGE
-
-
-def _kill() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.kill import USAGE, run
-
-    return run, USAGE
-
-
-def _remote() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.remote import USAGE, run
-
-    return run, USAGE
-
-
-def _rpc_stdio() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.rpc_stdio import USAGE, run
-
-    return run, USAGE
-
-
-def _reload() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.reload import USAGE, run
-
-    return run, USAGE
-
-
-def _grant() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.grants import GRANT_USAGE, grant
-
-    return grant, GRANT_USAGE
-
-
-def _revoke() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.grants import REVOKE_USAGE, revoke
-
-    return revoke, REVOKE_USAGE
-
-
-def _grants() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.grants import GRANTS_USAGE, show
-
-    return show, GRANTS_USAGE
-
-
-def _links() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.links import USAGE, run
-
-    return run, USAGE
-
-
-def _settings() -> tuple[Callable[[list[str]], int], str]:
-    from scmd.tools.settings import USAGE, run
-
-    return run, USAGE
-
-
-_LOADERS: dict[str, Callable[[], tuple[Callable[[list[str]], int], str]]] = {
-    "run": _run,
-    "init": _init,
-    "demo": _demo,
-    "install": _install,
-    "remove": _remove,
-    "set": _set,
-    "get": _get,
-    "settings": _settings,
-    "status": _status,
-    "watch": _watch,
-    "logs": _logs,
-    "events": _events,
-    "upgrade": _upgrade,
-    "boot-plot": _boot_plot,
-    "why": _why,
-    "history": _history,
-    "crash": _crash,
-    "kill": _kill,
-    "reload": _reload,
-    "grant": _grant,
-    "grants": _grants,
-    "revoke": _revoke,
-    "links": _links,
-    "rpc-stdio": _rpc_stdio,
-    "remote": _remote,
-}
-NAMES = tuple(_LOADERS)

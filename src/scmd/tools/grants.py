@@ -20,6 +20,7 @@ from scmd.security.sddl import TRUSTEES
 from scmd.security.sid import SidError, canonical_sid, service_sid, unix_group_sid, unix_user_sid
 from scmd.tools import target
 from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.sc_rare import SCM_NAME
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ScmAccess, SecurityInformation, StandardAccess
 
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from scmd.client.calls import Calls
     from scmd.ndr.values import ContextHandle
     from scmd.security.descriptor import SecurityDescriptor
-
-SCM_NAME = "scmanager"
-"""What stands for the SCM itself, as in `sc sdshow scmanager`."""
 
 _WHO = f"""\
   WHO     a group or a user of this machine (group:NAME and user:NAME tell them apart),

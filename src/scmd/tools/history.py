@@ -7,9 +7,9 @@ import sys
 
 from scmd.client.management import read_history
 from scmd.tools.commands import CommandUsageError, Options
-from scmd.tools.durations import span
 from scmd.tools.target import open_calls
 from scmd.tools.why import by
+from scmd.vocabulary.durations import span
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ServiceAccess
 

@@ -112,15 +112,14 @@ def _let_go_of_output() -> None:
 
 
 def _make_outputs_safe() -> None:
-    """A terminal of another encoding shows escapes; a closed output swallows what is written."""
+    """What cannot be encoded is shown as an escape; a closed output swallows what is written."""
     if sys.stdout is None or sys.stderr is None:
         nowhere = open(os.devnull, "w")  # noqa: SIM115 # for the whole process
         sys.stdout, sys.stderr = sys.stdout or nowhere, sys.stderr or nowhere
     for stream in (sys.stdout, sys.stderr):
-        if stream.encoding.lower() not in ("utf-8", "utf8"):
-            reconfigure = getattr(stream, "reconfigure", None)
-            if reconfigure is not None:
-                reconfigure(errors="backslashreplace")
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
 
 
 def _dispatch(arguments: list[str]) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scmd.client import configuration
-from scmd.tools.sc_grammar import UsageError, last, no_more, number, parse_options
+from scmd.tools.sc_grammar import UsageError, chosen, last, no_more, number, parse_options
 from scmd.tools.sc_output import success
 from scmd.tools.sc_request import opened
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, FailureAction, ServiceConfig
@@ -104,14 +104,6 @@ class _Changes:
         self.account = last(options, "obj")
         self.password = last(options, "password")
         self.display_name = last(options, "displayname")
-
-
-def chosen(choices: Mapping[str, int], word: str, option: str) -> int:
-    """The meaning of an option's word in any case; UsageError lists the words there are."""
-    if word.lower() not in choices:
-        words = ", ".join(filter(None, choices))
-        raise UsageError(f"ERROR:  {option} must be one of {words}, not {word}")
-    return choices[word.lower()]
 
 
 def create(calls: Calls, request: Request) -> None:
@@ -240,26 +232,19 @@ def parse_actions(text: str) -> tuple[FailureAction, ...]:
 
 
 def failureflag(calls: Calls, request: Request) -> None:
-    flag = number(_second(request), "The flag", 0, 1)
+    flag = number(request.second(), "The flag", 0, 1)
     _change2(calls, request, ConfigLevel.FAILURE_ACTIONS_FLAG, bool(flag))
 
 
 def sidtype(calls: Calls, request: Request) -> None:
-    kind = chosen(_SID_TYPES, _second(request), "The type")
+    kind = chosen(_SID_TYPES, request.second(), "The type")
     _change2(calls, request, ConfigLevel.SERVICE_SID_INFO, kind)
 
 
 def privs(calls: Calls, request: Request) -> None:
     """Privileges separated by `/`; an empty list asks for none."""
-    names = tuple(filter(None, _second(request).split("/")))
+    names = tuple(filter(None, request.second().split("/")))
     _change2(calls, request, ConfigLevel.REQUIRED_PRIVILEGES_INFO, names)
-
-
-def _second(request: Request) -> str:
-    if len(request.arguments) < 2:
-        raise UsageError("")
-    no_more(request.arguments, 2)
-    return request.arguments[1]
 
 
 def _change2(

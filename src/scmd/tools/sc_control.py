@@ -91,10 +91,7 @@ def interrogate(calls: Calls, request: Request) -> None:
 
 def control(calls: Calls, request: Request) -> None:
     """A control by its name, or a service's own by its number, 128 to 255."""
-    if len(request.arguments) < 2:
-        raise UsageError("")
-    no_more(request.arguments, 2)
-    word = request.arguments[1]
+    word = request.second()
     named = _NAMED_CONTROLS.get(word.lower())
     if named is not None:
         _send(calls, request, named, ServiceAccess.PAUSE_CONTINUE, 2)

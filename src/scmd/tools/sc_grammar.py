@@ -7,6 +7,10 @@ commands' own business.
 
 from __future__ import annotations
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 
 class UsageError(Exception):
     """The command line is wrong: exit status 2, after the message (if any) and the usage."""
@@ -45,6 +49,14 @@ def last(options: dict[str, list[str]], name: str) -> str | None:
     """The value of an option that counts once; a later one replaces an earlier one."""
     values = options.get(name)
     return values[-1] if values else None
+
+
+def chosen(choices: Mapping[str, int], word: str, option: str) -> int:
+    """The meaning of an option's word in any case; UsageError lists the words there are."""
+    if word.lower() not in choices:
+        words = ", ".join(filter(None, choices))
+        raise UsageError(f"ERROR:  {option} must be one of {words}, not {word}")
+    return choices[word.lower()]
 
 
 def number(text: str, what: str, lowest: int = 0, highest: int = 0xFFFFFFFF) -> int:

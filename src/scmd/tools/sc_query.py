@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scmd.client.calls import MAX_ENUM_BYTES
-from scmd.tools.sc_grammar import UsageError, is_option, last, no_more, number, parse_options
+from scmd.tools.sc_grammar import chosen, is_option, last, no_more, number, parse_options
 from scmd.tools.sc_output import status_block
 from scmd.tools.sc_request import opened
 from scmd.vocabulary.errors import Error
@@ -48,13 +48,13 @@ def _query_one(calls: Calls, request: Request) -> None:
     service = opened(calls, request, ServiceAccess.QUERY_STATUS, "EnumQueryServicesStatus:")
     status = calls.query_status(service)
     if request.json:
-        from scmd.tools.sc_json import dump, status_object
+        from scmd.tools.sc_json import status_object
 
         display_name = calls.display_name(calls.open_scm(), name)
         document = status_object(name, display_name, status)
         if request.verb == "queryex":
             document |= _usage(calls, service)
-        request.write(dump(document))
+        request.write_json(document)
     else:
         request.write(status_block(name, status, extended=request.verb == "queryex"))
 
@@ -75,7 +75,7 @@ def _usage(calls: Calls, service: ContextHandle) -> dict[str, object]:
 def _query_many(calls: Calls, request: Request) -> None:
     options = parse_options(request.arguments, OPTIONS)
     types = type_mask(options.get("type", []))
-    states = _choice(_STATES, last(options, "state") or "active", "state=")
+    states = chosen(_STATES, last(options, "state") or "active", "state=")
     resume = number(last(options, "ri") or "0", "ri=")
     size = last(options, "bufsize")
     scm = calls.open_scm(ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE)
@@ -101,21 +101,15 @@ def type_mask(words: list[str]) -> int:
         if word.lower() in _EXACT_TYPES:
             exact |= _EXACT_TYPES[word.lower()]
         else:
-            general |= _choice(_GENERAL_TYPES, word, "type=")
+            general |= chosen(_GENERAL_TYPES, word, "type=")
     return exact or general or _GENERAL_TYPES["service"]
-
-
-def _choice(choices: Mapping[str, int], word: str, option: str) -> int:
-    if word.lower() not in choices:
-        raise UsageError(f"ERROR:  {option} must be one of {', '.join(choices)}, not {word}")
-    return choices[word.lower()]
 
 
 def _write_entries(request: Request, entries: Sequence[Entry]) -> None:
     if request.json:
-        from scmd.tools.sc_json import dump, status_object
+        from scmd.tools.sc_json import status_object
 
-        request.write(dump([status_object(e.name, e.display_name, e.status) for e in entries]))
+        request.write_json([status_object(e.name, e.display_name, e.status) for e in entries])
         return
     extended = request.verb == "queryex"
     for entry in entries:

@@ -25,7 +25,7 @@ def qc(calls: Calls, request: Request) -> None:
     if request.json:
         from scmd.tools.sc_json import config_object
 
-        _json(request, config_object(config))
+        request.write_json(config_object(config))
     else:
         request.write(output.config_block(config))
 
@@ -34,7 +34,7 @@ def qdescription(calls: Calls, request: Request) -> None:
     size = request.size()
     text = configuration.query_description(calls, queried(calls, request), size)
     if request.json:
-        _json(request, {"service_name": request.name(), "description": text})
+        request.write_json({"service_name": request.name(), "description": text})
     else:
         request.write(output.description_block(request.name(), text))
 
@@ -45,7 +45,7 @@ def qfailure(calls: Calls, request: Request) -> None:
     if request.json:
         from scmd.tools.sc_json import failure_object
 
-        _json(request, failure_object(request.name(), actions))
+        request.write_json(failure_object(request.name(), actions))
     else:
         request.write(output.failure_block(request.name(), actions))
 
@@ -56,7 +56,7 @@ def qfailureflag(calls: Calls, request: Request) -> None:
     flag = bool(configuration.query_number(calls, queried(calls, request), level, size))
     if request.json:
         name = request.name()
-        _json(request, {"service_name": name, "failure_actions_on_non_crash_failures": flag})
+        request.write_json({"service_name": name, "failure_actions_on_non_crash_failures": flag})
     else:
         request.write(output.failure_flag_block(request.name(), flag))
 
@@ -68,7 +68,7 @@ def qsidtype(calls: Calls, request: Request) -> None:
     if request.json:
         from scmd.tools.sc_json import sid_type_object
 
-        _json(request, sid_type_object(request.name(), kind))
+        request.write_json(sid_type_object(request.name(), kind))
     else:
         request.write(output.sid_type_block(request.name(), kind))
 
@@ -77,7 +77,7 @@ def qprivs(calls: Calls, request: Request) -> None:
     size = request.size()
     names = configuration.query_required_privileges(calls, queried(calls, request), size)
     if request.json:
-        _json(request, {"service_name": request.name(), "required_privileges": list(names)})
+        request.write_json({"service_name": request.name(), "required_privileges": list(names)})
     else:
         request.write(output.privileges_block(request.name(), names))
 
@@ -87,7 +87,7 @@ def getdisplayname(calls: Calls, request: Request) -> None:
     name = request.name()
     display_name = calls.display_name(calls.open_scm(), name, size)
     if request.json:
-        _json(request, {"service_name": name, "display_name": display_name})
+        request.write_json({"service_name": name, "display_name": display_name})
     else:
         request.write(output.named("GetServiceDisplayName", display_name))
 
@@ -97,7 +97,7 @@ def getkeyname(calls: Calls, request: Request) -> None:
     display_name = request.name()
     name = calls.key_name(calls.open_scm(), display_name, size)
     if request.json:
-        _json(request, {"service_name": name, "display_name": display_name})
+        request.write_json({"service_name": name, "display_name": display_name})
     else:
         request.write(output.named("GetServiceKeyName", name))
 
@@ -119,15 +119,9 @@ def showsid(calls: Calls, request: Request) -> None:
         status = "Inactive"
     sid = service_sid(name)
     if request.json:
-        _json(request, {"service_name": name, "service_sid": sid, "status": status})
+        request.write_json({"service_name": name, "service_sid": sid, "status": status})
     else:
         request.write(f"\nNAME: {escaped(name)}\nSERVICE SID: {sid}\nSTATUS: {status}\n")
-
-
-def _json(request: Request, document: dict[str, object]) -> None:
-    from scmd.tools.sc_json import dump
-
-    request.write(dump(document))
 
 
 COMMANDS: Mapping[str, Callable[[Calls, Request], None]] = {

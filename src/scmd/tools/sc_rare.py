@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from scmd.tools.sc_request import Request
 
 SCM_NAME = "scmanager"
-"""What sdshow and sdset call the SCM itself."""
+"""What sdshow, sdset and grants call the SCM itself."""
 MAX_NODE = 0xFFFF
 
 
@@ -66,7 +66,7 @@ def querylock(calls: Calls, request: Request) -> None:
     scm = calls.open_scm(ScmAccess.QUERY_LOCK_STATUS)
     status = administration.query_lock_status(calls, scm)
     if request.json:
-        _json(request, status.as_dict())
+        request.write_json(status.as_dict())
         return
     text = output.success("QueryServiceLockStatus")
     text += f"\tIsLocked      : {'TRUE' if status.is_locked else 'FALSE'}\n"
@@ -100,7 +100,7 @@ def sdshow(calls: Calls, request: Request) -> None:
     descriptor = SecurityDescriptor.from_bytes(data)
     sddl = descriptor_to_sddl(descriptor)
     if request.json:
-        _json(request, {"service_name": request.name(), "sddl": sddl})
+        request.write_json({"service_name": request.name(), "sddl": sddl})
         return
     request.write(f"\n{sddl}\n")
     if words:
@@ -172,7 +172,7 @@ def qtriggerinfo(calls: Calls, request: Request) -> None:
     triggers = administration.query_triggers(calls, queried(calls, request))
     name = request.name()
     if request.json:
-        _json(request, {"service_name": name, "triggers": [*map(trigger_object, triggers)]})
+        request.write_json({"service_name": name, "triggers": [*map(trigger_object, triggers)]})
     else:
         request.write(trigger_block(name, triggers))
 
@@ -200,7 +200,7 @@ def qpreferrednode(calls: Calls, request: Request) -> None:
 
 def preferrednode(calls: Calls, request: Request) -> None:
     """A NUMA node, or -1 for none."""
-    word = _second(request)
+    word = request.second()
     node = None if word == "-1" else number(word, "The node", 0, MAX_NODE)
     _change(calls, request, ConfigLevel.PREFERRED_NODE, node)
 
@@ -214,7 +214,7 @@ def qmanagedaccount(calls: Calls, request: Request) -> None:
 
 
 def managedaccount(calls: Calls, request: Request) -> None:
-    word = _second(request).lower()
+    word = request.second().lower()
     if word not in ("true", "false"):
         raise UsageError(f"ERROR:  managedaccount takes true or false, not {word}")
     _change(calls, request, ConfigLevel.MANAGED_ACCOUNT_INFO, word == "true")
@@ -227,7 +227,7 @@ def qprotection(calls: Calls, request: Request) -> None:
     word = output.word(Protection, protection)
     text = f"SERVICE {escaped(request.name())} PROTECTION LEVEL: {word.replace('_', ' ')}.\n"
     if request.json:
-        _json(request, {"service_name": request.name(), "launch_protected": word})
+        request.write_json({"service_name": request.name(), "launch_protected": word})
     else:
         request.write(output.success("QueryServiceConfig2") + text)
 
@@ -251,15 +251,8 @@ def qrunlevel(calls: Calls, request: Request) -> None:
 
 
 def runlevel(calls: Calls, request: Request) -> None:
-    level = number(_second(request), "The run level")
+    level = number(request.second(), "The run level")
     _change(calls, request, ConfigLevel.RUNLEVEL_INFO, level)
-
-
-def _second(request: Request) -> str:
-    if len(request.arguments) < 2:
-        raise UsageError("")
-    no_more(request.arguments, 2)
-    return request.arguments[1]
 
 
 def _change(calls: Calls, request: Request, level: ConfigLevel, value: int | None) -> None:
@@ -270,15 +263,9 @@ def _change(calls: Calls, request: Request, level: ConfigLevel, value: int | Non
 
 def _answer(request: Request, text: str, members: Mapping[str, object]) -> None:
     if request.json:
-        _json(request, {"service_name": request.name(), **members})
+        request.write_json({"service_name": request.name(), **members})
     else:
         request.write(output.config2_head(request.name()) + text)
-
-
-def _json(request: Request, document: Mapping[str, object]) -> None:
-    from scmd.tools.sc_json import dump
-
-    request.write(dump(document))
 
 
 COMMANDS: Mapping[str, Callable[[Calls, Request], None]] = {

@@ -33,11 +33,23 @@ class Request:
             raise UsageError("")
         return self.arguments[0]
 
+    def second(self) -> str:
+        """The second and last argument. UsageError: there are not just two."""
+        if len(self.arguments) < 2:
+            raise UsageError("")
+        no_more(self.arguments, 2)
+        return self.arguments[1]
+
     def size(self) -> int | None:
         """SC's bufsize, the second and last argument; None: as much as it takes."""
         self.name()
         no_more(self.arguments, 2)
         return number(self.arguments[1], "bufsize") if self.arguments[1:] else None
+
+    def write_json(self, document: object) -> None:
+        from scmd.tools.sc_json import dump
+
+        self.write(dump(document))
 
 
 def opened(calls: Calls, request: Request, access: int, prefix: str = "") -> ContextHandle:

@@ -7,8 +7,8 @@ import sys
 
 from scmd.client.management import explain, read_crash
 from scmd.tools.commands import CommandUsageError, Options
-from scmd.tools.durations import span
 from scmd.tools.target import open_calls
+from scmd.vocabulary.durations import span
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ServiceAccess
