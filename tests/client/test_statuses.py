@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from scmd.client import statuses
 from scmd.client.calls import Calls
 from scmd.client.scm import Scm, connect
 from scmd.client.service import WaitFailed
@@ -14,6 +15,7 @@ from scmd.client.waiting import Progress
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ServiceAccess, ServiceState
 from tests.client.world import World, report
+from tests.system.machine import LIMIT_S, eventually
 
 PENDING = ServiceState.START_PENDING
 
@@ -34,27 +36,48 @@ def test_the_feed_ends_a_slow_start(world: World, slow: Scm) -> None:
     assert world.waits > 2
 
 
-@pytest.mark.parametrize("name", ["", "Web"])
-def test_each_check_point_is_seen(world: World, slow: Scm, name: str) -> None:
+def test_each_check_point_is_seen(world: World, slow: Scm) -> None:
     service, calls = slow["Web"], slow.calls
     service.start(wait=False)
     with (
         service.opened(ServiceAccess.QUERY_STATUS) as handle,
-        Statuses(calls, handle, name) as statuses,
+        Statuses(calls, handle, "Web") as told,
     ):
         status = calls.query_status(handle)
         progress = Progress(status, 0.0)
         seen = [status.check_point]
         while status.state == PENDING:
-            status = statuses.next(progress)
+            status = told.next(progress)
             progress.update(status, 0.0)
             seen.append(status.check_point)
     assert list(dict.fromkeys(seen)) == [*range(seen[0], 12), 0]
     assert world.waits > 2
 
 
-def test_without_a_feed_it_is_asked(world: World, slow: Scm) -> None:
+def test_without_a_feed_a_notification_ends_it(
+    world: World, scm: Scm, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world.has_feed = False
+    # Whoever is not told waits for an hour.
+    monkeypatch.setattr(statuses, "LONGEST_WAIT_S", 3600.0)
+    scm.create("Web", "/usr/bin/web")
+    found = []
+
+    def wait() -> None:
+        with connect() as mine:
+            found.append(mine["Web"].wait("running", timeout=None))
+
+    waiter = threading.Thread(target=wait, daemon=True)
+    waiter.start()
+    eventually(lambda: world.scm.state.requests, "the request")
+    scm["Web"].start(wait=False)
+    waiter.join(LIMIT_S)
+    assert [status.state for status in found] == [ServiceState.RUNNING]
+    eventually(lambda: not world.scm.state.requests, "the end of its connection")
+
+
+def test_a_server_that_tells_nothing_is_asked(world: World, slow: Scm) -> None:
+    world.has_feed = world.has_notifications = False
     assert slow["Web"].start().state is ServiceState.RUNNING
     assert world.waits == 0
 

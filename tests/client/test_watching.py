@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import pytest
 
 import scmd
-from scmd.client import watching
 from scmd.client.calls import Calls, open_calls
 from scmd.client.connection import ConnectionFailed
+from scmd.client.feed_changes import FeedChanges
 from scmd.client.scm import Scm
 from scmd.client.watching import Watch, watch
 from scmd.vocabulary.service import ServiceState
@@ -189,7 +189,7 @@ async def test_an_error_reaches_whoever_waits(web: Scm, monkeypatch: pytest.Monk
         raise WinError(1115, "WaitForChanges")
 
     with watch("Web") as changes:
-        monkeypatch.setattr(watching.Watch, "_ask", fail)
+        monkeypatch.setattr(FeedChanges, "next", fail)
         with pytest.raises(WinError):
             await anext(changes)
 

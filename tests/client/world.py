@@ -47,6 +47,7 @@ from scmd.core.messages.events import (
     StartAnswered,
     StatusReported,
 )
+from scmd.core.notify_requests import GetNotifyResults, NotifyStatusChange
 from scmd.core.scm import Scm
 from scmd.scmd_interface.operations import LATEST_EVENTS
 from scmd.security.token import unix_token
@@ -134,7 +135,9 @@ class World:
         """The `after` of each request for events."""
         self.events_that_fit = len(EVENTS)
         self.has_feed = True
-        """If not, who waits has to ask, as at other servers, and takes its time."""
+        """If not, this is a server without the operation, as others are."""
+        self.has_notifications = True
+        """The same, of NotifyServiceStatusChange."""
         self.waits = 0
         """Requests for changes so far."""
         self.status = b'{"keeper_pid": 4, "uptime_ms": 93784000, "counts": {"running": 1}}'
@@ -207,10 +210,12 @@ class World:
     def perform(self, asked: Asked) -> None:
         """Part of `Performer`: commands go to the core, host requests are answered here."""
         if isinstance(asked, Command):
-            if isinstance(asked, WaitForChanges) and not self.has_feed:
-                self.conversations.answer(Reply(asked.call.id, Error.CALL_NOT_IMPLEMENTED))
+            if (isinstance(asked, WaitForChanges) and not self.has_feed) or (
+                isinstance(asked, NotifyStatusChange) and not self.has_notifications
+            ):
+                self.conversations.answer(Reply(asked.call.id, Error.RPC_PROCNUM_OUT_OF_RANGE))
                 return
-            if isinstance(asked, QueryStatus | WaitForChanges) and self._due:
+            if isinstance(asked, QueryStatus | WaitForChanges | GetNotifyResults) and self._due:
                 self._take(self._due.popleft())
             if isinstance(asked, WaitForChanges):
                 self.waits += 1

@@ -9,12 +9,16 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from scmd.client.scm import connect
+from scmd.client.watching import Watch
+from scmd.vocabulary.service import ServiceState as State
 from tests.remote.reach import ADMINISTRATOR, PASSWORD, Reach
 from tests.remote.samba import PASSWORD as SMB_PASSWORD
 from tests.remote.samba import Samba
@@ -216,3 +220,30 @@ def test_five_hundred_clients_at_once(machine: Machine, reach: Reach) -> None:
     eventually(lambda: reach.status()["connections"] == 0, "the end of all connections")
     with socket.create_connection((reach.address, reach.port)):
         pass
+
+
+def test_our_client_watches_sambas_own_svcctl(machine: Machine) -> None:
+    """It has neither a feed nor notifications: its services are looked at, again and again."""
+    address = f"127.79.{os.getpid() % 250}.{os.getpid() // 250 % 250}"
+    samba = Samba(machine.folder, address, 445)
+    # Each of its processes has a Spooler state of its own.
+    samba.prepare("disable spoolss = no", "rpcd_classic:num_workers = 1", front=False)
+    samba.add_user("root")
+    far = partial(connect, f"//{address}", user="root", password=SMB_PASSWORD)
+    with (
+        samba.running(),
+        far() as scm,
+        far() as other,
+        Watch(lambda: far().calls, ["spooler"], initial=True) as changes,
+    ):
+        first = next(changes)
+        assert (first.kind, first.name, first.state) == ("service", "Spooler", State.RUNNING)
+        scm["Spooler"].stop(wait=True)
+        stopped = next(changes)
+        assert (stopped.before, stopped.state) == (State.RUNNING, State.STOPPED)
+        assert (stopped.sampled, stopped.gap) == (True, False)
+        with ThreadPoolExecutor() as pool:
+            waiting = pool.submit(scm["Spooler"].wait, "running")
+            other["Spooler"].start(wait=False)
+            assert waiting.result().state == State.RUNNING
+        assert next(changes).state == State.RUNNING

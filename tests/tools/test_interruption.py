@@ -26,7 +26,7 @@ STOPPING = report(ServiceState.STOP_PENDING, check_point=1, wait_hint=600_000)
 @pytest.fixture
 def slow(web: World) -> World:
     """Web begins to start and to stop, and that is all it does."""
-    web.has_feed = False
+    web.has_feed = web.has_notifications = False
     web.program("Web").reports[0] = [STARTING]
     web.program("Web").reports[Control.STOP] = [STOPPING]
     return web

@@ -57,7 +57,7 @@ def pending_stop() -> list[ServiceStatus]:
 
 
 def test_on_a_terminal_a_stop_is_followed_to_its_end(web: World, scm: Scm) -> None:
-    web.has_feed = False
+    web.has_feed = web.has_notifications = False
     stopped = report(ServiceState.STOPPED)
     web.program("Web").reports[Control.STOP] = [*pending_stop(), stopped]
     scm["Web"].start()
@@ -69,7 +69,7 @@ def test_on_a_terminal_a_stop_is_followed_to_its_end(web: World, scm: Scm) -> No
 
 def test_a_service_whose_handler_only_queues_is_followed_too(web: World, scm: Scm) -> None:
     """The control was accepted, and the service still is what it was when SC answers."""
-    web.has_feed = False
+    web.has_feed = web.has_notifications = False
     running = report(ServiceState.RUNNING)
     web.program("Web").reports[Control.STOP] = [
         *(running for _ in range(10)),

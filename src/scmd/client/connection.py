@@ -140,6 +140,10 @@ class Connection:
     def _bind(self, interface: Interface, data: bytes) -> None:
         event = self._round_trip(data, 0, "ROpenSCManagerW")
         if isinstance(event, BindRefused):
+            if interface is not SVCCTL:
+                # Not in so many words, and what the server makes of the connection is not known.
+                self.close()
+                raise WinError(Error.CALL_NOT_IMPLEMENTED, interface.name)
             self._refused(event)
         if interface in getattr(event, "refused", ()):
             if interface is SVCCTL:

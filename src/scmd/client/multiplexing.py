@@ -9,6 +9,7 @@ from __future__ import annotations
 from threading import Event, Lock, Thread
 
 from scmd.client.connection import ConnectionFailed, function_name
+from scmd.ndr.errors import NdrError
 from scmd.rpc.client import Fault, Response
 from scmd.rpc.errors import win32_error
 from scmd.vocabulary.errors import Error
@@ -56,12 +57,7 @@ class Multiplexed:
         stub = operation.encode_request(request)
 
         def answered(event: ClientEvent | None) -> None:
-            if isinstance(event, Response):
-                done(operation.decode_response(event.stub, event.form))
-            elif isinstance(event, Fault):
-                done(WinError(win32_error(event.status), function_name(operation.name)))
-            else:
-                done(_broken(operation.name))
+            done(_outcome(operation, event))
 
         with self._lock:
             if self._is_over:
@@ -106,6 +102,17 @@ class Multiplexed:
         self._connection.close()
         for answered in waiting.values():
             answered(None)
+
+
+def _outcome(operation: Operation[Req, Resp], event: ClientEvent | None) -> Resp | WinError:
+    if isinstance(event, Response):
+        try:
+            return operation.decode_response(event.stub, event.form)
+        except NdrError:
+            return WinError(Error.RPC_CALL_FAILED, function_name(operation.name))
+    if isinstance(event, Fault):
+        return WinError(win32_error(event.status), function_name(operation.name))
+    return _broken(operation.name)
 
 
 def _broken(name: str) -> ConnectionFailed:

@@ -14,7 +14,7 @@ from threading import Lock
 
 from scmd.client.apc import ApcQueue, current_queue
 from scmd.client.multiplexing import Multiplexed
-from scmd.ndr.values import Guid
+from scmd.client.status_requests import FUNCTION, names, params_of, registration, triggered
 from scmd.svcctl import administration, opening
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ScmAccess, ServiceAccess, ServiceType, StateMask
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
 
     from scmd.client.functions import ScHandle
     from scmd.ndr.values import ContextHandle
-
-FUNCTION = "NotifyServiceStatusChange"
-CLIENT_PROCESS = Guid(bytes(16))
-"""Servers ignore it ([MS-SCMR] 3.1.4.43)."""
 
 
 class ServiceNotify:
@@ -105,15 +101,17 @@ def NotifyServiceStatusChange(handle: ScHandle, notify_mask: int, buffer: Servic
     if watching is None or watching.link.is_over:
         watching = handle.watching = _begin(handle)
     queue = current_queue()
-    notify = _register(watching, notify_mask, buffer.version)
+    request = registration(watching.handle, notify_mask, buffer.version)
+    operation = administration.NOTIFY_SERVICE_STATUS_CHANGE
+    notify = watching.link.call(operation, request).notify_handle
     with watching.lock:
         watching.buffer, buffer.outstanding = buffer, notify
 
     def told(answer: administration.GetNotifyResultsResponse | WinError) -> None:
         _told(watching, queue, buffer, notify, answer)
 
-    request = administration.NotifyHandleRequest(notify_handle=notify)
-    watching.link.begin(administration.GET_NOTIFY_RESULTS, request, told)
+    fetching = administration.NotifyHandleRequest(notify_handle=notify)
+    watching.link.begin(administration.GET_NOTIFY_RESULTS, fetching, told)
 
 
 def _begin(handle: ScHandle) -> Watching:
@@ -134,18 +132,6 @@ def _begin(handle: ScHandle) -> Watching:
     finally:
         closing = opening.CloseServiceHandleRequest(handle=scm)
         link.begin(opening.CLOSE_SERVICE_HANDLE, closing, lambda _: None)
-
-
-def _register(watching: Watching, mask: int, version: int) -> ContextHandle:
-    kind = administration.NotifyParams1 if version == 1 else administration.NotifyParams2
-    params = kind(notify_mask=mask & 0xFFFF_FFFF, service_status=ServiceStatus())
-    request = administration.NotifyServiceStatusChangeRequest(
-        handle=watching.handle,
-        notify_params=administration.NotifyParams(level=version, params=params),
-        client_process=CLIENT_PROCESS,
-    )
-    answer = watching.link.call(administration.NOTIFY_SERVICE_STATUS_CHANGE, request)
-    return answer.notify_handle
 
 
 def _told(
@@ -178,14 +164,12 @@ def _told(
 def _fill(
     buffer: ServiceNotify, answer: administration.GetNotifyResultsResponse | WinError
 ) -> None:
-    told = None if isinstance(answer, WinError) else answer.notify_params
-    params = told.elements[0].params if told is not None and told.elements else None
+    params = None if isinstance(answer, WinError) else params_of(answer)
     buffer.notification_triggered, buffer.service_names = 0, ()
     if params is None:
         buffer.notification_status = int(Error.REQUEST_ABORTED)
         return
     buffer.notification_status = params.notification_status
     buffer.service_status = params.service_status
-    if isinstance(params, administration.NotifyParams2):
-        buffer.notification_triggered = params.notification_triggered
-        buffer.service_names = tuple((params.service_names or "").split("\0")[:-1])
+    buffer.notification_triggered = triggered(params)
+    buffer.service_names = names(params)

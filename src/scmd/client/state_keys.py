@@ -99,7 +99,7 @@ def RegNotifyChangeKeyValue(
     calls, _ = key.use(NOTIFY)
     if not notify_filter or notify_filter & ~_FILTERS or (asynchronous and event is None):
         raise WinError(Error.INVALID_PARAMETER, NOTIFY)
-    watch = Watch(calls.another, (key.name,)).begin()
+    watch = Watch(calls.another, (key.name,), lossless=True).begin()
     key.watches.append(watch)
 
     def wait() -> None:

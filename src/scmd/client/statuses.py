@@ -1,8 +1,9 @@
-"""The statuses of a service that is waited for: asked for at first, told by the feed then.
+"""The statuses of a service that is waited for: asked for at first, told by the server then.
 
-A fast service is over before a place in the feed is worth having. From then on the wait is at the
-server (RWaitForChanges of the service's handle) and ends with the change itself. Where there is no
-feed, or it breaks, the service is asked on and on as `Progress` says.
+A fast service is over before it is worth having told. From then on the wait is at the server and
+ends with the change itself: by its feed (RWaitForChanges of the service's handle), else by
+NotifyServiceStatusChange, which passes over check points. A server that lacks both, or whose
+connection breaks, is asked on and on as `Progress` says.
 """
 
 from __future__ import annotations
@@ -11,17 +12,17 @@ import time
 from collections import deque
 
 from scmd.client.calls import Calls, named_state
+from scmd.vocabulary.errors import Error
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.client.waiting import Progress
     from scmd.ndr.values import ContextHandle
-    from scmd.scmd_interface.feed import WaitForChangesResponse
     from scmd.vocabulary.status import ServiceStatus
 
-FEED_FROM_S = 0.03
-"""Questions that would come at least so far apart are left to the feed."""
+TOLD_FROM_S = 0.03
+"""Questions that would come at least so far apart are left to the server."""
 LONGEST_WAIT_S = 1.0
 """One wait at the server: whoever shows the progress has something to say by then."""
 _STATUS_KINDS = (0, 1)
@@ -30,17 +31,15 @@ _STATUS_KINDS = (0, 1)
 class Statuses:
     """One wait's statuses, with `service` a handle that may query; a context manager.
 
-    With `name` the feed is waited for on a connection of its own, so that other threads' calls on
-    this one do not wait as well; without, on this one.
+    What the server tells comes by a connection of its own, so that calls on the other go on.
     """
 
-    def __init__(self, calls: Calls, service: ContextHandle, name: str = "") -> None:
+    def __init__(self, calls: Calls, service: ContextHandle, name: str) -> None:
         self._calls = calls
         self._service = service
         self._name = name
-        self._feed: tuple[Calls, ContextHandle] | None = None
-        self._has_feed = True
-        self._place = (0, 0)
+        self._listener: _FeedListener | _RequestListener | None = None
+        self._is_told = True
         self._ready: deque[ServiceStatus] = deque()
 
     def __enter__(self) -> Statuses:
@@ -54,12 +53,12 @@ class Statuses:
         if self._ready:
             return self._ready.popleft()
         delay = progress.delay()
-        if delay >= FEED_FROM_S and self._has_feed:
+        if delay >= TOLD_FROM_S and self._is_told:
             try:
                 self._listen(LONGEST_WAIT_S if most is None else min(most, LONGEST_WAIT_S))
             except WinError:
                 self._drop()
-                self._has_feed = False
+                self._is_told = False
             else:
                 return self._ready.popleft() if self._ready else self._query()
         time.sleep(delay if most is None else min(delay, most))
@@ -69,22 +68,20 @@ class Statuses:
         return self._calls.query_status(self._service)
 
     def _listen(self, limit: float) -> None:
-        if self._feed is None:
-            from scmd.scmd_interface.feed import FEED_BEGINNING
-
-            self._feed = self._opened()
-            self._place = (0, FEED_BEGINNING)
-        answer = self._ask(*self._feed, limit)
-        self._place = answer.epoch, answer.number
-        self._ready.extend(
-            named_state(entry.status)
-            for entry in answer.entries or ()
-            if entry.kind in _STATUS_KINDS
-        )
+        if self._listener is None:
+            self._listener = _FeedListener(*self._opened())
+        try:
+            statuses = self._listener.listen(limit)
+        except WinError as error:
+            lacking = (Error.CALL_NOT_IMPLEMENTED, Error.RPC_PROCNUM_OUT_OF_RANGE)
+            if error.winerror not in lacking or isinstance(self._listener, _RequestListener):
+                raise
+            self._drop()
+            self._listener = _RequestListener(*self._opened())
+            statuses = self._listener.listen(limit)
+        self._ready.extend(map(named_state, statuses))
 
     def _opened(self) -> tuple[Calls, ContextHandle]:
-        if not self._name:
-            return self._calls, self._service
         from scmd.vocabulary.service import ScmAccess, ServiceAccess
 
         calls = Calls(self._calls.another_connection())
@@ -95,17 +92,66 @@ class Statuses:
             calls.close()
             raise
 
-    def _ask(self, calls: Calls, service: ContextHandle, limit: float) -> WaitForChangesResponse:
+    def _drop(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            listener.close()
+
+
+class _FeedListener:
+    """By scmd's feed: every status, check points too."""
+
+    def __init__(self, calls: Calls, service: ContextHandle) -> None:
+        from scmd.scmd_interface.feed import FEED_BEGINNING
+
+        self._calls = calls
+        self._service = service
+        self._place = (0, FEED_BEGINNING)
+
+    def listen(self, limit: float) -> list[ServiceStatus]:
+        """Those that come within so many seconds; the present one at first."""
         from scmd.scmd_interface.feed import WaitForChangesRequest
         from scmd.scmd_interface.operations import WAIT_FOR_CHANGES
 
         epoch, after = self._place
         request = WaitForChangesRequest(
-            handle=service, epoch=epoch, after=after, limit=int(limit * 1000) + 1
+            handle=self._service, epoch=epoch, after=after, limit=int(limit * 1000) + 1
         )
-        return calls.call(WAIT_FOR_CHANGES, request)
+        answer = self._calls.call(WAIT_FOR_CHANGES, request)
+        self._place = answer.epoch, answer.number
+        return [entry.status for entry in answer.entries or () if entry.kind in _STATUS_KINDS]
 
-    def _drop(self) -> None:
-        feed, self._feed = self._feed, None
-        if feed is not None and feed[0] is not self._calls:
-            feed[0].close()
+    def close(self) -> None:
+        self._calls.close()
+
+
+class _RequestListener:
+    """By one request after the other."""
+
+    def __init__(self, calls: Calls, service: ContextHandle) -> None:
+        from scmd.client.status_requests import STATES, StatusRequests, register
+
+        self._calls = calls
+        self._service = service
+        self._mask = STATES
+        try:
+            notify = register(calls, service, STATES)
+        except BaseException:
+            calls.close()
+            raise
+        self._requests = StatusRequests(calls)
+        self._requests.fetch(None, notify)
+
+    def listen(self, limit: float) -> list[ServiceStatus]:
+        told = self._requests.next(limit)
+        if told is None:
+            return []
+        _, outcome = told
+        if isinstance(outcome, WinError):
+            raise outcome
+        self._requests.ask(None, self._service, self._mask)
+        return [outcome.service_status]
+
+    def close(self) -> None:
+        self._requests.close()
+        self._calls.close()

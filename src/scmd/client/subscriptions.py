@@ -1,9 +1,10 @@
 """SubscribeServiceChangeNotifications and WaitServiceState for `scmd.winsvc`.
 
-Both look at the server's feed of changes, so that no change is lost in between; a server without
-one refuses with 120. A subscription has a thread and a connection of its own: its callback is
-called there, one call at a time, and may call every function here. It goes on when the handle
-that it was made with is closed, until it is unsubscribed or the service is gone.
+Both look at the server's feed of changes, so that no change is lost in between; of a server
+without one they see what `watching` can see there. A subscription has a thread and a connection
+of its own: its callback is called there, one call at a time, and may call every function here. It
+goes on when the handle that it was made with is closed, until it is unsubscribed or the service is
+gone.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from threading import Lock, Thread, current_thread
 from time import monotonic
 
 from scmd.client.apc import INFINITE, EventObject, SetEvent, wait_for_any
+from scmd.client.status_requests import STATES
 from scmd.client.watching import Change, Watch
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.service import NotifyMask, ServiceState, ServiceType, StateMask
+from scmd.vocabulary.service import STATE_BITS, NotifyMask, ServiceType, StateMask
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
@@ -27,16 +29,7 @@ SC_EVENT_DATABASE_CHANGE, SC_EVENT_PROPERTY_CHANGE, SC_EVENT_STATUS_CHANGE = ran
 
 SUBSCRIBE = "SubscribeServiceChangeNotifications"
 WAIT = "WaitServiceState"
-STATE_BITS = {
-    ServiceState.STOPPED: NotifyMask.STOPPED,
-    ServiceState.START_PENDING: NotifyMask.START_PENDING,
-    ServiceState.STOP_PENDING: NotifyMask.STOP_PENDING,
-    ServiceState.RUNNING: NotifyMask.RUNNING,
-    ServiceState.CONTINUE_PENDING: NotifyMask.CONTINUE_PENDING,
-    ServiceState.PAUSE_PENDING: NotifyMask.PAUSE_PENDING,
-    ServiceState.PAUSED: NotifyMask.PAUSED,
-}
-_WAITED_FOR = NotifyMask(sum(STATE_BITS.values())) | NotifyMask.DELETE_PENDING
+_WAITED_FOR = STATES | NotifyMask.DELETE_PENDING
 
 
 class Subscription:
@@ -92,7 +85,8 @@ def SubscribeServiceChangeNotifications(
     SERVICE_QUERY_STATUS. Of a SC_EVENT_STATUS_CHANGE `notify` is the new state's bit, or
     SERVICE_NOTIFY_DELETE_PENDING. 0 means that the caller has to look: at a
     SC_EVENT_PROPERTY_CHANGE, and after changes that were missed. Errors: 5, 6 (the handle is of
-    the other kind), 87, 120. A callback that raises ends the subscription.
+    the other kind), 87, 120 (properties, at a server without a feed). A callback that raises
+    ends the subscription.
     """
     calls, raw = handle.use(SUBSCRIBE)
     kinds = {
@@ -109,7 +103,8 @@ def SubscribeServiceChangeNotifications(
     else:
         calls.enum_services_part(raw, ServiceType.WIN32, StateMask.ALL, None, 0, 0)
     names = (handle.name,) if handle.name else ()
-    watch = Watch(calls.another, names).begin()
+    needs_feed = event_type == SC_EVENT_PROPERTY_CHANGE
+    watch = Watch(calls.another, names, lossless=needs_feed).begin()
     return Subscription(watch, kinds[event_type], callback, context)
 
 
@@ -133,7 +128,7 @@ def _of_properties(change: Change) -> int | None:
 def _of_status(change: Change) -> int | None:
     if change.kind == "delete_pending":
         return NotifyMask.DELETE_PENDING
-    if change.kind == "status" and change.state != change.before:
+    if change.kind == "status" and (change.state != change.before or change.sampled):
         return STATE_BITS[change.state]
     return 0 if change.gap else None
 
@@ -147,7 +142,7 @@ def WaitServiceState(
     """Return once the service is in one of the states of the mask; at once if it is already.
 
     The mask has the bits of a service handle: SERVICE_NOTIFY_STOPPED to _PAUSED and
-    _DELETE_PENDING. The handle needs SERVICE_QUERY_STATUS. Errors: 5, 6, 87, 120; 1460 when the
+    _DELETE_PENDING. The handle needs SERVICE_QUERY_STATUS. Errors: 5, 6, 87; 1460 when the
     time is up, 1223 when the event was set first; 1072 when the service is deleted.
     """
     calls, raw = handle.use(WAIT)

@@ -2,7 +2,8 @@
 
 Against scmd this is its feed of changes: nothing is lost, nothing comes twice, and it goes on
 when the manager was replaced. Who falls too far behind is told so: then each service comes once
-as it is, with `gap` set. Other servers have no such feed.
+as it is, with `gap` set. At servers without a feed it is NotifyServiceStatusChange, and where
+that is missing too, looking again and again: then each change is `sampled`.
 
 A watcher has a connection of its own, which waits at the server. When the connection breaks it
 connects again, for as long as it takes; a first connection that fails raises.
@@ -11,15 +12,17 @@ connects again, for as long as it takes; a first connection that fails raises.
 from __future__ import annotations
 
 from collections import deque
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 
 from scmd.client.calls import Calls
+from scmd.client.changes import Change as Change
+from scmd.client.changes import Scope
 from scmd.client.connection import ConnectionFailed
-from scmd.scmd_interface.feed import FEED_BEGINNING, FeedEntry, WaitForChangesRequest, WatchedName
-from scmd.scmd_interface.operations import WAIT_FOR_CHANGES
-from scmd.vocabulary.service import ScmAccess, ServiceState
-from scmd.vocabulary.status import ServiceStatus
-from scmd.vocabulary.value import Value
+from scmd.client.feed_changes import FeedChanges
+from scmd.client.notified_changes import NotifiedChanges
+from scmd.client.polled_changes import PolledChanges
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import ScmAccess
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
@@ -27,67 +30,60 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Future
     from collections.abc import Callable, Iterable
     from types import TracebackType
-    from typing import Self
+    from typing import Protocol, Self
 
     from scmd.ndr.values import ContextHandle
-    from scmd.scmd_interface.feed import WaitForChangesResponse
+else:
+    Protocol = object
 
-KINDS = ("service", "status", "created", "delete_pending", "deleted", "config", "parameters")
-"""By the numbers of RWaitForChanges."""
 FIRST_PAUSE_S = 0.05
 LAST_PAUSE_S = 2.0
-_UNKNOWN = 0xFFFF_FFFF
+_LACKING = (Error.CALL_NOT_IMPLEMENTED, Error.RPC_PROCNUM_OUT_OF_RANGE)
+"""Of a server that lacks the interface, or the operation."""
 
 
-class Change(Value):
-    """What has happened to a service.
+class Source(Protocol):
+    """A way to find changes out, on one connection."""
 
-    `kind`: `status`, `created`, `delete_pending` (marked), `deleted`, `config`, `parameters`; or
-    `service`, the service as it is, for whoever was behind or asked for it.
-    """
+    def next(self) -> list[Change]:
+        """Wait for changes; perhaps none. The first time it takes the place and comes back."""
 
-    kind: str
-    name: str
-    status: ServiceStatus
-    before: int = 0
-    """Of a `status`, the state before, a `ServiceState`; it may be the same."""
-    lasted_ms: int | None = None
-    """How long that was; None: the state has not changed, or it is not known."""
-    cause: str = ""
-    """Why, for people."""
-    actor: str = ""
-    """Who had asked for it: a caller, `SCM`, or `service`."""
-    origin: str = ""
-    sequence: int = 0
-    """Its number, one higher than that of the change before; 0: it has none."""
-    gap: bool = False
-    """States before this one may be missing."""
+    def close(self) -> None:
+        """Nobody waits any more."""
 
-    @property
-    def state(self) -> ServiceState:
-        return ServiceState(self.status.state)
+
+_WAYS: tuple[Callable[[Calls, ContextHandle, Scope], Source], ...] = (
+    FeedChanges,
+    NotifiedChanges,
+    PolledChanges,
+)
+"""The best first."""
 
 
 class Watch:
     """The changes of some services, or of all: an iterator, an async iterator, a context manager.
 
-    `connect` gives a connection; `initial`: each service comes first, as it is.
+    `connect` gives a connection; `initial`: each service comes first, as it is. `lossless`: only
+    a feed will do, WinError 120 or 1745 at a server without one.
     """
 
     def __init__(
-        self, connect: Callable[[], Calls], names: Iterable[str] = (), *, initial: bool = False
+        self,
+        connect: Callable[[], Calls],
+        names: Iterable[str] = (),
+        *,
+        initial: bool = False,
+        lossless: bool = False,
     ) -> None:
         self._connect = connect
-        self._names = tuple(names)
-        self._initial = initial
+        self._scope = Scope(names, initial)
+        self._ways = _WAYS[:1] if lossless else _WAYS
+        self._way = 0
         self._ready: deque[Change] = deque()
         self._calls: Calls | None = None
         self._scm: ContextHandle | None = None
-        self._place = (0, FEED_BEGINNING)
-        self._covered: dict[str, int] = {}
-        """Services of a large picture's later parts: their changes up to a number are in it."""
-        self._has_begun = False
-        self._closed = Event()
+        self._source: Source | None = None
+        self._pause = 0.0
         self._fetches = Lock()
         self._fetching: Future[None] | None = None
 
@@ -104,7 +100,7 @@ class Watch:
 
     def close(self) -> None:
         """End it, from any thread; whoever waits for a change gets the iteration's end."""
-        self._closed.set()
+        self._scope.closed.set()
         calls = self._calls
         if calls is not None:
             calls.abort()
@@ -115,7 +111,7 @@ class Watch:
 
     def begin(self) -> Self:
         """Connect and take the place now; what changes from here on is told."""
-        while not self._has_begun and not self._closed.is_set():
+        while not self._scope.has_begun and not self._scope.closed.is_set():
             self._fetch()
         return self
 
@@ -126,7 +122,7 @@ class Watch:
 
     def __next__(self) -> Change:
         while not self._ready:
-            if self._closed.is_set():
+            if self._scope.closed.is_set():
                 raise StopIteration
             self._fetch()
         return self._ready.popleft()
@@ -139,7 +135,7 @@ class Watch:
         import asyncio
 
         while not self._ready:
-            if self._closed.is_set():
+            if self._scope.closed.is_set():
                 raise StopAsyncIteration
             if self._fetching is None:
                 loop = asyncio.get_running_loop()
@@ -173,7 +169,7 @@ class Watch:
         except RuntimeError:
             return  # The loop is over, and nobody waits.
 
-    # The feed -------------------------------------------------------------------------------
+    # Fetching -------------------------------------------------------------------------------
 
     def _fetch(self) -> None:
         """Wait for what comes next; there may be nothing yet when it returns."""
@@ -181,105 +177,50 @@ class Watch:
             with self._fetches:
                 self._fetch_once()
         finally:
-            if self._closed.is_set():
+            if self._scope.closed.is_set():
                 self._drop()
 
     def _fetch_once(self) -> None:
         try:
-            if self._calls is None:
-                self._open()
-            self._take(self._ask(0))
+            if self._source is None:
+                self._source = self._opened()
+            self._ready.extend(self._source.next())
+            self._scope.has_begun = True
+            self._pause = 0.0
         except ConnectionFailed:
             self._drop()
-            if self._closed.is_set():
-                return
-            if not self._has_begun:
+            self._way = 0
+            if not self._scope.has_begun and not self._scope.closed.is_set():
                 raise
-            self._reconnect()
-        except WinError:
-            self._drop()
-            if not self._closed.is_set():
+            self._scope.closed.wait(self._pause)
+            self._pause = min(max(2 * self._pause, FIRST_PAUSE_S), LAST_PAUSE_S)
+        except WinError as error:
+            self._source = None
+            is_lacking = error.winerror in _LACKING and self._way + 1 < len(self._ways)
+            self._way = self._way + 1 if is_lacking else 0
+            if not is_lacking or self._calls is None or self._calls.is_closed:
+                self._drop()
+            if not is_lacking and not self._scope.closed.is_set():
                 raise
 
-    def _open(self) -> None:
-        self._calls = calls = self._connect()
-        self._scm = calls.open_scm(ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE)
-        if self._closed.is_set():
-            calls.abort()
+    def _opened(self) -> Source:
+        if self._calls is None:
+            # One that never connects again by itself: whoever has a handle has to know.
+            self._calls = Calls(self._connect().connection)
+            access = ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE
+            self._scm = self._calls.open_scm(access)
+            if self._scope.closed.is_set():
+                self._calls.abort()
+        assert self._scm is not None
+        return self._ways[self._way](self._calls, self._scm, self._scope)
 
     def _drop(self) -> None:
+        source, self._source = self._source, None
+        if source is not None:
+            source.close()
         calls, self._calls = self._calls, None
         if calls is not None:
             calls.close()
-
-    def _reconnect(self) -> None:
-        pause = FIRST_PAUSE_S
-        while not self._closed.is_set():
-            try:
-                self._open()
-            except ConnectionFailed:
-                self._drop()
-                self._closed.wait(pause)
-                pause = min(2 * pause, LAST_PAUSE_S)
-            else:
-                return
-
-    def _ask(self, resume: int) -> WaitForChangesResponse:
-        assert self._calls is not None
-        assert self._scm is not None
-        epoch, after = self._place
-        request = WaitForChangesRequest(
-            handle=self._scm,
-            epoch=epoch,
-            after=after,
-            resume=resume,
-            names=tuple(WatchedName(text=name) for name in self._names) or None,
-        )
-        return self._calls.call(WAIT_FOR_CHANGES, request)
-
-    def _take(self, answer: WaitForChangesResponse) -> None:
-        place = answer.epoch, answer.number
-        if answer.behind:
-            self._take_picture(answer)
-        else:
-            for entry in answer.entries or ():
-                if entry.number > self._covered.get(entry.name or "", 0):
-                    self._ready.append(_change(entry))
-            if self._covered and place[1] >= max(self._covered.values()):
-                self._covered.clear()
-        self._place = place
-        self._has_begun = True
-
-    def _take_picture(self, answer: WaitForChangesResponse) -> None:
-        """All its parts; what has changed since the first one comes as changes then."""
-        self._covered.clear()
-        wanted = self._initial or self._has_begun
-        parts = [answer]
-        while parts[-1].resume:
-            parts.append(self._ask(parts[-1].resume))
-        gap = self._has_begun
-        for part in parts:
-            for entry in part.entries or ():
-                if part.number > answer.number:
-                    self._covered[entry.name or ""] = part.number
-                if wanted:
-                    self._ready.append(_change(entry, gap))
-
-
-def _change(entry: FeedEntry, gap: bool = False) -> Change:
-    kind = KINDS[entry.kind] if entry.kind < len(KINDS) else "service"
-    return Change(
-        kind=kind,
-        name=entry.name or "",
-        status=entry.status,
-        before=entry.before,
-        lasted_ms=None if entry.lasted == _UNKNOWN else entry.lasted,
-        cause=entry.cause or "",
-        actor=entry.actor or "",
-        origin=entry.origin or "",
-        sequence=entry.number,
-        gap=gap,
-    )
 
 
 def _retrieved(fetching: Future[None]) -> None:
@@ -298,7 +239,7 @@ def watch(
     """The changes of these services, which need not exist yet, or of all, from now on.
 
     It has connected when this returns: WinError when that fails, 5 without the right to list
-    services, 120 at a server that has no feed. With `initial` each service comes first as it is.
+    services. With `initial` each service comes first as it is.
     """
     from scmd.client.scm import connect
 

@@ -274,14 +274,14 @@ class Net:
         status = self._calls.query_status(handle)
         dot = time.monotonic()
         progress = Progress(status, dot, leaving, wanted)
-        statuses = Statuses(self._calls, handle)
-        while progress.is_under_way and not progress.is_hung(time.monotonic()):
-            status = statuses.next(progress)
-            now = time.monotonic()
-            progress.update(status, now)
-            if doing and now - dot >= _DOT_S:
-                dot = now
-                self._dot(status, progress, now)
+        with Statuses(self._calls, handle, self.name) as statuses:
+            while progress.is_under_way and not progress.is_hung(time.monotonic()):
+                status = statuses.next(progress)
+                now = time.monotonic()
+                progress.update(status, now)
+                if doing and now - dot >= _DOT_S:
+                    dot = now
+                    self._dot(status, progress, now)
         if doing:
             sys.stdout.write("\n")
         return status

@@ -135,7 +135,9 @@ def _follow(
 
         if on_terminal():
             service = opened(calls, request, ServiceAccess.QUERY_STATUS)
-            follow(request.name(), Statuses(calls, service), status, wanted)
+            name = request.name()
+            with Statuses(calls, service, name) as statuses:
+                follow(name, statuses, status, wanted)
 
 
 COMMANDS: Mapping[str, Callable[[Calls, Request], None]] = {

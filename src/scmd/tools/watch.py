@@ -22,8 +22,9 @@ USAGE = """\
 usage: scmd watch [NAME...] [--initial] [--json]
 
 What happens to these services, which need not exist yet, or to all: state changes with their cause
-and who asked for them, creations, deletions, changes of the configuration. Ctrl-C ends it
-with exit status 0.
+and who asked for them, creations, deletions, changes of the configuration. Servers other than scmd
+tell states and no causes, and of a state that is soon over perhaps nothing. Ctrl-C ends it with
+exit status 0.
 
   --initial   each service first, as it is now
   --json      one JSON object a line
@@ -79,13 +80,15 @@ def as_text(change: Change, now: float) -> str:
         text = _TEXTS[change.kind]
     if change.gap:
         text += " [changes before this one are missing]"
+    elif change.sampled and change.kind == "status":
+        text += " [states before this one may be missing]"
     return f"{strftime('%H:%M:%S', localtime(now))} {escaped(change.name)}: {text}\n"
 
 
 def _status_text(change: Change, state: str) -> str:
     status = change.status
     if change.before == status.state:
-        text = f"{state}, check point {status.check_point}"
+        text = f"{state} again" if change.sampled else f"{state}, check point {status.check_point}"
     else:
         text = f"{state}, was {word(ServiceState, change.before)}"
         if change.lasted_ms is not None:
@@ -120,5 +123,6 @@ def as_json(change: Change, now: float) -> str:
         "origin": change.origin,
         "sequence": change.sequence,
         "gap": change.gap,
+        "sampled": change.sampled,
     }
     return json.dumps(document, ensure_ascii=False) + "\n"

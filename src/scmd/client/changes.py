@@ -1,0 +1,125 @@
+"""What a watch tells: a `Change`; and what it is about, for whoever finds the changes out.
+
+There are three ways to find them out: the feed (`feed_changes`), NotifyServiceStatusChange
+(`notified_changes`) and looking again and again (`polled_changes`). `watching` chooses.
+"""
+
+from __future__ import annotations
+
+from threading import Event
+
+from scmd.scmd_interface.feed import FEED_BEGINNING
+from scmd.vocabulary.names import name_key
+from scmd.vocabulary.service import ServiceState, ServiceType, StateMask
+from scmd.vocabulary.status import ServiceStatus
+from scmd.vocabulary.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from scmd.client.calls import Calls
+    from scmd.ndr.values import ContextHandle
+
+
+class Change(Value):
+    """What has happened to a service.
+
+    `kind`: `status`, `created`, `delete_pending` (marked), `deleted`, `config`, `parameters`; or
+    `service`, the service as it is, for whoever was behind or asked for it.
+    """
+
+    kind: str
+    name: str
+    status: ServiceStatus
+    before: int = 0
+    """Of a `status`, the state before, a `ServiceState`; it may be the same."""
+    lasted_ms: int | None = None
+    """How long that was; None: the state has not changed, or it is not known."""
+    cause: str = ""
+    """Why, for people."""
+    actor: str = ""
+    """Who had asked for it: a caller, `SCM`, or `service`."""
+    origin: str = ""
+    sequence: int = 0
+    """Its number, one higher than that of the change before; 0: it has none."""
+    gap: bool = False
+    """Something before this one is missing, or may be: the watch was behind, or not connected."""
+    sampled: bool = False
+    """The server has no feed: states that came and went before this one may be missing, always."""
+
+    @property
+    def state(self) -> ServiceState:
+        return ServiceState(self.status.state)
+
+
+class Scope:
+    """What one watch is about, and how far it has got; it outlives the watch's connections."""
+
+    def __init__(self, names: Iterable[str], initial: bool) -> None:
+        self.names = tuple(names)
+        """Of the services; none: all."""
+        self.keys = frozenset(map(name_key, self.names))
+        self.initial = initial
+        self.has_begun = False
+        """A first answer has come; where another picture is needed, changes may be missing."""
+        self.place = (0, FEED_BEGINNING)
+        """In the feed: epoch and number."""
+        self.covered: dict[str, int] = {}
+        """Services of a large picture's later parts: their changes up to a number are in it."""
+        self.closed = Event()
+
+    def covers(self, name: str) -> bool:
+        return not self.keys or name_key(name) in self.keys
+
+
+class Known:
+    """The services of a scope as they were last seen, where there is no feed.
+
+    What is seen next comes out as changes; all of them are `sampled`.
+    """
+
+    def __init__(self, scope: Scope, calls: Calls, scm: ContextHandle) -> None:
+        """Look for the first time."""
+        self._scope = scope
+        self.services = self._look(calls, scm)
+
+    def _look(self, calls: Calls, scm: ContextHandle) -> dict[str, Change]:
+        entries = calls.enum_services(scm, ServiceType.WIN32, StateMask.ALL)
+        return {
+            name_key(entry.name): Change(
+                kind="service", name=entry.name, status=entry.status, sampled=True
+            )
+            for entry in entries
+            if self._scope.covers(entry.name)
+        }
+
+    def picture(self) -> list[Change]:
+        """Each as it is, if the scope wants that now."""
+        gap = self._scope.has_begun
+        if not (self._scope.initial or gap):
+            return []
+        return [known.replace(gap=gap) for known in self.services.values()]
+
+    def look_again(self, calls: Calls, scm: ContextHandle) -> list[Change]:
+        """All that is not as it was."""
+        found = self._look(calls, scm)
+        changes = [self.gone(key) for key in list(self.services) if key not in found]
+        for seen in found.values():
+            changes += self.seen(seen.name, seen.status)
+        return changes
+
+    def seen(self, name: str, status: ServiceStatus, *, is_news: bool = False) -> list[Change]:
+        """A service that has this status now; if that `is_news`, even when it had it before."""
+        key = name_key(name)
+        before = self.services.get(key)
+        if before is not None and before.status == status and not is_news:
+            return []
+        self.services[key] = Change(kind="service", name=name, status=status, sampled=True)
+        if before is None:
+            return [self.services[key].replace(kind="created")]
+        return [self.services[key].replace(kind="status", before=before.status.state)]
+
+    def gone(self, key: str) -> Change:
+        """One that was known has been deleted."""
+        return self.services.pop(key).replace(kind="deleted")

@@ -1,0 +1,92 @@
+"""Changes from scmd's feed: nothing is lost, nothing comes twice.
+
+Who falls too far behind gets each service once as it is, with `gap` set, and goes on from there.
+"""
+
+from __future__ import annotations
+
+from scmd.client.changes import Change
+from scmd.scmd_interface.feed import FeedEntry, WaitForChangesRequest, WatchedName
+from scmd.scmd_interface.operations import WAIT_FOR_CHANGES
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.client.calls import Calls
+    from scmd.client.changes import Scope
+    from scmd.ndr.values import ContextHandle
+    from scmd.scmd_interface.feed import WaitForChangesResponse
+
+KINDS = ("service", "status", "created", "delete_pending", "deleted", "config", "parameters")
+"""By the numbers of RWaitForChanges."""
+_UNKNOWN = 0xFFFF_FFFF
+
+
+class FeedChanges:
+    """On one connection; the place in the feed is the scope's, and goes on with the next one."""
+
+    def __init__(self, calls: Calls, scm: ContextHandle, scope: Scope) -> None:
+        self._calls = calls
+        self._scm = scm
+        self._scope = scope
+
+    def close(self) -> None:
+        """The connection is the watch's."""
+
+    def next(self) -> list[Change]:
+        """Wait for what comes next; the first answer of all comes at once."""
+        answer = self._ask(0)
+        if answer.behind:
+            changes = self._picture(answer)
+        else:
+            covered = self._scope.covered
+            changes = [
+                _change(entry)
+                for entry in answer.entries or ()
+                if entry.number > covered.get(entry.name or "", 0)
+            ]
+            if covered and answer.number >= max(covered.values()):
+                covered.clear()
+        self._scope.place = answer.epoch, answer.number
+        return changes
+
+    def _ask(self, resume: int) -> WaitForChangesResponse:
+        epoch, after = self._scope.place
+        request = WaitForChangesRequest(
+            handle=self._scm,
+            epoch=epoch,
+            after=after,
+            resume=resume,
+            names=tuple(WatchedName(text=name) for name in self._scope.names) or None,
+        )
+        return self._calls.call(WAIT_FOR_CHANGES, request)
+
+    def _picture(self, answer: WaitForChangesResponse) -> list[Change]:
+        """All its parts; what has changed since the first one comes as changes then."""
+        self._scope.covered.clear()
+        parts = [answer]
+        while parts[-1].resume:
+            parts.append(self._ask(parts[-1].resume))
+        gap = self._scope.has_begun
+        found: list[Change] = []
+        for part in parts:
+            for entry in part.entries or ():
+                if part.number > answer.number:
+                    self._scope.covered[entry.name or ""] = part.number
+                found.append(_change(entry, gap))
+        return found if self._scope.initial or gap else []
+
+
+def _change(entry: FeedEntry, gap: bool = False) -> Change:
+    kind = KINDS[entry.kind] if entry.kind < len(KINDS) else "service"
+    return Change(
+        kind=kind,
+        name=entry.name or "",
+        status=entry.status,
+        before=entry.before,
+        lasted_ms=None if entry.lasted == _UNKNOWN else entry.lasted,
+        cause=entry.cause or "",
+        actor=entry.actor or "",
+        origin=entry.origin or "",
+        sequence=entry.number,
+        gap=gap,
+    )

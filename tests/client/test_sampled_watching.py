@@ -1,0 +1,158 @@
+"""Watching a server that has no feed: by NotifyServiceStatusChange, or by looking on and on."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from queue import Queue
+
+import pytest
+
+from scmd.client import polled_changes
+from scmd.client.calls import Calls, open_calls
+from scmd.client.scm import Scm
+from scmd.client.watching import Change, Watch, watch
+from scmd.vocabulary.service import ServiceState
+from tests.client.world import World
+
+S = ServiceState
+
+
+@pytest.fixture
+def notifying(world: World, scm: Scm) -> Scm:
+    world.has_feed = False
+    scm.create("Web", "/usr/bin/web")
+    scm.create("Other", "/usr/bin/other")
+    return scm
+
+
+@pytest.fixture(params=["notified", "polled"])
+def web(
+    request: pytest.FixtureRequest,
+    world: World,
+    notifying: Scm,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Scm:
+    world.has_notifications = request.param == "notified"
+    monkeypatch.setattr(polled_changes, "POLL_S", 0.01)
+    return notifying
+
+
+def until(changes: Iterator[Change], is_last: Callable[[Change], bool]) -> list[Change]:
+    found = [next(changes)]
+    while not is_last(found[-1]):
+        found.append(next(changes))
+    assert all(change.sampled for change in found)
+    return found
+
+
+def test_states_are_told_from_the_one_that_was(web: Scm) -> None:
+    with watch("WEB") as changes:
+        web["Other"].start()
+        web["Web"].start()
+        started = until(changes, lambda change: change.state == S.RUNNING)
+        web["Web"].stop()
+        stopped = until(changes, lambda change: change.state == S.STOPPED)
+    assert {(each.kind, each.name, each.gap) for each in started} == {("status", "Web", False)}
+    assert started[0].before == S.STOPPED
+    assert stopped[0].before == S.RUNNING
+    assert {each.sequence for each in stopped} == {0}
+
+
+def test_who_comes_and_goes_is_told(web: Scm) -> None:
+    with watch() as changes:
+        web.create("New", "/bin/new")
+        assert next(changes).kind == "created"
+        web["New"].start()
+        until(changes, lambda change: (change.name, change.state) == ("New", S.RUNNING))
+        web["New"].stop()
+        until(changes, lambda change: change.state == S.STOPPED)
+        # It can go, though it is watched.
+        web["New"].delete()
+        kinds = [each.kind for each in until(changes, lambda change: change.kind == "deleted")]
+        assert set(kinds) <= {"delete_pending", "deleted"}
+        web.create("New", "/bin/new")
+        assert next(changes).kind == "created"
+        web["New"].start()
+        until(changes, lambda change: (change.name, change.state) == ("New", S.RUNNING))
+
+
+def test_a_service_need_not_exist_yet(web: Scm) -> None:
+    with watch("Later") as changes:
+        web.create("Sooner", "/bin/sooner")
+        web.create("Later", "/bin/later")
+        created = next(changes)
+        assert (created.kind, created.name, created.state) == ("created", "Later", S.STOPPED)
+
+
+def test_initially_each_service_comes_as_it_is(web: Scm) -> None:
+    web["Web"].start()
+    with watch(initial=True) as changes:
+        found = [next(changes), next(changes)]
+    assert [(each.kind, each.name, each.state) for each in found] == [
+        ("service", "Web", S.RUNNING),
+        ("service", "Other", S.STOPPED),
+    ]
+    assert {(each.gap, each.sampled) for each in found} == {(False, True)}
+
+
+def test_after_a_connection_broke_each_comes_as_it_is(web: Scm) -> None:
+    opened: Queue[Calls] = Queue()
+
+    def connect() -> Calls:
+        calls = open_calls()
+        opened.put(calls)
+        return calls
+
+    with Watch(connect, ["Web"]) as changes:
+        changes.begin()
+        opened.get().connection.abort()
+        web["Web"].start()
+        first = next(changes)
+        assert (first.kind, first.gap, first.sampled) == ("service", True, True)
+        web["Web"].stop()
+        until(changes, lambda change: change.state == S.STOPPED)
+
+
+def test_closing_ends_the_iteration_from_another_thread(world: World, web: Scm) -> None:
+    changes = watch()
+    found: list[object] = []
+    thread = threading.Thread(target=lambda: found.extend(changes))
+    thread.start()
+    changes.close()
+    thread.join()
+    assert found == []
+
+
+async def test_changes_come_by_async_iteration(web: Scm) -> None:
+    async with asyncio.timeout(60):
+        with watch("Web") as changes:
+            web["Web"].start(wait=False)
+            async for change in changes:
+                assert change.sampled
+                if change.state == S.RUNNING:
+                    break
+
+
+def test_a_state_that_was_left_and_entered_again_is_told_again(notifying: Scm) -> None:
+    with watch("Web") as changes:
+        notifying["Web"].start()
+        until(changes, lambda change: change.state == S.RUNNING)
+        notifying["Web"].stop()
+        notifying["Web"].start()
+        again = until(changes, lambda change: change.state == S.RUNNING)
+        assert len(again) <= 3
+
+
+def test_a_server_that_lags_is_looked_at_anew(notifying: Scm) -> None:
+    """More names than one answer can hold have come while nobody asked for them."""
+    with watch() as changes:
+        for number in range(300):
+            notifying.create(f"{number:0250}", "/bin/x")
+        found = until(changes, lambda change: change.gap)
+        assert {change.kind for change in found[:-1]} <= {"created"}
+        names = {found[-1].name} | {next(changes).name for _ in range(301)}
+        assert len(names) == 302
+        notifying["Web"].start()
+        until(changes, lambda change: (change.name, change.state) == ("Web", S.RUNNING))
