@@ -11,7 +11,7 @@ import pytest
 
 from scmd.vocabulary.configuration import FailureAction, FailureActions, ServiceConfig
 from scmd.vocabulary.service import ActionType
-from scmd.vocabulary.value import Value
+from scmd.vocabulary.value import OFTEN, Value
 
 
 class Point(Value):
@@ -49,6 +49,29 @@ def test_wrong_fields_are_named(values: dict[str, int], message: str) -> None:
         Point(**values)
     with pytest.raises(TypeError):
         Point(x=1).replace(z=1)
+
+
+def test_a_class_that_is_used_much_makes_the_same_values() -> None:
+    class Often(Value):
+        x: int
+        y: int = 2
+
+    first = [Often(x=number) for number in range(2 * OFTEN)]
+
+    class More(Often):
+        z: int
+        y: int = 3
+
+    assert [(value.x, value.y) for value in first] == [(n, 2) for n in range(2 * OFTEN)]
+    assert Often.__init__ is not Value.__init__, "it has none of its own"
+    assert More(x=1, z=4).as_dict() == {"x": 1, "y": 3, "z": 4}
+    assert first[1] == Often(x=1).replace() != Often(x=1, y=5)
+    with pytest.raises(TypeError, match=r"Often\.__init__\(\) missing .* 'x'"):
+        Often()  # type: ignore[call-arg] # what is tested
+    with pytest.raises(TypeError, match="unexpected keyword argument 'z'"):
+        Often(x=1, z=1)  # type: ignore[call-arg] # what is tested
+    with pytest.raises(AttributeError, match="immutable"):
+        first[0].x = 2  # type: ignore[misc] # what is tested
 
 
 def test_nothing_can_be_changed() -> None:

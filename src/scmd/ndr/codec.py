@@ -26,17 +26,23 @@ from scmd.ndr.elements import (
 )
 from scmd.ndr.errors import NdrError
 from scmd.ndr.leaves import Leaf, leaf_of
-from scmd.ndr.steps import CapacityField, CountField, PlainField, Run, Step, UnionField
+from scmd.ndr.steps import (
+    CapacityField,
+    CountField,
+    PlainField,
+    Run,
+    Step,
+    UnionField,
+    setter,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from typing import Any
 
     from scmd.ndr.structure import Structure
     from scmd.ndr.types import WireType
-
-_set = object.__setattr__
 
 
 def compile_parameters(kind: type[Structure], form: int) -> ParametersCodec:
@@ -71,8 +77,8 @@ class ParametersCodec:
     def decode(self, data: bytes) -> Any:
         reader = Reader(data)
         value = self.kind.__new__(self.kind)
-        for field, default in self.presets:
-            _set(value, field, default)
+        for set_field, default in self.presets:
+            set_field(value, default)
         try:
             for step in self.steps:
                 step.get(reader, value)
@@ -121,6 +127,7 @@ class StructElement(Element):
             array = _element(fields[last].array, form)  # type: ignore[attr-defined] # just tested
             assert isinstance(array, ArrayElement)
             self.trailing = (last, array)
+            self.set_trailing = setter(kind, last)
         self.steps = _steps(kind, form)
         alignments = [step.alignment for step in self.steps]
         if self.trailing:
@@ -149,12 +156,12 @@ class StructElement(Element):
         count = self.trailing[1].get_count(reader) if self.trailing else 0
         reader.align(self.alignment)
         value = self.kind.__new__(self.kind)
-        for field, default in self.presets:
-            _set(value, field, default)
+        for set_field, default in self.presets:
+            set_field(value, default)
         for step in self.steps:
             step.get(reader, value)
         if self.trailing:
-            _set(value, self.trailing[0], self.trailing[1].get_elements(reader, count))
+            self.set_trailing(value, self.trailing[1].get_elements(reader, count))
         reader.align(self.end_alignment)
         return value
 
@@ -169,7 +176,7 @@ class StructElement(Element):
             step.get_buffers(reader, value)
         if self.trailing:
             field, array = self.trailing
-            _set(value, field, array.get_buffers(reader, getattr(value, field)))
+            self.set_trailing(value, array.get_buffers(reader, getattr(value, field)))
         _check_counts(value, self.checks)
         return value
 
@@ -192,36 +199,36 @@ def _steps(kind: type[Structure], form: Form) -> list[Step]:
     for field, wire in fields.items():
         leaf = leaf_of(field, wire, form.order)
         if leaf is not None and run and leaf.alignment > run[0][1].alignment:
-            steps.append(Run(form, run))
+            steps.append(Run(form, kind, run))
             run = []
         if leaf is not None:
             run.append((field, leaf))
             continue
         if run:
-            steps.append(Run(form, run))
+            steps.append(Run(form, kind, run))
             run = []
-        step = _step(field, wire, form, fields)
+        step = _step(kind, field, wire, form)
         if step is not None:
             steps.append(step)
     if run:
-        steps.append(Run(form, run))
+        steps.append(Run(form, kind, run))
     return steps
 
 
-def _step(field: str, wire: WireType, form: Form, fields: dict[str, WireType]) -> Step | None:
+def _step(kind: type[Structure], field: str, wire: WireType, form: Form) -> Step | None:
     if isinstance(wire, types.NotSent | types.Trailing):
         return None
     if isinstance(wire, types.SizeOf):
-        return CountField(form, field, wire)
+        return CountField(form, kind, field, wire)
     if isinstance(wire, types.Union):
         arms = {tag: _element(arm, form) for tag, arm in wire.arms.items()}
-        tag_is_sent = not isinstance(fields[wire.switch], types.NotSent)
-        return UnionField(form, field, wire.switch, arms, tag_is_sent)
+        tag_is_sent = not isinstance(dict(fields_of(kind))[wire.switch], types.NotSent)
+        return UnionField(form, kind, field, wire.switch, arms, tag_is_sent)
     element = _element(wire, form)
     if isinstance(wire, types.Text | types.Varying) and wire.capacity:
         assert isinstance(element, TextElement | VaryingElement)
-        return CapacityField(field, wire.capacity, element)
-    return PlainField(field, element)
+        return CapacityField(kind, field, wire.capacity, element)
+    return PlainField(kind, field, element)
 
 
 def _element(wire: WireType, form: Form) -> Element:
@@ -244,9 +251,9 @@ def _element(wire: WireType, form: Form) -> Element:
     raise TypeError(f"{type(wire).__name__} cannot stand here")
 
 
-def _presets(kind: type[Structure]) -> list[tuple[str, Any]]:
+def _presets(kind: type[Structure]) -> list[tuple[Callable[[Any, Any], None], Any]]:
     return [
-        (field, kind._defaults.get(field, 0))
+        (setter(kind, field), kind._defaults.get(field, 0))
         for field, wire in fields_of(kind)
         if isinstance(wire, types.NotSent)
     ]

@@ -18,9 +18,14 @@ if TYPE_CHECKING:
 
     from scmd.ndr.elements import Element, Form, Reader, TextElement, VaryingElement, Writer
     from scmd.ndr.leaves import Leaf
+    from scmd.ndr.structure import Structure
     from scmd.ndr.types import SizeOf
 
-_set = object.__setattr__
+
+def setter(kind: type[Structure], field: str) -> Callable[[Any, Any], None]:
+    """What gives a structure that is being decoded the value of a field."""
+    put: Callable[[Any, Any], None] = getattr(kind, field).__set__
+    return put
 
 
 class Step:
@@ -46,7 +51,7 @@ class Step:
 class Run(Step):
     """Neighbouring fields of fixed size, no field aligned more than the first."""
 
-    def __init__(self, form: Form, fields: list[tuple[str, Leaf]]) -> None:
+    def __init__(self, form: Form, kind: type[Structure], fields: list[tuple[str, Leaf]]) -> None:
         self.alignment = fields[0][1].alignment
         layout, offset = form.order, 0
         for _, leaf in fields:
@@ -58,7 +63,7 @@ class Run(Step):
         self.fields = fields
         self.is_plain = all(leaf.to_wire is None for _, leaf in fields)
         self.items = self._plain_items() if self.is_plain else self._converted_items
-        self._plan_decoding()
+        self._plan_decoding(kind)
 
     def _plain_items(self) -> Callable[[Any], tuple[Any, ...]]:
         names = [
@@ -75,22 +80,25 @@ class Run(Step):
             items += leaf.spread(getattr(owner, field))
         return tuple(items)
 
-    def _plan_decoding(self) -> None:
-        self.direct: list[tuple[str, int]] = []
-        self.gathered: list[tuple[str, Leaf, int]] = []
+    def _plan_decoding(self, kind: type[Structure]) -> None:
+        self.direct: list[tuple[Callable[[Any, Any], None], int]] = []
+        self.converted: list[
+            tuple[Callable[[Any, Any], None], Callable[[Any], Any], int | slice]
+        ] = []
         index = 0
         for field, leaf in self.fields:
-            if leaf.from_wire is None and not leaf.parts:
-                self.direct.append((field, index))
+            if leaf.from_wire is None:
+                self.direct.append((setter(kind, field), index))
             else:
-                self.gathered.append((field, leaf, index))
+                where = slice(index, index + len(leaf.parts)) if leaf.parts else index
+                self.converted.append((setter(kind, field), leaf.from_wire, where))
             index += len(leaf.parts) or 1
 
     def assign(self, owner: Any, items: tuple[Any, ...]) -> None:
-        for field, index in self.direct:
-            _set(owner, field, items[index])
-        for field, leaf, index in self.gathered:
-            _set(owner, field, leaf.gather(items, index))
+        for set_field, index in self.direct:
+            set_field(owner, items[index])
+        for set_field, from_wire, where in self.converted:
+            set_field(owner, from_wire(items[where]))
 
     def put(self, writer: Writer, owner: Any) -> None:
         writer.align(self.alignment)
@@ -105,7 +113,8 @@ class CountField(Step):
 
     alignment = minimum = 4
 
-    def __init__(self, form: Form, field: str, counted: SizeOf) -> None:
+    def __init__(self, form: Form, kind: type[Structure], field: str, counted: SizeOf) -> None:
+        self.set = setter(kind, field)
         self.packer = Packer(form.order + "I")
         self.field = field
         self.counted = counted
@@ -119,13 +128,14 @@ class CountField(Step):
         (count,) = reader.unpack(self.packer, 4)
         if count > self.counted.maximum:
             raise NdrError(f"{self.field} is {count}, at most {self.counted.maximum}")
-        _set(owner, self.field, count)
+        self.set(owner, count)
 
 
 class PlainField(Step):
     """Any other field: an element codec and where its value is kept."""
 
-    def __init__(self, field: str, element: Element) -> None:
+    def __init__(self, kind: type[Structure], field: str, element: Element) -> None:
+        self.set = setter(kind, field)
         self.field = field
         self.element = element
         self.alignment = element.alignment
@@ -136,20 +146,28 @@ class PlainField(Step):
         self.element.put(writer, getattr(owner, self.field))
 
     def get(self, reader: Reader, owner: Any) -> None:
-        _set(owner, self.field, self.element.get(reader))
+        self.set(owner, self.element.get(reader))
 
     def put_buffers(self, writer: Writer, owner: Any) -> None:
         self.element.put_buffers(writer, getattr(owner, self.field))
 
     def get_buffers(self, reader: Reader, owner: Any) -> None:
         value = self.element.get_buffers(reader, getattr(owner, self.field))
-        _set(owner, self.field, value)
+        self.set(owner, value)
 
 
 class CapacityField(Step):
     """A string or varying array whose maximum count is a field of ours."""
 
-    def __init__(self, field: str, capacity: str, element: TextElement | VaryingElement) -> None:
+    def __init__(
+        self,
+        kind: type[Structure],
+        field: str,
+        capacity: str,
+        element: TextElement | VaryingElement,
+    ) -> None:
+        self.set = setter(kind, field)
+        self.set_capacity = setter(kind, capacity)
         self.field = field
         self.capacity = capacity
         self.element = element
@@ -166,12 +184,12 @@ class CapacityField(Step):
 
     def get_buffers(self, reader: Reader, owner: Any) -> None:
         value = self.element.get_buffers(reader, getattr(owner, self.field))
-        _set(owner, self.field, value)
+        self.set(owner, value)
 
     def get(self, reader: Reader, owner: Any) -> None:
         value, capacity = self.element.get_with_capacity(reader)
-        _set(owner, self.field, value)
-        _set(owner, self.capacity, capacity)
+        self.set(owner, value)
+        self.set_capacity(owner, capacity)
 
 
 class UnionField(Step):
@@ -182,11 +200,14 @@ class UnionField(Step):
     def __init__(
         self,
         form: Form,
+        kind: type[Structure],
         field: str,
         switch: str,
         arms: dict[int, Element],
         tag_is_sent: bool,
     ) -> None:
+        self.set = setter(kind, field)
+        self.set_switch = setter(kind, switch)
         self.packer = Packer(form.order + "I")
         self.field = field
         self.switch = switch
@@ -214,15 +235,15 @@ class UnionField(Step):
         (tag,) = reader.unpack(self.packer, self.alignment)
         arm = self.arm(tag)
         if not self.tag_is_sent:
-            _set(owner, self.switch, tag)
+            self.set_switch(owner, tag)
         elif tag != getattr(owner, self.switch):
             raise NdrError(f"{self.field}: the tag is {tag}, {self.switch} says otherwise")
         reader.align(self.alignment)
-        _set(owner, self.field, arm.get(reader))
+        self.set(owner, arm.get(reader))
 
     def put_buffers(self, writer: Writer, owner: Any) -> None:
         self.arm(getattr(owner, self.switch)).put_buffers(writer, getattr(owner, self.field))
 
     def get_buffers(self, reader: Reader, owner: Any) -> None:
         arm = self.arm(getattr(owner, self.switch))
-        _set(owner, self.field, arm.get_buffers(reader, getattr(owner, self.field)))
+        self.set(owner, arm.get_buffers(reader, getattr(owner, self.field)))

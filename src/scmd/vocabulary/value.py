@@ -1,7 +1,8 @@
 """Immutable values with named fields, cheap enough for a command that lives for 20 ms.
 
 What a frozen, slotted, keyword-only dataclass gives, without `dataclasses` and the
-`inspect` it imports: fields come from the annotations, defaults from the class body.
+`inspect` it imports: fields come from the annotations, defaults from the class body. A class
+that is used much gets an `__init__` of its own, which a short command does not wait for.
 The daemon's own values are dataclasses; what `sc`, `net` and the SDK import are these.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any, ClassVar, Self, dataclass_transform
 else:
 
@@ -19,6 +20,8 @@ else:
 
 SECRETS = ("password",)
 """Fields that no representation shows."""
+OFTEN = 64
+"""How many values of a class are made before it gets its own `__init__`."""
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -38,9 +41,13 @@ class _ValueType(type):
         namespace["_fields"] = (*fields, *slots)
         namespace["_defaults"] = defaults
         namespace.setdefault("__slots__", tuple(slots))
+        if bases:
+            # A base's own would not know the new fields.
+            namespace.setdefault("__init__", Value.__init__)
         made = super().__new__(mcs, name, bases, namespace, **options)
         # Setting a slot by its descriptor passes by __setattr__, and is faster for it.
         made._setters = tuple((field, getattr(made, field).__set__) for field in fields + slots)  # type: ignore[attr-defined] # declared in Value
+        made._made = [0]  # type: ignore[attr-defined] # declared in Value
         return made
 
 
@@ -50,8 +57,13 @@ class Value(metaclass=_ValueType):
     _fields: ClassVar[tuple[str, ...]]
     _defaults: ClassVar[Mapping[str, Any]]
     _setters: ClassVar[tuple[tuple[str, Callable[[object, Any], None]], ...]]
+    _made: ClassVar[list[int]]
 
     def __init__(self, **values: Any) -> None:
+        self._made[0] += 1
+        if self._made[0] == OFTEN and self._fields:
+            kind = type(self)
+            kind.__init__ = initializer(kind, kind._fields, kind._defaults, "self, *")  # type: ignore[method-assign] # the same, spelled out
         if len(values) != len(self._fields):
             values = {**self._defaults, **values}
             if len(values) != len(self._fields):
@@ -103,6 +115,23 @@ class Value(metaclass=_ValueType):
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed; TypeError for a field that does not exist."""
         return type(self)(**{**self.as_dict(), **changes})
+
+
+def initializer(
+    kind: type, fields: Sequence[str], defaults: Mapping[str, Any], first: str = "self"
+) -> Callable[..., None]:
+    """An `__init__` that fills these slots; `first` is what its parameters begin with."""
+    names: dict[str, Any] = {f"_set_{field}": getattr(kind, field).__set__ for field in fields}
+    names.update({f"_default_{field}": value for field, value in defaults.items()})
+    parameters = [f"{field}=_default_{field}" if field in defaults else field for field in fields]
+    lines = [f"_set_{field}(self, {field})" for field in fields]
+    exec(
+        f"def __init__({', '.join([first, *parameters])}):\n " + "\n ".join(lines or ["pass"]),
+        names,
+    )
+    made: Callable[..., None] = names["__init__"]
+    made.__qualname__ = f"{kind.__qualname__}.__init__"
+    return made
 
 
 def _rebuild(cls: type[Value], values: dict[str, Any]) -> Value:

@@ -8,7 +8,7 @@ SCM starts with.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import field
+from dataclasses import dataclass, field
 from typing import NewType
 
 from scmd.core.calendars import Zone, only_utc
@@ -81,7 +81,7 @@ class StoredService:
     deleted: bool = False
 
 
-@frozen
+@dataclass(frozen=True, slots=True)
 class Settings:
     """SCM-wide values (Control in the registry) and what the host is like. Milliseconds."""
 
