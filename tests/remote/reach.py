@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 
 from tests.remote.free_ports import free_port
 from tests.system.machine import Machine
@@ -11,6 +14,8 @@ ADMINISTRATOR = "administrator"
 """Whom Unix does not know."""
 PLAIN = "plain"
 PASSWORD = "Passw0rd of the test"
+LEVELS = CONNECT, PACKET, INTEGRITY, PRIVACY = ("2", "4", "5", "6")
+"""The authentication levels that RPC has."""
 
 
 class Reach:
@@ -43,3 +48,13 @@ class Reach:
     def status(self) -> dict[str, object]:
         document: dict[str, object] = json.loads(self.machine.scmd("remote", "status", "--json"))
         return document
+
+
+def impacket_says(binding: str, *arguments: str) -> str:
+    """What `impacket_security.py BINDING ...` prints."""
+    program = Path(__file__).with_name("impacket_security.py")
+    done = subprocess.run(
+        [sys.executable, program, binding, *arguments], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()

@@ -19,7 +19,7 @@ import pytest
 from scmd.client.scm import connect
 from scmd.client.watching import Watch
 from scmd.vocabulary.service import ServiceState as State
-from tests.remote.reach import ADMINISTRATOR, PASSWORD, Reach
+from tests.remote.reach import ADMINISTRATOR, LEVELS, PASSWORD, Reach, impacket_says
 from tests.remote.samba import PASSWORD as SMB_PASSWORD
 from tests.remote.samba import Samba
 from tests.system.machine import Machine, eventually
@@ -132,6 +132,20 @@ def test_impackets_calls_by_tcp(machine: Machine, reach: Reach) -> None:
         machine.scm["CryptSvc"].start(wait=True)
         for made in ("TESTSVC", "CHANGING"):
             machine.await_gone(made)
+
+
+def test_impacket_at_every_level(machine: Machine, reach: Reach) -> None:
+    """At PACKET impacket does not sign, so it gets no further than at CONNECT."""
+    binding = f"ncacn_ip_tcp:{reach.address}[{reach.port}]"
+
+    def said(password: str = PASSWORD) -> list[str]:
+        return [impacket_says(binding, ADMINISTRATOR, password, level) for level in LEVELS]
+
+    denied, all_services = "rpc_s_access_denied", str(len(EXPECTED))
+    assert said() == [denied, denied, denied, all_services]
+    machine.scmd("remote", "enable", "--level", "integrity")
+    assert said() == [denied, denied, all_services, all_services]
+    assert said("wrong") == 4 * [denied]
 
 
 @pytest.fixture

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -11,10 +14,13 @@ from scmd.client.scm import connect
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.winerror import WinError
 from tests.remote.free_ports import free_port
+from tests.remote.reach import LEVELS, PRIVACY, impacket_says
+from tests.remote.samba import Samba
 from tests.system.machine import Machine
 from tests.transport.kdc import REALM, Realm, realm
 
-pytestmark = [pytest.mark.root, pytest.mark.peers("krb5kdc", "kadmin.local", "kinit")]
+pytestmark = [pytest.mark.root, pytest.mark.peers("krb5kdc", "kadmin.local", "kinit", "smbd")]
+SERVICES_PY = Path(sys.executable).with_name("services.py")
 
 
 @pytest.fixture
@@ -23,8 +29,7 @@ def site(bare: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Realm]:
     folder = bare.folder / "realm"
     folder.mkdir()
     with realm(folder) as made:
-        for query in ("addprinc -randkey host/localhost", f"ktadd -k {made.keytab} host/localhost"):
-            made.run("kadmin.local", "-r", REALM, "-q", query)
+        made.admit("host/localhost")
         for name, value in made.variables.items():
             monkeypatch.setenv(name, value)
         bare.more_environment = dict(made.variables)
@@ -58,3 +63,63 @@ def test_a_ticket_is_a_way_in(bare: Machine, site: Realm, monkeypatch: pytest.Mo
     assert machine.json("history", "Sleeper")[-1]["actor"] == f"{REALM}\\ann"
     monkeypatch.undo()
     assert "KRB5_CONFIG" not in os.environ
+
+
+def test_impacket_comes_with_a_ticket(
+    bare: Machine, site: Realm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ticket is kvno's: impacket's own request lacks the checksum that MIT's KDC demands."""
+    machine = bare.start()
+    port = free_port()
+    machine.scmd("remote", "adduser", "ann", "--administrator", "--no-password")
+    machine.scmd("remote", "enable", "--tcp", f"127.0.0.1:{port}", "--keytab", site.keytab)
+
+    def said(user: str, level: str) -> str:
+        cache = site.ticket(user, "host/localhost")
+        monkeypatch.setenv("KRB5CCNAME", cache.removeprefix("FILE:"))
+        return impacket_says(f"ncacn_ip_tcp:localhost[{port}]", user, "", level, REALM)
+
+    denied = "rpc_s_access_denied"
+    assert [said("ann", level) for level in LEVELS] == [denied, denied, denied, "4"]
+    assert said("bob", PRIVACY) == denied
+    machine.scmd("remote", "enable", "--level", "integrity")
+    assert [said("ann", level) for level in LEVELS] == [denied, denied, "4", "4"]
+
+
+def test_a_ticket_for_smbd_is_one_for_the_pipe(
+    bare: Machine, site: Realm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = bare.start()
+    machine.install("Sleeper", "sleep", "1000")
+    samba = Samba(bare.folder, f"127.79.{os.getpid() % 250}.{os.getpid() // 250 % 250}", 445)
+    samba.prepare(
+        f"realm = {REALM}",
+        "kerberos method = dedicated keytab",
+        f"dedicated keytab file = {site.keytab}",
+    )
+    samba.add_user("root")
+    configuration = ("--smb-conf", str(samba.configuration))
+    machine.scmd("remote", "enable", "--smbd", str(samba.front), *configuration)
+    site.admit("cifs/smb.scmd.test")
+    cache = site.ticket("root", "cifs/smb.scmd.test")
+    monkeypatch.setenv("KRB5CCNAME", cache.removeprefix("FILE:"))
+
+    def services_py(*arguments: str) -> str:
+        target = ("-target-ip", samba.address, f"{REALM}/root@smb.scmd.test")
+        done = subprocess.run(
+            [sys.executable, str(SERVICES_PY), "-k", "-no-pass", *target, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, (done, samba.logs())
+        return done.stdout
+
+    with samba.running():
+        assert "Sleeper" in services_py("list")
+        services_py("start", "-name", "Sleeper")
+        machine.await_state("Sleeper", "RUNNING")
+        assert "RUNNING" in services_py("status", "-name", "Sleeper")
+        services_py("stop", "-name", "Sleeper")
+        machine.await_state("Sleeper", "STOPPED")
+    assert machine.json("history", "Sleeper")[-1]["actor"].lower().endswith("\\root")

@@ -34,16 +34,23 @@ class Realm:
         )
         assert done.returncode == 0, (command, done.stdout)
 
-    def ticket(self, user: str) -> str:
-        """A cache with a ticket of this principal."""
+    def admit(self, service: str) -> None:
+        """One more service, whose key goes into the keytab."""
+        for query in (f"addprinc -randkey {service}", f"ktadd -k {self.keytab} {service}"):
+            self.run("kadmin.local", "-r", REALM, "-q", query)
+
+    def ticket(self, user: str, *services: str) -> str:
+        """A cache with a ticket of this principal, and those for services."""
         cache = f"FILE:{self.folder}/cache-{user}"
         self.run("kinit", "-c", cache, user, answer=PASSWORD + "\n")
+        for service in services:
+            self.run("kvno", "-c", cache, service)
         return cache
 
 
 @contextmanager
 def realm(folder: Path) -> Iterator[Realm]:
-    """A realm with the users ann and bob and the service host/scmd.test."""
+    """A realm with the users ann, bob and root and the service host/scmd.test."""
     port = _free_port()
     (folder / "krb5.conf").write_text(
         f"[libdefaults]\n default_realm = {REALM}\n dns_lookup_kdc = false\n"
@@ -54,7 +61,9 @@ def realm(folder: Path) -> Iterator[Realm]:
     (folder / "kdc.conf").write_text(
         f"[kdcdefaults]\n kdc_listen = 127.0.0.1:{port}\n kdc_tcp_listen = 127.0.0.1:{port}\n"
         f"[realms]\n {REALM} = {{\n  database_name = {folder}/principal\n"
-        f"  key_stash_file = {folder}/stash\n  acl_file = {folder}/acl\n }}\n"
+        f"  key_stash_file = {folder}/stash\n  acl_file = {folder}/acl\n"
+        # A smbd that is in no domain takes no ticket with a PAC.
+        "  disable_pac = true\n }\n"
         f"[logging]\n kdc = FILE:{folder}/kdc.log\n"
     )
     variables = {
@@ -65,13 +74,9 @@ def realm(folder: Path) -> Iterator[Realm]:
     }
     made = Realm(folder, variables)
     made.run("kdb5_util", "create", "-s", "-r", REALM, "-P", "master")
-    for query in (
-        f'addprinc -pw "{PASSWORD}" ann',
-        f'addprinc -pw "{PASSWORD}" bob',
-        f"addprinc -randkey {SERVICE}",
-        f"ktadd -k {made.keytab} {SERVICE}",
-    ):
-        made.run("kadmin.local", "-r", REALM, "-q", query)
+    for user in ("ann", "bob", "root"):
+        made.run("kadmin.local", "-r", REALM, "-q", f'addprinc -pw "{PASSWORD}" {user}')
+    made.admit(SERVICE)
     with subprocess.Popen(
         ["krb5kdc", "-n", "-r", REALM],
         env={**os.environ, **variables, "PATH": PROGRAM_PATH},

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from scmd.rpc import client
+from scmd.rpc.security import der
 from scmd.rpc.security import spnego_tokens as tokens
 from scmd.rpc.security.provider import (
     CONNECT,
@@ -131,6 +132,33 @@ def test_who_has_no_ticket_gets_no_token(site: Realm) -> None:
 def test_a_token_that_is_none_is_refused(site: Realm, token: bytes) -> None:
     with pytest.raises(SecurityError):
         KerberosAcceptor(site.keytab).step(token)
+
+
+def test_a_first_token_may_be_framed(site: Realm) -> None:
+    """As impacket's is, [RFC 2743] 3.1; in DCE style MIT's library sends none and takes none."""
+
+    def framed(token: bytes, oid: bytes = tokens.KERBEROS_OID) -> bytes:
+        return der.encode(der.APPLICATION_0, der.encode(der.OID, oid), b"\1\0", token)
+
+    near, far = pair(site)
+    token = near.step(b"")
+    other = pair(site)[0].step(b"")
+    assert token
+    assert other
+    for wrong in (
+        framed(other, tokens.NTLM_OID),
+        framed(framed(other)),
+        framed(other)[:-1],
+        framed(b""),
+    ):
+        with pytest.raises(SecurityError):
+            KerberosAcceptor(site.keytab).step(wrong)
+    answer = far.step(framed(token))
+    assert answer is not None
+    last = near.step(answer)
+    assert last is not None
+    assert not far.step(last)
+    assert (far.is_done(), far.identity.user) == (True, "ann")
 
 
 def test_a_ticket_that_was_used_is_not_taken_again(site: Realm) -> None:

@@ -11,7 +11,9 @@ import ctypes
 import weakref
 from ctypes import byref, c_int, c_uint32, c_void_p
 
+from scmd.rpc.security import der
 from scmd.rpc.security.provider import Identity, SecurityError
+from scmd.rpc.security.spnego_tokens import KERBEROS_OID
 from scmd.transport import gssapi
 from scmd.transport.gssapi import Buffer
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 DEMANDED = gssapi.MUTUAL | gssapi.REPLAY | gssapi.SEQUENCE | gssapi.DCE_STYLE
 """What a client must have asked for: without it repetitions and gaps would go unnoticed."""
 ASKED = DEMANDED | gssapi.CONFIDENTIALITY | gssapi.INTEGRITY
+_FRAME = der.encode(der.OID, KERBEROS_OID) + b"\x01\x00"
+"""What stands before an AP-REQ in the frame of [RFC 2743] 3.1: mechanism, kind of token."""
 
 
 class _Kerberos:
@@ -141,7 +145,7 @@ class KerberosAcceptor(_Kerberos):
         if self._is_done:
             raise SecurityError("Kerberos: a token after the last one")
         answer, name, flags = Buffer(), c_void_p(), c_uint32()
-        message = gssapi.given(token)
+        message = gssapi.given(token if self._context.value else _unframed(token))
         major = gssapi.call(
             "gss_accept_sec_context",
             byref(self._context),
@@ -196,6 +200,18 @@ class KerberosInitiator(_Kerberos):
         sent = gssapi.taken(answer)
         self._settle(major, flags.value)
         return sent or None
+
+
+def _unframed(token: bytes) -> bytes:
+    """The AP-REQ itself: in DCE style clients may frame it, as impacket does, or not.
+
+    MIT's library believes that only others do. SecurityError.
+    """
+    if token[:1] == bytes((der.APPLICATION_0,)):
+        content = der.Reader(token).take(der.APPLICATION_0)
+        if content.startswith(_FRAME):
+            return content[len(_FRAME) :]
+    return token
 
 
 def _covered(head: bytes, body: bytes, tail: bytes, token: bytes | int) -> tuple[Any, list[Any]]:
