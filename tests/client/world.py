@@ -49,11 +49,10 @@ from scmd.core.messages.events import (
 )
 from scmd.core.notify_requests import GetNotifyResults, NotifyStatusChange
 from scmd.core.scm import Scm
-from scmd.scmd_interface.operations import LATEST_EVENTS
+from scmd.scmd_interface.operations import LATEST_EVENTS, LOG_END
 from scmd.security.token import unix_token
 from scmd.server.conversation import Conversation, Conversations
 from scmd.server.host_requests import (
-    LOG_END,
     QueryManagerStatus,
     QueryUsage,
     ReadCrash,

@@ -26,10 +26,10 @@ from scmd.core.messages.commands import (
 from scmd.core.recovery import Preview, Step
 from scmd.core.why import Explanation, Holder
 from scmd.scmd_interface import operations as scmd_operations
+from scmd.scmd_interface.operations import LOG_END
 from scmd.scmd_interface.parameters import pack_changes, pack_parameters, unpack_parameters
 from scmd.server.handles import ForeignHandle
 from scmd.server.host_requests import (
-    LOG_END,
     QueryManagerStatus,
     QueryUsage,
     ReadCrash,

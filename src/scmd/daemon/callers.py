@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 
@@ -17,6 +17,7 @@ from scmd.core.messages import Caller
 from scmd.core.messages.commands import ChangeConfig, Command, CreateService
 from scmd.core.messages.events import Event
 from scmd.core.validation import is_local_system
+from scmd.daemon.background import Background
 from scmd.linux import accounts
 from scmd.security.sid import service_sid
 from scmd.security.token import unix_token
@@ -34,22 +35,17 @@ class Performer:
     ) -> None:
         self._on_message = on_message
         self._on_host_request = on_host_request
-        self._looking_up: set[asyncio.Task[None]] = set()
+        self._looking_up = Background()
 
     def perform(self, asked: Command | HostRequest) -> None:
         if not isinstance(asked, Command):
             self._on_host_request(asked)
         elif isinstance(asked, CreateService) and _is_to_be_found(asked.config.account):
-            self._begin(self._perform_with(asked, asked.config.account))
+            self._looking_up.begin(self._perform_with(asked, asked.config.account))
         elif isinstance(asked, ChangeConfig) and _is_to_be_found(asked.account):
-            self._begin(self._perform_with(asked, asked.account or ""))
+            self._looking_up.begin(self._perform_with(asked, asked.account or ""))
         else:
             self._on_message(asked)
-
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._looking_up.add(task)
-        task.add_done_callback(self._looking_up.discard)
 
     async def _perform_with(self, command: CreateService | ChangeConfig, account: str) -> None:
         known = await asyncio.to_thread(accounts.is_known, account)

@@ -19,6 +19,7 @@ from scmd import __version__
 from scmd.core.messages import ServiceId
 from scmd.core.messages.effects import Reply
 from scmd.daemon import remote_requests
+from scmd.daemon.background import Background
 from scmd.daemon.chronicle import Chronicle
 from scmd.daemon.keeper_setup import instance_of
 from scmd.daemon.remote import Remote
@@ -71,7 +72,7 @@ class Host:
         self._on_replace = on_replace
         self._remote = remote
         self._began = time.monotonic()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     def serve(self, request: HostRequest) -> None:
         """Answer now, or when a file has been read."""
@@ -94,7 +95,7 @@ class Host:
                 status = remote_requests.query(self._remote)
                 self._on_reply(Reply(request.call.id, Error.SUCCESS, status))
             case ChangeRemote():
-                self._in_background(self._change_remote(request))
+                self._background.begin(self._change_remote(request))
             case ReadLog():
                 self._read(request, lambda: self._log(request))
             case QueryUsage():
@@ -117,14 +118,13 @@ class Host:
                 reply = Reply(request.call.id, Error.SUCCESS, await question)
             except OSError:
                 reply = Reply(request.call.id, Error.READ_FAULT)
+            except Exception:
+                # It is owed an answer all the same.
+                self._on_reply(Reply(request.call.id, Error.EXCEPTION_IN_SERVICE))
+                raise
             self._on_reply(reply)
 
-        self._in_background(answer())
-
-    def _in_background(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._background.begin(answer())
 
     async def _change_remote(self, request: ChangeRemote) -> None:
         error, detail = await remote_requests.change(self._remote, request.change)
@@ -134,7 +134,7 @@ class Host:
 
     def service_deleted(self, service: ServiceId) -> None:
         """The record is gone: what it has written goes too."""
-        self._in_background(self._remove_logs(lambda logs: remove_log(logs, service)))
+        self._background.begin(self._remove_logs(lambda logs: remove_log(logs, service)))
 
     async def remove_strays(self, services: Collection[ServiceId]) -> None:
         """Remove what records that are none of these have left."""

@@ -32,7 +32,6 @@ from scmd.daemon.keeper_signals import Signals
 from scmd.daemon.keeper_socket import Disconnected, FrameSocket
 from scmd.linux import cgroups
 from scmd.linux.spawn import Spawner
-from scmd.transport.places import socket_path
 from scmd.vocabulary.errors import Refused
 
 TYPE_CHECKING = False
@@ -108,13 +107,8 @@ class Keeper:
         setup.make_directory(runtime, 0o755 if os.geteuid() == 0 else 0o700)
         logs = os.path.join(state, "logs")
         setup.make_directory(logs, 0o700)
-        self._listener = setup.listen(runtime)
-        self._notify = setup.hear_notifications(runtime)
+        self._sockets = setup.OwnSockets(runtime)
         self._listeners = Listeners()
-        self._socket_paths = (
-            socket_path(runtime),
-            socket_path(runtime, setup.NOTIFY_NAME),
-        )
         setup.become_subreaper()
         nofile = setup.raise_descriptor_limit()
         os.chdir("/")
@@ -387,19 +381,11 @@ class Keeper:
         manager.send(wire.Listening(name=asked.name), listener)
 
     def _welcome(self, manager: FrameSocket) -> None:
-        welcome = wire.Welcome(
-            version=wire.VERSION,
-            state=self._state,
-            runtime=self._runtime,
-            keeper_pid=os.getpid(),
-            boot_id=setup.boot_id(),
-            launches=len(self._launches),
-            is_init=self._is_init,
-            listeners=len(self._listeners),
-            follows=True,
+        whole = greeting(
+            *(self._state, self._runtime, self._is_init, self._sockets),
+            *(self._launches, self._captures, self._listeners),
         )
-        manager.send(welcome, self._listener, self._notify)
-        for message, descriptors in greeting(self._launches, self._captures, self._listeners):
+        for message, descriptors in whole:
             manager.send(message, *descriptors)
         self._greeted = True
         if self._stopping:
@@ -429,14 +415,8 @@ class Keeper:
 
     def _clean(self) -> None:
         """Nothing that was ever launched lives on, and its last words are written."""
-        for path in self._socket_paths:
-            try:
-                os.unlink(path)
-            except OSError:
-                pass
-        os.close(self._listener)
+        self._sockets.close()
         self._listeners.close_all()
-        os.close(self._notify)
         limit = time.monotonic() + CLEANING_LIMIT
         self._launches.kill_everything()
         self._do_what_is_due(time.monotonic())

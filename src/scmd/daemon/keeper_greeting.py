@@ -1,8 +1,11 @@
-"""What the keeper tells a new manager of that which outlived the last one."""
+"""What the keeper tells a new manager: where it is, and what outlived the last one."""
 
 from __future__ import annotations
 
+import os
+
 from scmd.daemon import keeper_messages as wire
+from scmd.daemon.keeper_setup import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -11,12 +14,31 @@ if TYPE_CHECKING:
     from scmd.daemon.keeper_captures import Captures
     from scmd.daemon.keeper_launches import Launches, Record
     from scmd.daemon.keeper_listeners import Listeners
+    from scmd.daemon.keeper_setup import OwnSockets
 
 
 def greeting(
-    launches: Launches, captures: Captures, listeners: Listeners
+    state: str,
+    runtime: str,
+    is_init: bool,
+    sockets: OwnSockets,
+    launches: Launches,
+    captures: Captures,
+    listeners: Listeners,
 ) -> Iterator[tuple[wire.Message, tuple[int, ...]]]:
-    """After the Welcome: each message with the descriptors that go with it, in their order."""
+    """Each message with the descriptors that go with it, in their order."""
+    welcome = wire.Welcome(
+        version=wire.VERSION,
+        state=state,
+        runtime=runtime,
+        keeper_pid=os.getpid(),
+        boot_id=boot_id(),
+        launches=len(launches),
+        is_init=is_init,
+        listeners=len(listeners),
+        follows=True,
+    )
+    yield welcome, (sockets.listener, sockets.notify)
     for record in launches:
         adopted = wire.Adopted(
             number=record.number,

@@ -16,7 +16,7 @@ from scmd.daemon.keeper_messages import Launch
 from scmd.linux import process_tree
 from scmd.linux.birth import CannotBeBorn
 from scmd.linux.cgroups import Cgroups
-from scmd.linux.spawn import LAUNCH_VARIABLE, Spawned, Spawner
+from scmd.linux.spawn import LAUNCH_VARIABLE, Spawned, Spawner, launch_of_tag
 from scmd.vocabulary.errors import Error, Refused
 
 TYPE_CHECKING = False
@@ -368,8 +368,7 @@ class Launches:
         return process_tree.members(table, keeper, self._running, sessions, self._launch_of)
 
     def _launch_of(self, tag: str) -> int | None:
-        number, _, instance = tag.partition(":")
-        return int(number) if instance == self._instance and number.isdecimal() else None
+        return launch_of_tag(tag, self._instance)
 
 
 def _ancestry(table: Mapping[int, process_tree.Process], pid: int) -> set[int]:

@@ -66,9 +66,7 @@ def _listen_tcp(place: str) -> _socket.socket:
     host, _, port = place.rpartition(":")
     host = host.strip("[]")
     family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
-    made = _socket.socket(
-        family, _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
-    )
+    made = _socket.socket(family, _KIND)
     try:
         made.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
         if family == _socket.AF_INET6:

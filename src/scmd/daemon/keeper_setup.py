@@ -72,6 +72,24 @@ def release_lock(lock: int, clean: bool) -> None:
     os.close(lock)
 
 
+class OwnSockets:
+    """The sockets in RUNTIME that outlive a manager: one listens, one hears sd_notify."""
+
+    def __init__(self, runtime: str) -> None:
+        self.listener = listen(runtime)
+        self.notify = hear_notifications(runtime)
+        self._paths = _path(runtime, SOCKET_NAME), _path(runtime, NOTIFY_NAME)
+
+    def close(self) -> None:
+        for path in self._paths:
+            try:
+                os.unlink(path)
+            except OSError:
+                pass
+        os.close(self.listener)
+        os.close(self.notify)
+
+
 def listen(runtime: str) -> int:
     """RUNTIME/scm.sock, open to every local user: who may do what is checked per caller."""
     path = _path(runtime, SOCKET_NAME)
@@ -100,17 +118,16 @@ def _path(runtime: str, name: str) -> str:
 
 def _bound(path: str, kind: int) -> _socket.socket:
     """A socket at this path that every local user may reach."""
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
     made = _socket.socket(_socket.AF_UNIX, kind | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK)
     if kind == _socket.SOCK_DGRAM:
         made.setsockopt(_socket.SOL_SOCKET, _socket.SO_PASSCRED, 1)
     try:
+        if os.path.lexists(path):
+            os.unlink(path)
         made.bind(path)
         os.chmod(path, 0o666)
     except OSError as failed:
+        made.close()
         raise CannotRun(f"cannot listen at {path}: {failed.strerror}") from failed
     return made
 

@@ -16,6 +16,7 @@ from scmd.core.messages import LaunchId
 from scmd.core.messages.effects import FollowProcess
 from scmd.core.messages.events import ProcessFollowed
 from scmd.core.notifications import LARGEST_PROCESS_ID
+from scmd.daemon.background import Background
 
 _MOST = 64
 """Bytes of a pid file that are looked at."""
@@ -31,15 +32,13 @@ class MainProcesses:
     ) -> None:
         self._follow = follow
         self._on_answer = on_answer
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._background = Background()
 
     def find(self, wanted: FollowProcess) -> None:
         if not wanted.pid_file:
             self._follow(wanted.launch, wanted.process_id)
-            return
-        task = asyncio.get_running_loop().create_task(self._look(wanted))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        else:
+            self._background.begin(self._look(wanted))
 
     async def _look(self, wanted: FollowProcess) -> None:
         try:

@@ -14,6 +14,8 @@ import secrets
 import signal
 import socket
 import sys
+import threading
+from contextlib import ExitStack, closing
 from dataclasses import replace
 
 from scmd.control_pipe import packets
@@ -256,7 +258,12 @@ class Manager:
             self._finished.set_result(status)
 
 
-def _die(failed: Exception) -> None:
+def die_with_threads() -> None:
+    """A thread that ends in an exception, the one that writes the database above all, is missed."""
+    threading.excepthook = lambda ended: _die(ended.exc_value)
+
+
+def _die(failed: BaseException | None) -> None:
     """Make room for a new manager, which goes on from the journal; as a kill would."""
     log.critical("a bug; a new manager takes over", exc_info=failed)
     os._exit(EX_SOFTWARE)
@@ -291,29 +298,23 @@ def _adopted(state: KeeperState, entries: tuple[Memory, ...] | None) -> events.A
 
 async def _run(descriptor: int) -> int:
     keeper, state = await KeeperLink.connect(descriptor)
-    try:
-        database = Database.open(state.state / "registry.db")
-        event_log = EventLog(state.state / "events", spool=_spool(state, "events"))
-    except (DatabaseError, EventError) as error:
-        print(f"scmd: {error}", file=sys.stderr)
-        return EX_CONFIG
-    except OSError as error:
-        print(f"scmd: {error.filename} cannot be used: {error.strerror}", file=sys.stderr)
-        return EX_CONFIG
-    try:
-        manager = Manager(keeper, state, database, event_log)
-    except launch_numbers.LaunchNumbersError as error:
-        print(f"scmd: {error}", file=sys.stderr)
-        return EX_CONFIG
-    gc.freeze()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, manager.shut_down)
-    try:
+    with ExitStack() as opened:
+        try:
+            database = opened.enter_context(closing(Database.open(state.state / "registry.db")))
+            events = EventLog(state.state / "events", spool=_spool(state, "events"))
+            opened.enter_context(closing(events))
+            manager = Manager(keeper, state, database, events)
+        except (DatabaseError, EventError, launch_numbers.LaunchNumbersError) as error:
+            print(f"scmd: {error}", file=sys.stderr)
+            return EX_CONFIG
+        except OSError as error:
+            print(f"scmd: {error.filename} cannot be used: {error.strerror}", file=sys.stderr)
+            return EX_CONFIG
+        gc.freeze()
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, manager.shut_down)
         return await manager.run(state.listener)
-    finally:
-        database.close()
-        event_log.close()
 
 
 def main() -> int:
@@ -321,6 +322,7 @@ def main() -> int:
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="scmd: %(levelname)s: %(message)s"
     )
+    die_with_threads()
     if len(sys.argv) != 2 or not sys.argv[1].isdecimal():
         print("the manager is started by `scmd run`", file=sys.stderr)
         return 2

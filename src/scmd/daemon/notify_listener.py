@@ -21,7 +21,7 @@ from scmd.core.messages.events import Event
 from scmd.core.notifications import MAX_NOTIFICATION, parse
 from scmd.linux import usage
 from scmd.linux.process_tree import read_process, read_tag
-from scmd.linux.spawn import LAUNCH_VARIABLE
+from scmd.linux.spawn import LAUNCH_VARIABLE, launch_of_tag
 
 log = logging.getLogger("scmd.manager")
 
@@ -48,9 +48,8 @@ class Tags:
             if process is None or process.parent <= 1:
                 return None
             if process.parent == self._keeper:
-                tag, _, instance = read_tag(process_id, LAUNCH_VARIABLE).partition(":")
-                mine = instance == self._instance and tag.isdecimal()
-                return LaunchId(int(tag)) if mine else None
+                number = launch_of_tag(read_tag(process_id, LAUNCH_VARIABLE), self._instance)
+                return None if number is None else LaunchId(number)
             process_id = process.parent
         return None
 

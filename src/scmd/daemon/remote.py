@@ -131,6 +131,11 @@ class Remote:
                 self._stop(name)
             self._tell_front()
 
+    async def change_users(self, change: Callable[[RemoteUsers], None]) -> None:
+        """Carry it out, on a thread since it waits for the disk; raises what it raises."""
+        async with self._changing:
+            await asyncio.to_thread(change, self.users)
+
     def end_points(self) -> list[str]:
         """What is served now, by the keeper's names."""
         return sorted(self._servers)

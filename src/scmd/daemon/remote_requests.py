@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from scmd.daemon.remote import Remote, RemoteError
-from scmd.linux.remote_users import MAX_NAME
+from scmd.linux.remote_users import MAX_NAME, RemoteUsers
 from scmd.storage.documents import to_json
 from scmd.storage.remote_settings import VALUE_NAMES, RemoteSettings
 from scmd.vocabulary.errors import Error
@@ -67,8 +67,14 @@ async def _disable(remote: Remote, argument: Any) -> None:
 
 async def _user(remote: Remote, argument: Any) -> None:
     """Add a user, or change what is given of one."""
-    name = argument["name"]
-    known = remote.users.get(_checked(name))
+    if not isinstance(argument, dict):
+        raise ValueError("a user is an object with a name")
+    name = _checked(argument.get("name"))
+    await remote.change_users(lambda users: _put(users, name, argument))
+
+
+def _put(users: RemoteUsers, name: str, argument: dict[str, Any]) -> None:
+    known = users.get(name)
     if argument.get("is_new") and known is not None:
         raise ValueError(f"there is a user {known.name} already: `scmd remote passwd`")
     if not argument.get("is_new") and known is None:
@@ -80,12 +86,17 @@ async def _user(remote: Remote, argument: Any) -> None:
         if nt_hash is not None and len(nt_hash) != 16:
             raise ValueError("an NT hash has 16 bytes")
     administrator = argument.get("administrator", known is not None and known.administrator)
-    remote.users.put(name, nt_hash, administrator=administrator is True)
+    users.put(name, nt_hash, administrator=administrator is True)
 
 
-async def _delete_user(remote: Remote, name: Any) -> None:
-    if not remote.users.remove(_checked(name)):
-        raise ValueError(f"there is no user {name}")
+async def _delete_user(remote: Remote, argument: Any) -> None:
+    name = _checked(argument)
+
+    def remove(users: RemoteUsers) -> None:
+        if not users.remove(name):
+            raise ValueError(f"there is no user {name}")
+
+    await remote.change_users(remove)
 
 
 def _checked(name: Any) -> str:

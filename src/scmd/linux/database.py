@@ -16,6 +16,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -67,8 +68,6 @@ class Database:
         self._closed = False
         self.problems: tuple[str, ...] = ()
         """What was passed over when reading: what makes no sense; it is kept in the file."""
-        self.commits = 0
-        """Transactions committed since `open`."""
 
     @classmethod
     def open(
@@ -196,28 +195,26 @@ class Database:
 
     def _write_group(self, group: list[tuple[Change, Done]]) -> None:
         outcomes = self._transaction([change for change, _ in group])
-        if outcomes is None and len(group) > 1:
-            for single in group:
-                self._write_group([single])
-            return
-        if outcomes is None:
-            outcomes = [self._failure]
+        if isinstance(outcomes, Error):
+            if len(group) > 1:
+                for single in group:
+                    self._write_group([single])
+                return
+            outcomes = [outcomes]
         for (change, done), outcome in zip(group, outcomes, strict=True):
             done(change.save, outcome)
 
-    def _transaction(self, changes: list[Change]) -> list[Error] | None:
-        """What became of each change; None when nothing of them could be committed."""
+    def _transaction(self, changes: list[Change]) -> list[Error] | Error:
+        """What became of each change; or why nothing of them could be committed."""
         connection = self._connection
         try:
             connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._apply_alone(change) for change in changes]
             self._commit(connection)
         except (sqlite3.Error, OSError) as error:
-            self._failure = win32_error(error)
             if connection.in_transaction:
                 connection.rollback()
-            return None
-        self.commits += 1
+            return win32_error(error)
         return outcomes
 
     def _apply_alone(self, change: Change) -> Error:
@@ -242,7 +239,7 @@ def win32_error(error: Exception) -> Error:
     if isinstance(error, (RecordError, UnicodeEncodeError)):
         return Error.INVALID_DATA
     code = getattr(error, "sqlite_errorcode", None)
-    if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in (28, 122):
+    if code == sqlite3.SQLITE_FULL or getattr(error, "errno", None) in (ENOSPC, EDQUOT):
         return Error.DISK_FULL
     return Error.WRITE_FAULT
 

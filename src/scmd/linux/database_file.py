@@ -12,6 +12,8 @@ import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from scmd.linux import durable
+
 FORMAT = 1
 """`user_version` of a file as this program writes it."""
 APPLICATION_ID = 0x53434D44
@@ -100,15 +102,6 @@ def _check_header(path: Path, format: int) -> None:
     _check_format(path, int.from_bytes(header[60:64], "big"), format)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make a file's name in its folder as durable as its contents will be."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _check_contents(path: Path, format: int) -> None:
     """Look through the whole file on a connection that cannot write."""
     reader = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=5)
@@ -154,7 +147,7 @@ def _create(path: Path, format: int) -> None:
     finally:
         connection.close()
     os.replace(unfinished, path)
-    _sync_folder(path.parent)
+    durable.sync_folder(path.parent)
 
 
 def _migrate(

@@ -13,6 +13,7 @@ import logging
 import os
 import socket
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -108,10 +109,10 @@ class EventLog:
         if not self._writer.add(record_to_line(record)):
             self._count_lost(1)
 
-    def append_scm(self, event_id: int, strings: Iterable[str], *, user: str = "") -> None:
+    def append_scm(self, event_id: int, strings: Iterable[str]) -> None:
         """Queue an entry of the source "Service Control Manager"."""
         type = event_messages.scm_event_type(event_id)
-        self.append(event_messages.SCM_SOURCE, event_id, type, strings, user=user)
+        self.append(event_messages.SCM_SOURCE, event_id, type, strings)
 
     def append_audit(self, user: str, origin: str, action: str, target: str, error: int) -> None:
         """Queue an entry of the audit trail: `user`, calling from `origin`, asked for `action`."""
@@ -160,12 +161,9 @@ class EventLog:
 
     def _read_latest(self, count: int, source: str | None, max_bytes: int) -> tuple[bytes, int]:
         after = max(self._files.last - count, 0) if source is None else 0
-        lines: list[bytes] = []
-        last = after
-        for record in self._records(after, source):
-            lines.append(record_to_public_line(record, event_messages.message(record)))
-            last = record.number
-        lines = lines[-count:] if count else []
+        records = deque(self._records(after, source), maxlen=count)
+        last = records[-1].number if records else after
+        lines = [record_to_public_line(each, event_messages.message(each)) for each in records]
         while len(lines) > 1 and sum(map(len, lines)) > max_bytes:
             del lines[0]
         return b"".join(lines), last

@@ -11,6 +11,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from scmd.linux import durable
+
 BLOCK = 1_000_000
 """Numbers a manager may give out between two writes: more than it starts in its life."""
 _FORMAT = "scmd-launches 1"
@@ -31,7 +33,7 @@ def reserve(path: Path, block: int = BLOCK) -> int:
                 file.write(content)
                 os.fsync(file.fileno())
         else:
-            _write_new(path, content)
+            durable.replace(path, content)
     except OSError as failed:
         raise LaunchNumbersError(f"{path} cannot be written: {failed.strerror}") from failed
     return first
@@ -50,17 +52,3 @@ def _bound(path: Path) -> int:
             "No service may be running; then it can be removed."
         )
     return int(lines[1])
-
-
-def _write_new(path: Path, content: bytes) -> None:
-    temporary = path.with_suffix(".new")
-    with temporary.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    descriptor = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from scmd.linux import durable
 from scmd.security.sid import SidError, canonical_sid
 from scmd.vocabulary.names import name_key
 
@@ -128,21 +129,7 @@ class RemoteUsers:
             "next": following,
             "users": [_entry(user) for user in users.values()],
         }
-        temporary = self._path.with_name(f".{NAME}.new")
-        descriptor = os.open(
-            temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600
-        )
-        with open(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), 0o600)
-            file.write(json.dumps(document, indent=1).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(temporary, self._path)
-        folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        durable.replace(self._path, json.dumps(document, indent=1).encode() + b"\n")
 
 
 def _user(entry: dict[str, object]) -> RemoteUser:

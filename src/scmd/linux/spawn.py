@@ -69,6 +69,14 @@ if TYPE_CHECKING:
 
 CONTROL_VARIABLE = "SCMD_CONTROL_FD"
 LAUNCH_VARIABLE = "SCMD_LAUNCH"
+"""`NUMBER:INSTANCE`: which launch of which SCM a process belongs to."""
+
+
+def launch_of_tag(tag: str, instance: str) -> int | None:
+    """The launch that LAUNCH_VARIABLE names; None: of another SCM, or none."""
+    number, _, its_instance = tag.partition(":")
+    return int(number) if its_instance == instance and number.isdecimal() else None
+
 
 # The errors of CreateProcess for the errno of execve(2).
 EXEC_ERRORS = {

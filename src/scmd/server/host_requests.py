@@ -23,10 +23,7 @@ class QueryManagerStatus(HostRequest):
 
 @frozen
 class ReadLog(HostRequest):
-    """Result: (start, bytes, next). Positions are bytes since the log's beginning.
-
-    At most `count` bytes. `position` LOG_END asks for the last `count` bytes.
-    """
+    """Result: (start, bytes, next), at most `count` bytes; positions as RReadLog has them."""
 
     service: ServiceId
     position: int
@@ -89,6 +86,3 @@ class ChangeRemote(HostRequest):
 @frozen
 class ReplaceManager(HostRequest):
     """Result: None, and then a new manager and logger from what is installed now."""
-
-
-LOG_END = 0xFFFF_FFFF_FFFF_FFFF
