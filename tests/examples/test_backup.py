@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import errno
 import os
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from scmd.examples.backup import Backup, Check, archives_of, backup, last_manifest, restore
+from scmd.examples import archives as program
+from scmd.examples.archives import archives_of, last_manifest, restore
+from scmd.examples.backup import Backup, Check, backup
 from tests.examples.conftest import Start
 
 
@@ -30,7 +33,7 @@ class Folders:
         return Backup(self.source, self.target, full_every, check).run()
 
     def assert_restored(self) -> None:
-        restore(self.target, self.restored)
+        assert restore(self.target, self.restored) == []
         assert contents(self.restored) == contents(self.source)
 
 
@@ -151,6 +154,62 @@ def test_after_a_damaged_archive_everything_is_saved_again(folders: Folders) -> 
     assert last_manifest([archive]) is None
     assert members(folders.back_up()) == {"files/a", "files/deep/b", "files/deep/er/c"}
     folders.assert_restored()
+
+
+def test_what_was_in_a_removed_archive_is_saved_again(folders: Folders) -> None:
+    first = folders.back_up()
+    (folders.source / "new").touch()
+    folders.back_up()
+    assert first is not None
+    first.unlink()
+    assert restore(folders.target, folders.restored) == ["a", "deep/b", "deep/er/c"]
+    assert members(folders.back_up()) == {
+        f"files/{name}" for name in ("a", "deep/b", "deep/er/c", "new")
+    }
+    folders.assert_restored()
+
+
+def test_the_way_back_is_a_command(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def command(*arguments: Path) -> object:
+        monkeypatch.setattr("sys.argv", ["archives", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            program.main()
+        return ended.value.code
+
+    assert "no archive" in str(command(folders.target, folders.restored))
+    assert "usage" in str(command(folders.target))
+    folders.back_up()
+    assert command(folders.target, folders.restored) is None
+    assert contents(folders.restored) == contents(folders.source)
+    (folders.source / "new").touch()
+    folders.back_up()
+    archives_of(folders.target)[0].unlink()
+    assert str(command(folders.target, folders.restored)).splitlines()[0] == "lost: a"
+
+
+def test_a_folder_is_not_saved_into_itself(folders: Folders) -> None:
+    with pytest.raises(OSError, match="cannot hold its own backup"):
+        Backup(folders.source, folders.source, 24, no_check).run()
+
+
+def test_what_cannot_be_read_is_left_out_and_named(
+    start: Start, folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = [str(folders.source / name) for name in ("a", "deep/er")]
+    scan = os.scandir
+
+    def scandir(path: str) -> object:
+        if str(path) in closed:
+            raise PermissionError(errno.EACCES, "Permission denied", path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "access", lambda path, mode: path not in closed)
+    monkeypatch.setattr(os, "scandir", scandir)
+    host = start(backup, Source=str(folders.source), Target=str(folders.target))
+    assert [host.entry("Left out").partition(": ")[2] for _ in closed] == closed
+    assert members(archives_of(folders.target)[0]) == {"files/deep/b"}
 
 
 def test_a_target_within_the_source_does_not_save_itself(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -182,6 +184,31 @@ def test_a_file_against_a_folder_of_that_name_stops_nothing_else(folders: Folder
 def test_a_pair_that_is_nested_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotAPair):
         Pair(tmp_path, tmp_path / "inner")
+
+
+@pytest.mark.parametrize("damage", ["[]", "", '{"identity": "x"}', "null", "{"])
+def test_a_damaged_mark_stops_the_round_and_is_named(
+    start: Start, folders: Folders, damage: str
+) -> None:
+    (folders.left / MARK).write_text(damage)
+    (folders.right / "new").touch()
+    host = start(content_sync, Left=str(folders.left), Right=str(folders.right))
+    assert host.entry(f"{folders.left / MARK} is damaged")
+    assert not (folders.left / "new").exists()
+    assert host.stop().win32_exit_code == 0
+
+
+def test_a_copy_that_fails_leaves_no_part_of_it(
+    folders: Folders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fill(source: object, target: Path, **options: object) -> None:
+        target.write_bytes(bytes(1000))
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    (folders.left / "big").touch()
+    monkeypatch.setattr(shutil, "copy2", fill)
+    folders.round()
+    assert [path.name for path in folders.right.iterdir()] == [MARK]
 
 
 def test_a_round_that_was_stopped_is_finished_by_the_next(folders: Folders) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from scmd.examples.backup import archives_of, restore
+from scmd.examples.archives import archives_of, restore
 from tests.examples.real_scm import RealScm, await_change
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -84,6 +85,21 @@ def test_a_watched_folder_that_is_deleted_is_told_once(watch: FolderWatch, tmp_p
     assert watch.read() == [("deleted", str(tmp_path / "folder"))]
 
 
+def test_the_end_of_the_folder_itself_is_told_once(tmp_path: Path) -> None:
+    for is_moved in (False, True):
+        folder = tmp_path / f"{is_moved}"
+        (folder / "inner").mkdir(parents=True)
+        watch = FolderWatch(str(folder))
+        if is_moved:
+            folder.rename(tmp_path / "elsewhere")
+        else:
+            shutil.rmtree(folder)
+        assert watch.read()[-1] == ("gone", str(folder))
+        assert watch.is_gone
+        assert watch.read() == []
+        watch.close()
+
+
 def test_without_recursion_only_the_folder_itself_is_watched(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     watch = FolderWatch(str(tmp_path), recursive=False)
@@ -118,6 +134,21 @@ def test_the_service_writes_changes_to_the_log(start: Start, tmp_path: Path) -> 
     (tmp_path / "new").touch()
     assert host.entry("created: ") == f"created: {tmp_path / 'new'}"
     assert host.stop().win32_exit_code == 0
+
+
+def test_the_service_fails_when_its_folder_goes(start: Start, tmp_path: Path) -> None:
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    host = start(file_monitor, Folder=str(folder))
+    folder.rmdir()
+    assert host.reach(ServiceState.STOPPED).win32_exit_code == 1064
+    assert host.entry("gone: ") == f"gone: {folder}"
+
+
+def test_a_name_makes_no_second_line_of_the_log(start: Start, tmp_path: Path) -> None:
+    host = start(file_monitor, Folder=str(tmp_path))
+    (tmp_path / "a\nb").touch()
+    assert host.entry("created: ").endswith("a\\nb")
 
 
 def test_what_happens_while_paused_is_told_at_continue(start: Start, tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_each_failure_is_told_once(statuses: tuple[ServiceStatus, ...], count: i
 
 def test_a_failure_says_what_failed_and_how() -> None:
     (failure,) = told(FAILED_OTHERWISE)
-    assert failure["text"] == "Web stopped with error 1066"
+    assert failure["text"] == "Web stopped with error 1066, its own error 3"
     assert failure["service_specific_exit_code"] == 3
     json.dumps(failure)
 
@@ -176,6 +176,31 @@ def test_a_failure_reaches_the_mail_server() -> None:
     assert "Subject: h: Web stopped with error 1067" in message
 
 
+def test_a_service_name_cannot_keep_a_mail_from_going_out() -> None:
+    got: queue.Queue[tuple[list[str], str]] = queue.Queue()
+    handler = type("Handler", (_MailServer,), {"got": got})
+    with serving(socketserver.TCPServer(("127.0.0.1", 0), handler)) as address:
+        (deliver,) = deliveries({"MailTo": "a@example.org", "MailServer": address})
+        deliver({**FAILURE, "text": "We\nb stopped"})
+    assert "Subject: h: We\\nb stopped" in got.get_nowait()[1]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"MailTo": "a@example.org", "MailServer": "127.0.0.1:smtp"},
+        {"MailTo": "a@example.org", "MailServer": "[::1"},
+        {"MailTo": "a@example.org\nBcc: b@example.org", "MailServer": "127.0.0.1:1"},
+    ],
+)
+def test_parameters_that_make_no_sense_are_a_failure_to_deliver(
+    parameters: dict[str, str],
+) -> None:
+    (deliver,) = deliveries(parameters)
+    with pytest.raises(OSError, match=r"^mail by "):
+        deliver(FAILURE)
+
+
 def failing(world: World, scm: Scm, name: str) -> None:
     """A service that runs, and fails when it is told to stop."""
     stopped = report(ServiceState.STOPPED, win32_exit_code=1067)
@@ -195,6 +220,17 @@ def test_the_service_tells_of_a_failure(start: Start, world: World, scm: Scm) ->
         assert host.entry("stopped") == "Web stopped with error 1067"
         assert hook.got.get(timeout=20)["service"] == "Web"
         assert host.stop().win32_exit_code == 0
+
+
+def test_what_was_not_delivered_at_the_stop_is_counted(
+    start: Start, world: World, scm: Scm
+) -> None:
+    failing(world, scm, "Web")
+    host = start(example.notifications, WebhookUrl="nowhere")
+    scm["Web"].stop()
+    host.entry("could not be delivered")
+    assert host.stop().win32_exit_code == 0
+    assert host.entry("before the stop") == "1 notifications were not delivered before the stop"
 
 
 def test_what_was_not_delivered_is_tried_again(

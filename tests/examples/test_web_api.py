@@ -22,6 +22,8 @@ class FakeService:
 
     @property
     def status(self) -> ServiceStatus:
+        if "/" in self.name:
+            raise scmd.WinError(123)
         if self.name != "Web":
             raise scmd.WinError(1060)
         return WEB
@@ -53,13 +55,13 @@ def api(start: Start, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     assert host.stop().win32_exit_code == 0
 
 
-def get(host: Host, path: str, **headers: str) -> tuple[int, object]:
+def get(host: Host, path: str, method: str = "GET", **headers: str) -> tuple[int, object]:
     match = re.search(r"http://([\d.]+):(\d+)/", host.entry("http://"))
     assert match is not None
     connection = http.client.HTTPConnection(match[1], int(match[2]), timeout=20)
-    connection.request("GET", path, headers=headers)
+    connection.request(method, path, headers=headers)
     response = connection.getresponse()
-    body = json.loads(response.read())
+    body = json.loads(response.read() or b"null")
     connection.close()
     return response.status, body
 
@@ -97,9 +99,20 @@ def test_a_service_that_is_not_there_is_404_with_the_error(api: Host) -> None:
     assert (status, body["winerror"]) == (404, 1060)
 
 
-@pytest.mark.parametrize("path", ["/nothing", "/services/a/b", "//status/x", "/../etc/passwd"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/nothing", "/services/a/b", "/services/a%2Fb", "//status/x", "/../etc/passwd"),
+        *("http://[bad/", "*"),
+    ],
+)
 def test_other_paths_are_404(api: Host, path: str) -> None:
-    assert get(api, path)[0] == 404
+    assert get(api, path, Host="localhost")[0] == 404
+
+
+@pytest.mark.parametrize(("path", "status"), [("/status", 200), ("/nope", 404)])
+def test_a_head_has_no_body(api: Host, path: str, status: int) -> None:
+    assert get(api, path, "HEAD") == (status, None)
 
 
 def test_a_request_by_a_foreign_name_is_refused(api: Host) -> None:

@@ -9,7 +9,8 @@ Parameters:
 
 An archive is a zip file with the files that changed and MANIFEST.json, which says for every file
 which archive has it. It is written under another name, read back, compared, and only then
-renamed: what is called an archive is whole. `restore(target, folder)` is the way back.
+renamed: what is called an archive is whole. What cannot be read is left out, and that is said.
+The way back: python -m scmd.examples.archives TARGET FOLDER
 """
 
 from __future__ import annotations
@@ -22,24 +23,19 @@ import zipfile
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO
 
 import scmd
+from scmd.examples.archives import (
+    MANIFEST,
+    Entry,
+    Manifest,
+    archives_of,
+    last_manifest,
+    member_name,
+)
+from scmd.vocabulary.names import escaped
 
-MANIFEST = "MANIFEST.json"
-
-
-class Entry(NamedTuple):
-    """A file as it was, and the archive that has its contents."""
-
-    size: int
-    mtime_ns: int
-    mode: int
-    sha256: str
-    archive: str
-
-
-Manifest = dict[str, Entry]
 Files = dict[str, os.stat_result]
 Check = Callable[[], object]
 
@@ -54,15 +50,21 @@ class Backup:
     def __init__(self, source: Path, target: Path, full_every: int, check: Check) -> None:
         self.source, self.target = source.resolve(), target.resolve()
         self.full_every, self.check = full_every, check
+        self.left_out: list[str] = []
 
     def run(self) -> Path | None:
         """The new archive; None when nothing has changed since the last."""
+        if self.source == self.target:
+            raise OSError(f"{self.target} cannot hold its own backup")
         self.target.mkdir(parents=True, exist_ok=True)
         for left_over in self.target.glob("backup-*.partial"):
             left_over.unlink()
         existing = archives_of(self.target)
         fulls = [index for index, path in enumerate(existing) if path.stem.endswith("-full")]
         known, now = last_manifest(existing), self.files()
+        if known is not None:
+            # Whose archive somebody has removed is saved again.
+            known = {path: e for path, e in known.items() if self.target / e.archive in existing}
         if known is not None and now.keys() == known.keys() and not changed(now, known):
             return None
         full = known is None or not fulls or len(existing) - fulls[-1] >= self.full_every
@@ -75,16 +77,22 @@ class Backup:
 
     def files(self) -> Files:
         """The regular files that can be read. OSError: there is no such folder."""
-        os.stat(self.source)
+        os.listdir(self.source)
         found: Files = {}
-        for folder, folders, names in os.walk(self.source):
+        for folder, folders, names in os.walk(self.source, onerror=self.leave_out):
             self.check()
             folders[:] = [name for name in folders if Path(folder, name) != self.target]
             for path in [os.path.join(folder, name) for name in names]:
                 with suppress(FileNotFoundError):
-                    if os.access(path, os.R_OK) and stat.S_ISREG(os.lstat(path).st_mode):
-                        found[os.path.relpath(path, self.source)] = os.lstat(path)
+                    status = os.lstat(path)
+                    if stat.S_ISREG(status.st_mode) and not os.access(path, os.R_OK):
+                        self.left_out.append(path)
+                    elif stat.S_ISREG(status.st_mode):
+                        found[os.path.relpath(path, self.source)] = status
         return found
+
+    def leave_out(self, error: OSError) -> None:
+        self.left_out.append(str(error.filename))
 
     def write(self, archive: Path, now: Files, known: Manifest) -> None:
         """The whole archive under its name, or nothing."""
@@ -127,20 +135,6 @@ class Backup:
         return digest.hexdigest()
 
 
-def archives_of(target: Path) -> list[Path]:
-    """Oldest first."""
-    return sorted(target.glob("backup-*-*.zip"))
-
-
-def last_manifest(archives: list[Path]) -> Manifest | None:
-    """None: there is none, or it cannot be read, so that everything has to be saved again."""
-    try:
-        with zipfile.ZipFile(archives[-1]) as opened:
-            return {path: Entry(*e) for path, e in json.loads(opened.read(MANIFEST)).items()}
-    except (IndexError, TypeError, zipfile.BadZipFile, KeyError, ValueError):
-        return None
-
-
 def changed(now: Files, known: Manifest) -> list[str]:
     """The paths whose contents are in no archive yet, judged by size and time."""
     was = {path: entry[:2] for path, entry in known.items()}
@@ -154,26 +148,11 @@ def sync(path: Path) -> None:
     os.close(fd)
 
 
-def member_name(path: str) -> str:
-    return "files/" + path.encode("utf-8", "backslashreplace").decode()
-
-
-def restore(target: Path, folder: Path) -> None:
-    """The source as the last archive knows it, into an empty folder."""
-    for path, entry in (last_manifest(archives_of(target)) or {}).items():
-        file = folder / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        with zipfile.ZipFile(target / entry.archive) as opened:
-            file.write_bytes(opened.read(member_name(path)))
-        file.chmod(entry.mode)
-        os.utime(file, ns=(entry.mtime_ns, entry.mtime_ns))
-
-
 @scmd.service("Backup", display="Data Backup", description="Archives what changed in a folder.")
 def backup(svc: scmd.ServiceContext) -> None:
     svc.ready()
     back_up(svc)
-    while not svc.wait(60 * int(svc.parameters.get("IntervalMinutes", 60))):
+    while not svc.wait(60 * max(1, int(svc.parameters.get("IntervalMinutes", 60)))):
         back_up(svc)
 
 
@@ -186,9 +165,11 @@ def back_up(svc: scmd.ServiceContext) -> None:
     source = Path(svc.parameters.get("Source", "~/Documents")).expanduser()
     target = Path(svc.parameters.get("Target", "~/Backups")).expanduser()
     try:
-        archive = Backup(source, target, int(svc.parameters.get("FullEvery", 24)), check).run()
-        if archive:
+        making = Backup(source, target, int(svc.parameters.get("FullEvery", 24)), check)
+        if archive := making.run():
             svc.log.info("%s is in %s", source, archive)
+            for path in making.left_out:
+                svc.log.warning("Left out, for lack of access: %s", escaped(path))
     except Stopping:
         svc.log.info("The backup of %s was interrupted; the next start makes it", source)
     except (OSError, zipfile.BadZipFile) as error:

@@ -29,8 +29,7 @@ import scmd
 
 MARK = ".scmd-sync"
 PARTIAL = ".scmd-sync-partial"
-# Size and time of last change, in ns; None: no such file.
-Signature = tuple[int, int] | None
+Signature = tuple[int, int] | None  # size, and time of last change in ns; None: no such file
 
 
 class NotAPair(Exception):
@@ -54,7 +53,6 @@ def must_be(path: Path, expected: Signature) -> None:
 
 def scan(folder: Path) -> dict[str, Signature]:
     """The regular files below a folder, by relative path. OSError: not all could be listed."""
-
     found: dict[str, Signature] = {}
     folders = [folder]
     for parent in folders:
@@ -68,11 +66,14 @@ def scan(folder: Path) -> dict[str, Signature]:
 
 
 def read_mark(folder: Path) -> dict[str, Any]:
+    """{}: there is none. ValueError: it is damaged."""
     try:
-        mark: dict[str, Any] = json.loads((folder / MARK).read_bytes())
-        return mark
+        mark = json.loads((folder / MARK).read_bytes())
+        return {"identity": mark["identity"], "round": mark["round"], "common": mark["common"]}
     except FileNotFoundError:
         return {}
+    except (LookupError, TypeError, ValueError) as error:
+        raise ValueError(f"{folder / MARK} is damaged") from error
 
 
 class Pair:
@@ -96,8 +97,7 @@ class Pair:
         # The older mark counts: a folder that came back from a backup must not win.
         marks.sort(key=lambda mark: int(mark["round"]))
         self.identity, self.round = marks[0]["identity"], marks[1]["round"]
-        for path, (was_left, was_right) in marks[0]["common"].items():
-            self.common[path] = (tuple(was_left), tuple(was_right))
+        self.common = {p: (tuple(a), tuple(b)) for p, (a, b) in marks[0]["common"].items()}
 
     def save(self) -> None:
         self.round += 1
@@ -139,8 +139,7 @@ class Pair:
             return self.keep_both(path, newer=0 if now[0][1] >= now[1][1] else 1)
         # One side has the news; where it is deleted here and changed there, the change has.
         side = 0 if (changed[0] and now[0]) or not changed[1] else 1
-        act = self.copy if now[side] else self.delete
-        return act(path, side, now[1 - side])
+        return (self.copy if now[side] else self.delete)(path, side, now[1 - side])
 
     def keep_both(self, path: str, newer: int) -> str:
         stem, suffix = os.path.splitext(path)
@@ -157,11 +156,14 @@ class Pair:
         partial = target.with_name(PARTIAL)
         target.parent.mkdir(parents=True, exist_ok=True)
         before = signature(source)
-        shutil.copy2(source, partial, follow_symlinks=False)
-        sync(partial)
-        must_be(source, before)
-        must_be(target, expected)
-        os.replace(partial, target)
+        try:
+            shutil.copy2(source, partial, follow_symlinks=False)
+            sync(partial)
+            must_be(source, before)
+            must_be(target, expected)
+            os.replace(partial, target)
+        finally:
+            partial.unlink(missing_ok=True)
         pair = (before, signature(target))
         self.common[path] = (pair[side], pair[1 - side])
         return f"copied: {source} to {target}"
@@ -175,13 +177,11 @@ class Pair:
         return f"deleted: {target}"
 
 
-@scmd.service(
-    "ContentSync", display="Content Synchronization", description="Keeps two folders alike."
-)
+@scmd.service("ContentSync", display="Content Synchronization", description="Two folders alike.")
 def content_sync(svc: scmd.ServiceContext) -> None:
     svc.ready()
     synchronize(svc)
-    while not svc.wait(int(svc.parameters.get("IntervalSeconds", 10))):
+    while not svc.wait(max(1, int(svc.parameters.get("IntervalSeconds", 10)))):
         synchronize(svc)
 
 

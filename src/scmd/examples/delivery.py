@@ -13,6 +13,9 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
 from http.client import HTTPException
+from urllib.parse import urlsplit
+
+from scmd.vocabulary.names import escaped
 
 DELIVERY_LIMIT_S = 10
 Message = dict[str, object]
@@ -38,12 +41,16 @@ def post(url: str, message: Message) -> None:
 def mail(server: str, sender: str, receivers: tuple[str, ...], message: Message) -> None:
     """OSError (which SMTPException is): not delivered."""
     letter = EmailMessage()
-    letter["Subject"] = f"{message['host']}: {message['text']}"
-    letter["From"], letter["To"] = sender, ", ".join(receivers)
-    letter.set_content(json.dumps(message, indent=2))
-    host, _, port = server.partition(":")
-    with smtplib.SMTP(host, int(port or 25), timeout=DELIVERY_LIMIT_S) as connection:
-        connection.send_message(letter)
+    try:
+        letter["Subject"] = escaped(f"{message['host']}: {message['text']}")
+        letter["From"], letter["To"] = sender, ", ".join(receivers)
+        letter.set_content(json.dumps(message, indent=2))
+        address = urlsplit(f"//{server}")
+        host, port = address.hostname or "localhost", address.port or 25
+        with smtplib.SMTP(host, port, timeout=DELIVERY_LIMIT_S) as connection:
+            connection.send_message(letter)
+    except ValueError as error:
+        raise OSError(f"mail by {server} from {sender} to {letter['To']}: {error}") from error
 
 
 def deliveries(parameters: Mapping[str, object]) -> list[Deliver]:

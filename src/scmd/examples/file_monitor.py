@@ -7,22 +7,22 @@ Parameters:
 
 Each change is one entry: created, changed (when the writer has closed the file), deleted,
 moved. The kernel tells (inotify), so an idle monitor costs nothing. While the service is
-paused the kernel collects; at continue everything is reported.
+paused the kernel collects; at continue everything is reported. When the folder itself is
+deleted, moved or unmounted, that is said, and the service fails.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
-import logging
 import os
-import select
 import struct
-import threading
 from collections.abc import Iterator, Sequence
 from enum import IntFlag
 from fnmatch import fnmatch
 
 import scmd
+from scmd.vocabulary.names import escaped
 
 DEFAULT_IGNORE = ("*~", "*.swp", "*.swx", ".#*", "4913")
 
@@ -35,6 +35,7 @@ class Mask(IntFlag):
     MOVED_TO = 0x80
     CREATE = 0x100
     DELETE = 0x200
+    MOVE_SELF = 0x800
     Q_OVERFLOW = 0x4000
     IGNORED = 0x8000  # the folder is gone
     ISDIR = 0x40000000
@@ -47,9 +48,8 @@ VERBS = {
     Mask.MOVED_FROM: "moved away",
     Mask.MOVED_TO: "moved here",
 }
-WATCHED = sum(VERBS) | 0x1000000  # IN_ONLYDIR
+WATCHED = sum(VERBS) | Mask.MOVE_SELF | 0x1000000  # IN_ONLYDIR
 EVENT_HEADER = struct.Struct("iIII")  # watch, mask, cookie, length of the name
-
 
 Change = tuple[str, str]  # what happened, and to which path
 
@@ -61,6 +61,7 @@ class FolderWatch:
 
     def __init__(self, folder: str, recursive: bool = True, ignore: Sequence[str] = ()) -> None:
         """OSError: the folder cannot be watched."""
+        self.folder, self.is_gone = folder, False
         self.recursive = recursive
         self.ignore = ignore
         self.unreadable: list[str] = []
@@ -97,9 +98,12 @@ class FolderWatch:
     def _understand(self, watch: int, mask: Mask, name: str) -> Iterator[Change]:
         if mask & Mask.Q_OVERFLOW:
             yield ("lost", "more happened than the kernel could keep")
-        if mask & Mask.IGNORED:
-            self._folders.pop(watch, None)
         folder = self._folders.get(watch)
+        if folder == self.folder and mask & (Mask.IGNORED | Mask.MOVE_SELF) and not self.is_gone:
+            self.is_gone = True
+            yield ("gone", folder)
+        if mask & Mask.IGNORED:
+            folder = self._folders.pop(watch, None)
         if folder is None or any(fnmatch(name, pattern) for pattern in self.ignore):
             return
         path = os.path.join(folder, name)
@@ -151,45 +155,42 @@ class FolderWatch:
 
 
 class FileMonitor(scmd.Service):
-    """The service: a thread waits for the kernel, the service thread for the SCM."""
+    """The service: the kernel and the SCM speak to one event loop."""
 
     name = "FileMonitor"
     display = "File Monitor"
     description = "Writes to the event log what happens to the files of a folder."
 
-    def run(self, svc: scmd.ServiceContext) -> None:
+    async def run(self, svc: scmd.ServiceContext) -> None:
         ignore = svc.parameters.get("Ignore", DEFAULT_IGNORE)
-        watch = FolderWatch(
+        watch = self.watch = FolderWatch(
             svc.parameters.get("Folder", "/etc"),
             recursive=int(svc.parameters.get("Recursive", 1)) != 0,
             ignore=(ignore,) if isinstance(ignore, str) else ignore,
         )
-        self.not_paused = threading.Event()
-        self.not_paused.set()
-        stopped, stop = os.pipe()
-        reader = threading.Thread(target=self.report, args=(watch, stopped, svc.log))
-        reader.start()
-        svc.wait()
-        os.close(stop)
-        self.not_paused.set()
-        reader.join()
-        os.close(stopped)
+        self.gone = asyncio.get_running_loop().create_future()
+        self.on_continue(svc)
+        stopped = asyncio.ensure_future(svc.wait_async())
+        await asyncio.wait((stopped, self.gone), return_when=asyncio.FIRST_COMPLETED)
+        self.on_pause(svc)
         watch.close()
+        if not stopped.done():
+            raise FileNotFoundError(f"{watch.folder} is no longer there")
+        stopped.result()
 
     def on_pause(self, svc: scmd.ServiceContext) -> None:
-        self.not_paused.clear()
+        asyncio.get_running_loop().remove_reader(self.watch.fd)
 
     def on_continue(self, svc: scmd.ServiceContext) -> None:
-        self.not_paused.set()
+        asyncio.get_running_loop().add_reader(self.watch.fd, self.report, svc)
 
-    def report(self, watch: FolderWatch, stopped: int, log: logging.Logger) -> None:
-        """Until the write end of `stopped` is closed."""
-        while stopped not in select.select([watch.fd, stopped], [], [])[0]:
-            self.not_paused.wait()
-            for verb, path in watch.read():
-                log.info("%s: %s", verb, path)
-            while watch.unreadable:
-                log.warning("Not watched, for lack of access: %s", watch.unreadable.pop())
+    def report(self, svc: scmd.ServiceContext) -> None:
+        for verb, path in self.watch.read():
+            svc.log.info("%s: %s", verb, escaped(path))
+        while self.watch.unreadable:
+            svc.log.warning("Not watched, for lack of access: %s", self.watch.unreadable.pop())
+        if self.watch.is_gone and not self.gone.done():
+            self.gone.set_result(None)
 
 
 file_monitor = FileMonitor()

@@ -25,7 +25,9 @@ from collections.abc import Callable
 import scmd
 from scmd.client.watching import Watch
 from scmd.examples.delivery import Deliver, Message, deliveries, texts
+from scmd.vocabulary.names import escaped
 
+ERROR_SERVICE_SPECIFIC_ERROR = 1066
 ERROR_SERVICE_NEVER_STARTED = 1077
 MAX_WAITING = 1000
 FIRST_PAUSE_S, LAST_PAUSE_S = 1.0, 300.0
@@ -48,13 +50,14 @@ class Failures:
         if self._told.get(change.name) == codes:
             return None
         self._told[change.name] = codes
+        own = f", its own error {codes[1]}" if codes[0] == ERROR_SERVICE_SPECIFIC_ERROR else ""
         return {
             "host": socket.gethostname(),
             "service": change.name,
             "state": "STOPPED",
             "win32_exit_code": codes[0],
             "service_specific_exit_code": codes[1],
-            "text": f"{change.name} stopped with error {codes[0]}",
+            "text": f"{change.name} stopped with error {codes[0]}" + own,
         }
 
 
@@ -92,7 +95,7 @@ class Sender:
     """One way: a thread that delivers, in order, until it is told to end."""
 
     def __init__(self, deliver: Deliver, outbox: Outbox, log: logging.Logger) -> None:
-        self._deliver, self._outbox, self._log = deliver, outbox, log
+        self._deliver, self.outbox, self._log = deliver, outbox, log
         self._changed = threading.Condition()
         self._is_over = False
         self.thread = threading.Thread(target=self._run, daemon=True)
@@ -100,7 +103,7 @@ class Sender:
 
     def add(self, message: Message) -> None:
         with self._changed:
-            self._outbox.waiting.append(message)
+            self.outbox.waiting.append(message)
             self._changed.notify()
 
     def end(self) -> None:
@@ -120,14 +123,16 @@ class Sender:
                 with self._changed:
                     self._changed.wait_for(lambda: self._is_over, pause)
                 pause = min(2 * pause, LAST_PAUSE_S)
+            else:
+                self.outbox.waiting.appendleft(message)
 
     def _next(self) -> Message | None:
         with self._changed:
             while not self._is_over:
-                message = self._outbox.next(time.monotonic())
+                message = self.outbox.next(time.monotonic())
                 if message is not None:
                     return message
-                self._changed.wait(self._outbox.delay(time.monotonic()) or None)
+                self._changed.wait(self.outbox.delay(time.monotonic()) or None)
         return None
 
 
@@ -170,7 +175,7 @@ def notifications(svc: scmd.ServiceContext) -> None:
     def tell(change: scmd.Change) -> None:
         failure = failures.of(change)
         if failure is not None and change.name != svc.name:
-            svc.log.warning("%s", failure["text"])
+            svc.log.warning("%s", escaped(str(failure["text"])))
             for sender in senders:
                 sender.add(failure)
 
@@ -182,6 +187,8 @@ def notifications(svc: scmd.ServiceContext) -> None:
         sender.end()
     for thread in (reading, *(sender.thread for sender in senders)):
         thread.join(STOP_LIMIT_S)
+    if left := sum(len(sender.outbox.waiting) for sender in senders):
+        svc.log.warning("%d notifications were not delivered before the stop", left)
 
 
 if __name__ == "__main__":

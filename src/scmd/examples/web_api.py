@@ -29,7 +29,8 @@ from urllib.parse import unquote, urlsplit
 
 import scmd
 
-ERROR_SERVICE_DOES_NOT_EXIST = 1060
+NO_SUCH_SERVICE = (123, 1060)
+"""ERROR_INVALID_NAME, ERROR_SERVICE_DOES_NOT_EXIST."""
 
 
 class NotFound(Exception):
@@ -63,7 +64,11 @@ def service_status(name: str, status: scmd.ServiceStatus) -> dict[str, object]:
 
 def answer(path: str) -> object:
     """What a GET of the path is answered with. NotFound, scmd.WinError, OSError."""
-    match [unquote(part) for part in urlsplit(path).path.strip("/").split("/")]:
+    try:
+        parts = urlsplit(path).path.strip("/").split("/")
+    except ValueError as error:
+        raise NotFound(path) from error
+    match [unquote(part) for part in parts]:
         case [""]:
             return {"paths": ["/status", "/services", "/services/NAME"]}
         case ["status"]:
@@ -94,11 +99,13 @@ class Handler(BaseHTTPRequestHandler):
         except NotFound:
             self.reply(HTTPStatus.NOT_FOUND, {"error": "there is no such path; / lists them"})
         except scmd.WinError as error:
-            known = error.winerror == ERROR_SERVICE_DOES_NOT_EXIST
-            status = HTTPStatus.NOT_FOUND if known else HTTPStatus.SERVICE_UNAVAILABLE
+            is_missing = error.winerror in NO_SUCH_SERVICE
+            status = HTTPStatus.NOT_FOUND if is_missing else HTTPStatus.SERVICE_UNAVAILABLE
             self.reply(status, {"error": error.strerror, "winerror": error.winerror})
         except OSError as error:
             self.reply(HTTPStatus.SERVICE_UNAVAILABLE, {"error": str(error)})
+
+    do_HEAD = do_GET
 
     def is_for_us(self, host: str) -> bool:
         """An address is no name that somebody else could have given us."""
@@ -118,7 +125,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.send_header("Cache-Control", "no-store")
         self.end_headers()
-        self.wfile.write(data)
+        if self.command != "HEAD":
+            self.wfile.write(data)
 
     def log_message(self, format: str, *args: object) -> None:
         self.log.debug("%s %s", self.address_string(), format % args)
