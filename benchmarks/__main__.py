@@ -7,7 +7,17 @@ from importlib import import_module
 
 from benchmarks.table import Row, printed
 
-MEASURES = ("commands", "queries", "many", "idle", "manager_kill", "restart", "boot", "remote")
+MEASURES = (
+    "commands",
+    "queries",
+    "many",
+    "idle",
+    "manager_kill",
+    "restart",
+    "boot",
+    "notifications",
+    "remote",
+)
 """Modules of this folder. `remote` has Samba set up as the tests do, and needs their packages."""
 
 

@@ -1,0 +1,214 @@
+"""Notifications: how soon a watcher knows what a service has reported, and what watching costs.
+
+A service reports PAUSED and RUNNING in turns, each time a byte comes by its FIFO; when it called
+SetServiceStatus travels as its service specific exit code. The watcher asks by
+NotifyServiceStatusChange, waits alertably, and asks again. The peers are in `notification_peers`.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import scmd
+from benchmarks import notification_peers
+from benchmarks.scratch import say, scratch_scm, status
+from benchmarks.table import Row
+from benchmarks.watchers import Watcher, all_told
+from scmd import winsvc
+
+CHANGES = 1000
+BLOCK = 200
+"""Changes between two looks at what they cost."""
+PAUSE_S = 0.003
+"""Between being told and the next change: who watches asks again first."""
+FEW, MANY = 10, 10_000
+CONNECTIONS, OTHERS = 100, 100
+"""The many requests: each of these connections has one for each of these services."""
+ROUNDS = 3
+WATCHERS = 1000
+CROWDS = 20
+PATIENCE_S = 30.0
+EITHER = winsvc.SERVICE_NOTIFY_RUNNING | winsvc.SERVICE_NOTIFY_PAUSED
+P50_MS, P99_MS, CROWD_MS, EXTRA = 0.8, 3.0, 50.0, 1.1
+
+SERVICE = """\
+import os, sys, time
+from scmd import winsvc
+
+
+def main(arguments):
+    report = winsvc.RegisterServiceCtrlHandlerEx("Talker", lambda *_: os._exit(0))
+    state = winsvc.SERVICE_RUNNING
+    fifo = os.open(sys.argv[1], os.O_RDWR)
+    while True:
+        now = time.monotonic_ns() // 1000 & 0xFFFF_FFFF
+        winsvc.SetServiceStatus(report, (0x10, state, 1, 0, now, 0, 0))
+        os.read(fifo, 1)
+        state = winsvc.SERVICE_PAUSED + winsvc.SERVICE_RUNNING - state
+
+
+winsvc.StartServiceCtrlDispatcher([("Talker", main)])
+"""
+
+
+class Talker:
+    """The service, and one watcher of it in this thread."""
+
+    def __init__(self, folder: Path) -> None:
+        fifo, program = folder / "fifo", folder / "talker.py"
+        os.mkfifo(fifo)
+        program.write_text(SERVICE)
+        self._fifo = os.open(fifo, os.O_RDWR | os.O_CLOEXEC)
+        with scmd.connect() as scm:
+            command = [sys.executable, str(program), str(fifo)]
+            scm.create("Talker", command).start(wait=PATIENCE_S)
+        self._scm = winsvc.OpenSCManager(None, None, winsvc.SC_MANAGER_CONNECT)
+        self._service = winsvc.OpenService(self._scm, "Talker", winsvc.SERVICE_QUERY_STATUS)
+        self._buffer = winsvc.ServiceNotify(self._called)
+        self._took_ms: list[float] = []
+        self.next = winsvc.SERVICE_NOTIFY_PAUSED
+        """The bit of the state that it reports next."""
+
+    def _called(self, buffer: winsvc.ServiceNotify) -> None:
+        now = time.monotonic_ns() // 1000
+        took_us = now - buffer.service_status.service_specific_exit_code & 0xFFFF_FFFF
+        self._took_ms.append(took_us / 1000)
+
+    def _wait(self) -> None:
+        if winsvc.SleepEx(int(PATIENCE_S * 1000), True) != winsvc.WAIT_IO_COMPLETION:
+            raise RuntimeError("a notification did not come")
+
+    def change(self) -> None:
+        """Have it report its other state."""
+        self.next ^= EITHER
+        os.write(self._fifo, b"x")
+
+    def changes(self, count: int) -> list[float]:
+        """Be told of so many; how many milliseconds each took."""
+        self._took_ms.clear()
+        for _ in range(count):
+            winsvc.NotifyServiceStatusChange(self._service, self.next, self._buffer)
+            time.sleep(PAUSE_S)
+            self.change()
+            self._wait()
+        return [*self._took_ms]
+
+
+def measure() -> list[Row]:
+    """Latency, what requests of others cost, and a crowd of watchers."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scmd-notify-")))
+        stack.enter_context(scratch_scm())
+        talker = Talker(folder)
+        say("changes of one service, one watcher")
+        took = talker.changes(CHANGES)
+        say(f"{_figure(took)}; {FEW} requests outstanding on others, then {MANY:,}")
+        few, many = _with_others(talker)
+        say(f"{few:.0f} and {many:.0f} us; {WATCHERS:,} watchers of one service")
+        crowd = _crowd(talker)
+    say(f"{statistics.median(crowd):.0f} ms; supervisord's event listener and s6-svwait")
+    p50, p99 = _percentiles(took)
+    peers = [*notification_peers.measure()]
+    theirs = [statistics.median(times) for _, times in peers]
+    return [
+        Row(
+            f"SetServiceStatus to callback, p50 / p99 of {CHANGES:,}",
+            f"{p50:.2f} / {p99:.2f} ms",
+            ", ".join(f"{name} {_figure(times)}" for name, times in peers) or "not installed",
+            ", ".join(f"{p50 / other:.2f} x" for other in theirs),
+            f"under {P50_MS} / {P99_MS:.0f} ms",
+            p50 < P50_MS and p99 < P99_MS,
+        ),
+        Row(
+            f"  manager's CPU a change, {MANY:,} requests on others",
+            f"{many:.0f} us",
+            f"{FEW} requests: {few:.0f} us",
+            f"{many / few:.2f}",
+            f"at most {EXTRA}",
+            many <= EXTRA * few,
+        ),
+        Row(
+            f"  {WATCHERS:,} watchers of one service, all told",
+            f"{statistics.median(crowd):.0f} ms",
+            f"(worst of {CROWDS}: {max(crowd):.0f} ms)",
+            "",
+            f"within {CROWD_MS:.0f} ms",
+            statistics.median(crowd) <= CROWD_MS,
+        ),
+    ]
+
+
+def _percentiles(times: list[float]) -> tuple[float, float]:
+    return statistics.median(times), statistics.quantiles(times, n=100)[98]
+
+
+def _figure(times: list[float]) -> str:
+    return "{:.2f} / {:.2f} ms".format(*_percentiles(times))
+
+
+def _with_others(talker: Talker) -> tuple[float, float]:
+    """The manager's microseconds a change with few and with many; the best of some rounds."""
+    names = [f"Other{number:02}" for number in range(OTHERS)]
+    with scmd.connect() as scm:
+        for name in names:
+            scm.install(name, ["/bin/true"])
+    few: list[float] = []
+    many: list[float] = []
+    for _ in range(ROUNDS):
+        with _requests(1, names[:FEW]):
+            few.append(_cost(talker))
+        with _requests(CONNECTIONS, names):
+            many.append(_cost(talker))
+    return min(few), min(many)
+
+
+@contextmanager
+def _requests(connections: int, names: list[str]) -> Iterator[None]:
+    """For each of the names on each of so many connections one request is outstanding."""
+    watchers = [Watcher() for _ in range(connections)]
+    for watcher in watchers:
+        for name in names:
+            watcher.ask(watcher.open(name), winsvc.SERVICE_NOTIFY_RUNNING)
+    outstanding = status()["counts"]["notification_requests"]
+    if outstanding < connections * len(names):
+        raise RuntimeError(f"{outstanding} requests are outstanding")
+    yield
+    for watcher in watchers:
+        watcher.close()
+
+
+def _cost(talker: Talker) -> float:
+    manager = int(status()["manager_pid"])
+    begin = _ran_us(manager)
+    talker.changes(BLOCK)
+    return (_ran_us(manager) - begin) / BLOCK
+
+
+def _ran_us(process: int) -> float:
+    """What the process' main thread has run so far."""
+    return int(Path(f"/proc/{process}/schedstat").read_text().split()[0]) / 1000
+
+
+def _crowd(talker: Talker) -> list[float]:
+    """From before a change until the last of many watchers, each with its connection, was told."""
+    watchers = [Watcher() for _ in range(WATCHERS)]
+    services = [watcher.open("Talker") for watcher in watchers]
+    took: list[float] = []
+    for _ in range(CROWDS):
+        for watcher, service in zip(watchers, services, strict=True):
+            watcher.ask(service, talker.next)
+        begin = time.monotonic()
+        talker.change()
+        took.append((all_told(watchers, PATIENCE_S) - begin) * 1000)
+        for watcher in watchers:
+            watcher.told()
+    for watcher in watchers:
+        watcher.close()
+    return took
