@@ -61,6 +61,7 @@ def main(binding: str, user: str, password: str, syntax: str = "") -> None:
     configure(dce, scm)
     create(dce, scm)
     administer(dce, scm)
+    reserved(dce, scm)
     print(json.dumps(results))
 
 
@@ -182,6 +183,22 @@ def administer(dce: Any, scm: Any) -> None:
     request = scmr.RQueryServiceConfigEx()
     request["hService"], request["dwInfoLevel"] = open_service(dce, scm, "RemoteRegistry"), 8
     note("RQueryServiceConfigEx", dce.request, request)
+
+
+RESERVED = (10, 22, 34, 43, 46, 52, 53, 54, 55, 57, 58, 59, 61, 62, 63)
+"""Numbers for local use; 10 and 22 are SetServiceBits."""
+
+
+def reserved(dce: Any, scm: Any) -> None:
+    """Those, and some above the last: a fault each, after which the connection is as it was."""
+    handle = open_service(dce, scm, "PlugPlay")
+    for opnum in (*RESERVED, 65, 100, 0xFFFF):
+        dce.call(opnum, handle + bytes(12))
+        try:
+            dce.recv()
+        except DCERPCException as error:
+            results[f"operation {opnum}"] = str(error)
+    note("RQueryServiceStatus after faults", scmr.hRQueryServiceStatus, dce, handle)
 
 
 main(*sys.argv[1:])

@@ -90,6 +90,8 @@ def test_sambas_python_bindings_by_tcp(machine: Machine) -> None:
         assert owner[0] == 1
 
 
+UNKNOWN_OPERATIONS = (*(10, 22, 34, 43, 46), *range(52, 56), *range(57, 60), *range(61, 64))
+UNKNOWN_OPERATIONS += (65, 100, 0xFFFF)
 CONFIGURED: dict[str, Any] = {
     "RGetServiceDisplayNameW": "Plug and Play",
     "RGetServiceKeyNameW": "PlugPlay",
@@ -107,6 +109,7 @@ CONFIGURED: dict[str, Any] = {
     "buffer 5": "01000000",
     "buffer 7": "16000000",
     **{f"RQueryServiceConfig2W {level} small": 122 for level in (1, 3, 4, 5, 7)},
+    **{f"operation {number}": "nca_s_op_rng_error" for number in UNKNOWN_OPERATIONS},
 }
 """What impacket's calls are answered; all others succeed. (Of an answer in NDR64 to its
 REnumServicesStatusExW impacket reads the error in the wrong place.)"""
@@ -117,6 +120,7 @@ def check_impacket(binding: str, user: str, password: str, *syntax: str) -> None
     assert done.returncode == 0, done.stderr
     said = json.loads(done.stdout)
     assert len(said) >= 40
+    assert said.keys() >= {f"operation {number}" for number in UNKNOWN_OPERATIONS}
     assert EXPECTED.keys() <= set(said.pop("REnumServicesStatusW"))
     for call, result in said.items():
         expected = CONFIGURED.get(call, 0)

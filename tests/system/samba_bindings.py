@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import samba.param  # type: ignore[import-not-found] # Debian's Python has it
-from samba import WERRORError
+from samba import NTSTATUSError, WERRORError
 from samba.dcerpc import svcctl  # type: ignore[import-not-found] # likewise
 
 DACL = 4
@@ -26,7 +26,7 @@ results: dict[str, Any] = {}
 def outcome(call: Callable[..., Any], *arguments: Any) -> Any:
     try:
         result = call(*arguments)
-    except WERRORError as error:
+    except (WERRORError, NTSTATUSError) as error:
         return error.args[0] & 0xFFFFFFFF
     return "ok" if result is None else result
 
@@ -57,6 +57,8 @@ def main(binding: str, directory: str = "", user: str = "", password: str = "") 
     run(c, service)
     enumerate_(c, scm, service)
     administer(c, scm, service)
+    for name in ("SCSetServiceBitsW", "SCSetServiceBitsA"):
+        results[name] = outcome(getattr(c, name), service, 1, 1, 1)
     note("DeleteService", c.DeleteService, service)
     results["DeleteService again"] = outcome(c.DeleteService, service)
     note("CloseServiceHandle", c.CloseServiceHandle, service)

@@ -98,6 +98,9 @@ SAID: dict[str, Any] = {
     "QueryServiceObjectSecurity scm": [122, True],
     "SetServiceObjectSecurity scm": "ok",
     "SetServiceObjectSecurity wrong": 87,
+    # A number for local use; so the bindings say that there is no such operation.
+    "SCSetServiceBitsW": 0xC002_002E,
+    "SCSetServiceBitsA": 0xC002_002E,
     "DeleteService": "ok",
     "DeleteService again": 1072,
     "CloseServiceHandle": "ok",
