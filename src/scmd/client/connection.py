@@ -83,6 +83,11 @@ class Connection:
         end: Callable[[], None] = getattr(self._socket, "shut_down", self._socket.close)
         end()
 
+    def concealed(self, secret: bytes) -> bytes:
+        """A secret that a call has among its arguments, in the form that what carries it wants."""
+        conceal: Callable[[bytes], bytes] = getattr(self._socket, "concealed", bytes)
+        return conceal(secret)
+
     def call(
         self,
         operation: Operation[Req, Resp],

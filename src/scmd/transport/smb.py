@@ -17,6 +17,8 @@ from smbprotocol.open import (
 from smbprotocol.session import Session
 from smbprotocol.tree import TreeConnect
 
+from scmd.rpc.security.secret_cipher import encrypted
+
 PORT = 445
 """Where SMB is."""
 _ACCESS_DENIED = (0xC000_0022, 0xC000_006D, 0xC000_006E, 0xC000_0072)
@@ -57,9 +59,9 @@ class PipeStream:
             raise
 
     def _opened(self, host: str, pipe: str, user: str, password: str | None) -> Open:
-        session = Session(self._connection, user or None, password, require_encryption=False)
-        session.connect()
-        tree = TreeConnect(session, f"\\\\{host}\\IPC$")
+        self._session = Session(self._connection, user or None, password, require_encryption=False)
+        self._session.connect()
+        tree = TreeConnect(self._session, f"\\\\{host}\\IPC$")
         tree.connect()
         opened = Open(tree, pipe)
         opened.create(
@@ -98,6 +100,10 @@ class PipeStream:
     def close(self) -> None:
         """May be called again."""
         self._connection.disconnect(close=False)
+
+    def concealed(self, secret: bytes) -> bytes:
+        """A secret in a call, as a named pipe's server expects it."""
+        return encrypted(secret, self._session.application_key)
 
     def diagnosis(self) -> str:
         return ""
