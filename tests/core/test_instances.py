@@ -93,6 +93,60 @@ def test_one_that_cannot_be_started_fails_the_start() -> None:
     assert states(bench, web, *each) == [1, 1, 2]
 
 
+def count(bench: Bench, web: HandleId, number: int) -> None:
+    values = {"AppInstances": RegistryValue.of(number)}
+    assert bench.error(SetParameters(bench.call(), web, values)) == 0
+
+
+def test_a_template_that_counts_fewer_waits_for_those_only() -> None:
+    bench, web, each = made(3)
+    bench.start(web)
+    first, second, third = (effect.launch for effect in bench.found(LaunchProcess))
+    bench.tell(ProcessStarted(first, 100))
+    count(bench, web, 1)
+    assert states(bench, web, *each) == [4, 4, 2, 2]
+    bench.tell(ProcessStarted(second, 101))
+    bench.tell(ProcessStarted(third, 102))
+    bench.tell(ProcessExited(first, 0, None))
+    assert states(bench, web, *each) == [1, 1, 4, 4]
+
+
+def test_a_running_template_that_counts_none_that_runs_is_stopped() -> None:
+    bench, web, each = made()
+    first, _ = run(bench, web)
+    bench.tell(ProcessExited(first, 0, None))
+    count(bench, web, 1)
+    assert states(bench, web, *each) == [1, 1, 4]
+
+
+def test_a_template_that_counts_more_starts_and_stops_them_too() -> None:
+    bench, web, each = made(3)
+    count(bench, web, 1)
+    bench.start(web)
+    first = bench.launched()
+    count(bench, web, 2)
+    second = bench.launched()
+    bench.tell(ProcessStarted(first, 100))
+    assert states(bench, web, *each) == [2, 4, 2, 1]
+    bench.tell(ProcessStarted(second, 101))
+    assert states(bench, web, *each) == [4, 4, 4, 1]
+    bench.start(each[2])
+    third = bench.launched()
+    bench.tell(ProcessStarted(third, 102))
+    bench.control(web, Control.STOP)
+    assert states(bench, web, *each) == [3, 3, 3, 4]
+    count(bench, web, 3)
+    assert states(bench, web, *each) == [3, 3, 3, 3]
+
+
+def test_a_start_without_any_instance_left_fails() -> None:
+    bench, web, each = made(AppSettleTime=1_000)
+    run(bench, web)
+    count(bench, web, 0)
+    assert (bench.status(web).state, bench.status(web).win32_exit_code) == (1, 1075)
+    assert states(bench, *each) == [2, 2]
+
+
 def test_who_depends_on_the_template_waits_for_all() -> None:
     bench, _, _ = made()
     needs = bench.create_hosted("Needs", dependencies=("Web",))

@@ -14,6 +14,7 @@ from scmd.core import (
     feed,
     handles,
     identities,
+    instances,
     locks,
     notify_requests,
     parameters,
@@ -380,7 +381,9 @@ def set_parameters(state: State, command: SetParameters) -> None:
 def _parameters_saved(
     state: State, record: ServiceRecord, parameters: Parameters, call: CallId
 ) -> None:
+    count = instances.count_of(record.parameters)
     record.parameters = parameters
+    instances.recounted(state, record, count)
     schedules.look(state, record)
     feed.add(state, record, ChangeKind.PARAMETERS)
     state.reply(call, Error.SUCCESS)

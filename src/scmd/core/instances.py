@@ -87,9 +87,9 @@ def _numbered(value: RegistryValue, number: str) -> RegistryValue:
     return value
 
 
-def members(state: State, record: ServiceRecord) -> Iterator[ServiceRecord]:
-    """The template's instances that are there, in their order."""
-    for number in range(1, count_of(record.parameters) + 1):
+def members(state: State, record: ServiceRecord, above: int = 0) -> Iterator[ServiceRecord]:
+    """The template's instances that are there, in their order: those above a number."""
+    for number in range(above + 1, count_of(record.parameters) + 1):
         found = state.by_key.get(name_key(f"{record.config.name}{MARK}{number}"))
         if found is not None and not found.deleted:
             yield found
@@ -118,14 +118,18 @@ def gather(state: State, run: HostedRun) -> None:
     record = run.record
     run.stage = Stage.GATHERING
     show(state, run, ServiceState.START_PENDING, status.LONGEST_WAIT_HINT, "starts its instances")
+    _start_members(state, record)
+    state.changed.append(record)
+
+
+def _start_members(state: State, record: ServiceRecord, above: int = 0) -> None:
     actor = Actor(SCM_ITSELF.name, f"instance of {record.config.name}")
-    for member in members(state, record):
+    for member in members(state, record, above):
         if member.attempt is None and member.is_stopped:
             try:
                 starting.begin(state, member, None, actor=actor)
             except Refused:
                 member.completed = False
-    state.changed.append(record)
 
 
 def scatter(state: State, run: HostedRun, stop: Stop) -> None:
@@ -134,12 +138,16 @@ def scatter(state: State, run: HostedRun, stop: Stop) -> None:
     record.stop_asked = True
     run.stage = Stage.SCATTERING
     show(state, run, ServiceState.STOP_PENDING, status.LONGEST_WAIT_HINT, "stops its instances")
-    for member in members(state, record):
+    _stop_members(state, record, stop)
+    state.changed.append(record)
+
+
+def _stop_members(state: State, record: ServiceRecord, stop: Stop, above: int = 0) -> None:
+    for member in members(state, record, above):
         if record.actor is not None:
             status.asked(state, member, record.actor)
         recovery.stop_asked(state, member)
         _stop_member(state, member, stop)
-    state.changed.append(record)
 
 
 def _stop_member(state: State, member: ServiceRecord, stop: Stop) -> None:
@@ -153,6 +161,18 @@ def _stop_member(state: State, member: ServiceRecord, stop: Stop) -> None:
             hosting.abort(state, member, Error.REQUEST_ABORTED, STOPS)
     elif run is not None:
         stop(state, member)
+
+
+def recounted(state: State, record: ServiceRecord, before: int) -> None:
+    """Its AppInstances were `before`: what is under way counts for those that have come."""
+    run = record.run
+    if run is None or not run.is_template:
+        return
+    if run.stage is Stage.GATHERING:
+        _start_members(state, record, before)
+    elif run.stage is Stage.SCATTERING:
+        _stop_members(state, record, hosting.stop, before)
+    state.changed.append(record)
 
 
 def look(state: State, record: ServiceRecord) -> None:
@@ -180,7 +200,9 @@ def _look_for_all(
     state: State, run: HostedRun, all_of_them: list[ServiceRecord], down: list[ServiceRecord]
 ) -> None:
     failed = [member for member in down if not one_shots.has_done(member)]
-    if failed:
+    if not all_of_them:
+        _end(state, run, Error.SERVICE_DEPENDENCY_DELETED, "none of its instances is left")
+    elif failed:
         _end(state, run, Error.SERVICE_DEPENDENCY_FAIL, f"{failed[0].config.name} did not start")
     elif len(down) == len(all_of_them):
         run.record.completed = True

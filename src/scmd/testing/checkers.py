@@ -49,12 +49,15 @@ from scmd.testing.adoption_checker import check_adoption, check_journal
 from scmd.testing.boot_checker import BootChecker
 from scmd.testing.dependency_checker import DependencyChecker
 from scmd.testing.flood_checker import FloodChecker
+from scmd.testing.launch_checker import LaunchChecker
 from scmd.testing.readiness_checker import ReadinessChecker
 from scmd.testing.recoveries import Recoveries
+from scmd.testing.reload_checker import ReloadChecker
 from scmd.testing.runs import Run
 from scmd.testing.schedule_checker import ScheduleChecker
 from scmd.testing.shutdown_checker import ShutdownChecker
 from scmd.testing.simulated_processes import RELOAD_SIGNAL
+from scmd.testing.template_checker import TemplateChecker
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import PENDING_STATES, Control, ServiceState
@@ -98,6 +101,13 @@ class Checkers:
         self.boot = BootChecker(world)
         self.dependencies = DependencyChecker(self)
         self.floods = FloodChecker(world)
+        self.launches = LaunchChecker(world)
+        self.templates = TemplateChecker(self)
+        self.reloads = ReloadChecker(self)
+        self._parts = (
+            *(self.recoveries, self.readiness, self.schedules, self.accounts, self.shutdown),
+            *(self.boot, self.floods, self.launches, self.templates),
+        )
 
     # Messages in -------------------------------------------------------------------------
 
@@ -108,6 +118,7 @@ class Checkers:
         self.readiness.before_message(message)
         self.schedules.before_message(message)
         self.boot.before_message(message)
+        self.reloads.before_message(message)
         match message:
             case Command() if self.world.clients.owns(message.call.id):
                 self.calls[message.call.id] = self.world.now, message
@@ -177,6 +188,8 @@ class Checkers:
         self.shutdown.manager_died(entries)
         self.shutting_down = any(isinstance(entry, ShutdownMemory) for entry in entries)
         self.recoveries.manager_died(entries)
+        self.templates.manager_died(entries)
+        self.reloads.manager_died()
         self.accounts.manager_died(entries)
         self.reported = self.following = self.owed_exit = None
         memories = [entry for entry in entries if isinstance(entry, ServiceMemory)]
@@ -201,6 +214,7 @@ class Checkers:
 
     def manager_is_back(self) -> None:
         self.recoveries.manager_is_back()
+        self.launches.manager_is_back()
         self.shutdown.manager_is_back()
 
     def _is_active(self, service: ServiceId) -> bool:
@@ -212,6 +226,7 @@ class Checkers:
         if self.world.down:
             return
         self.messages += 1
+        self.reloads.after_message()
         thoroughly = self.messages % JOURNAL_EVERY == 0 or isinstance(message, Adopted)
         if isinstance(message, Command) and not self._stirred and not thoroughly:
             return  # It was answered or waits, and nothing else has happened.
@@ -224,6 +239,7 @@ class Checkers:
         self.readiness.after_message()
         self.schedules.after_message()
         self.accounts.after_message()
+        self.templates.after_message()
         if isinstance(message, Adopted):
             check_adoption(self)
         assert self.owed_exit is None, f"exit codes were lost: {self.owed_exit}"
@@ -268,17 +284,13 @@ class Checkers:
     # Effects out -------------------------------------------------------------------------
 
     def effect(self, effect: Effect) -> None:
+        self.reloads.effect(effect)
         if isinstance(effect, Reply):
             self._reply(effect)
             return
         self._stirred = True
-        self.recoveries.effect(effect)
-        self.readiness.effect(effect)
-        self.schedules.effect(effect)
-        self.accounts.effect(effect)
-        self.shutdown.effect(effect)
-        self.boot.effect(effect)
-        self.floods.effect(effect)
+        for part in self._parts:
+            part.effect(effect)
         match effect:
             case LaunchProcess():
                 self._launch(effect)

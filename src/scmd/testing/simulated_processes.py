@@ -242,6 +242,8 @@ class SimulatedProcess:
 
     def _reloads(self) -> None:
         if self.ready and not self._bad(0.3):
+            if self.world.chance(0.3):
+                self._notifies("READY=1")
             self._notifies("RELOADING=1", f"MONOTONIC_USEC={self.world.now * 1000}")
             self._soon(lambda: self._notifies("READY=1"))
 

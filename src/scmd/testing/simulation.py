@@ -53,6 +53,7 @@ from scmd.testing.checkers import Checkers
 from scmd.testing.crashes import Crashes
 from scmd.testing.simulated_clients import Clients
 from scmd.testing.simulated_lockers import Lockers
+from scmd.testing.simulated_operators import Operators
 from scmd.testing.simulated_processes import SimulatedProcess
 from scmd.testing.simulated_visitors import Visitors
 from scmd.testing.simulated_watchers import Watchers
@@ -116,7 +117,8 @@ class World:
         self.clients = Clients(self)
         self.watchers = Watchers(self, seed)
         self.lockers = Lockers(self, seed)
-        self.visitors: tuple[Visitors, ...] = (self.watchers, self.lockers)
+        self.operators = Operators(self, seed)
+        self.visitors: tuple[Visitors, ...] = self.watchers, self.lockers, self.operators
 
     @property
     def down(self) -> bool:

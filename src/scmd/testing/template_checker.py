@@ -1,0 +1,120 @@
+"""The checker of templates: what one says of its instances is so, by the disk and the statuses.
+
+It has no process of its own. It is RUNNING when all its instances are up or have done their
+work, it is STOPPED when none of them runs, and once it was asked to stop none of them stays
+RUNNING. Neither is it pending for longer than there is something to wait for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from scmd.core import instances
+from scmd.core.memory import Memory, ServiceMemory
+from scmd.core.messages import ServiceId
+from scmd.core.messages.effects import Effect, LaunchProcess, StatusChanged
+from scmd.testing.launch_checker import instances_of
+from scmd.vocabulary.service import ServiceState
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from scmd.testing.checkers import Checkers
+
+_S = ServiceState
+_UP = (_S.RUNNING, _S.CONTINUE_PENDING, _S.PAUSE_PENDING, _S.PAUSED)
+_STARTS, _STOPS = "starts its instances", "stops its instances"
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An instance, as the checkers know it."""
+
+    name: str
+    state: ServiceState
+    is_up: bool
+    is_done: bool
+    is_busy: bool
+    """It is not at rest, or a start of it is waited for."""
+    speaks: bool
+    """The control protocol, so that it is no hosted program."""
+
+
+class TemplateChecker:
+    """Which services are templates now, and how far each is."""
+
+    def __init__(self, checkers: Checkers) -> None:
+        self.checkers = checkers
+        self.world = checkers.world
+        self._gathered: set[ServiceId] = set()
+        self.seen: set[str] = set()
+        """Of what causes there were changes."""
+
+    def manager_died(self, entries: Iterable[Memory]) -> None:
+        stages = [stage.name for stage in instances.STAGES]
+        services = [entry for entry in entries if isinstance(entry, ServiceMemory)]
+        self._gathered = {ServiceId(one.service) for one in services if one.stage in stages}
+
+    def effect(self, effect: Effect) -> None:
+        match effect:
+            case LaunchProcess(spec=spec) if not spec.hook:
+                assert spec.service not in self._gathered, f"the template {spec.name} has a process"
+            case StatusChanged():
+                self._changed(effect)
+
+    def _changed(self, change: StatusChanged) -> None:
+        service = change.service
+        if change.cause == _STARTS:
+            self._gathered.add(service)
+        if service not in self._gathered:
+            return
+        self.seen.add(change.cause)
+        members = list(self._members(service))
+        if change.status.state == _S.RUNNING:
+            idle = [m.name for m in members if not m.is_up and not m.is_done]
+            assert not idle, f"{change.name} is RUNNING, {idle} is not"
+        elif change.status.state == _S.STOPPED:
+            self._gathered.discard(service)
+            busy = [m.name for m in members if m.state != _S.STOPPED]
+            undone = [m.name for m in members if not m.is_done]
+            if change.cause == instances.ALL_DONE:
+                assert not undone, f"{change.name} has done its work, {undone} has not"
+            elif change.status.win32_exit_code:
+                failed = not members or len(busy) < len(members)
+                assert failed, f"{change.name} has failed, and all its instances run"
+            else:
+                assert not busy, f"{change.name} is STOPPED, {busy} is not"
+
+    def after_message(self) -> None:
+        """Looks inside: for starts and restarts of instances that are still to come."""
+        for service in self._gathered & set(self.checkers.statuses):
+            name = self.world.disk[service].config.name
+            members = list(self._members(service))
+            state = self.checkers.statuses[service].state
+            if state == _S.START_PENDING:
+                late = members and all(member.is_up for member in members)
+                assert not late, f"all instances of {name} run, and it does not say so"
+            else:
+                assert any(member.is_busy for member in members), f"{name} waits for nobody"
+            if state == _S.STOP_PENDING:
+                left = [m.name for m in members if m.state == _S.RUNNING and not m.speaks]
+                assert not left, f"{name} is to stop, and {left} was not asked to"
+
+    def _members(self, service: ServiceId) -> Iterator[Member]:
+        """Its instances that are there."""
+        name, records = self.world.disk[service].config.name, self.world.scm.state.records
+        names = {f"{name}@{number + 1}" for number in range(instances_of(self.world, name))}
+        for id, stored in self.world.disk.items():
+            if stored.config.name not in names or stored.deleted:
+                continue
+            status = self.checkers.statuses.get(id)
+            state = ServiceState.STOPPED if status is None else ServiceState(status.state)
+            awaited = records[id].attempt is not None or records[id].is_recovering
+            yield Member(
+                stored.config.name,
+                state,
+                is_up=state in _UP,
+                is_done=id in self.checkers.done,
+                is_busy=state != _S.STOPPED or awaited,
+                speaks=any(id in run.services for run in self.checkers.runs.values()),
+            )
