@@ -37,10 +37,12 @@ WAITING = -1
 class Watch:
     """A client that has made a request and waits for what it comes to."""
 
-    def __init__(self, bench: Bench, handle: HandleId, mask: int, association: int = 1) -> None:
+    def __init__(
+        self, bench: Bench, handle: HandleId, mask: int, association: int = 1, level: int = 2
+    ) -> None:
         self.bench = bench
         call = bench.call(association=association)
-        self.notify: HandleId = bench.result(NotifyStatusChange(call, handle, int(mask)))
+        self.notify: HandleId = bench.result(NotifyStatusChange(call, handle, int(mask), level))
         self.call = bench.call(association=association)
         bench.tell(GetNotifyResults(self.call, self.notify))
 
@@ -400,6 +402,21 @@ def test_notify_handles_that_nobody_closes_are_few(bench: Bench) -> None:
 def test_no_requests_in_a_shutdown(bench: Bench) -> None:
     bench.tell(Shutdown())
     assert refused(bench, bench.handle, OF_SCM) == Error.SHUTDOWN_IN_PROGRESS
+
+
+def test_of_many_each_is_told_what_it_asked_for(bench: Bench) -> None:
+    service = bench.create("A")
+    launch = bench.running(service)
+    both = N.PAUSED | N.STOPPED
+    asked = [(int(mask), level) for mask in (N.PAUSED, N.PAUSED, both) for level in (1, 2, 2)]
+    watches = [Watch(bench, bench.open("A"), mask, level=level) for mask, level in asked]
+    other = Watch(bench, service, N.STOPPED)
+    bench.report(launch, service, ServiceState.PAUSED)
+    paused = bench.status(service)
+    told = [watch.told for watch in watches]
+    assert [(each.mask, each.level) for each in told] == asked
+    assert {(each.triggered, each.error, each.status) for each in told} == {(N.PAUSED, 0, paused)}
+    assert other.triggered == WAITING
 
 
 def test_a_change_looks_at_its_own_services_requests_only(bench: Bench) -> None:

@@ -50,6 +50,11 @@ def request(level: int, mask: int, absent: bool = False) -> NotifyServiceStatusC
     )
 
 
+@pytest.fixture
+def sessions() -> Sessions:
+    return Sessions(b"exchange")
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("level", [1, 2])
 def test_a_request_is_made_and_gives_a_notify_handle(level: int, form: int) -> None:
@@ -86,6 +91,22 @@ def test_a_notification_of_each_level(form: int) -> None:
         if isinstance(element.params, NotifyParams2):
             assert element.params.notification_triggered == 0x8
             assert element.params.service_names is None
+
+
+def test_a_crowd_is_told_the_same_each_in_its_form(sessions: Sessions) -> None:
+    clients = [Client(sessions, form=form) for form in FORMS for _ in range(2)]
+    for told in (Notification(2, 0x8, 0, 0x8, RUNNING), Notification(1, 0x8, 0, 0x8, RUNNING)):
+        for client in clients:
+            wait(client)
+        for client in clients:
+            client.reply(0, told)
+            answer = client.last
+            assert isinstance(answer, Response)
+            results = GET_NOTIFY_RESULTS.decode_response(answer.stub, answer.form)
+            assert results.notify_params is not None
+            (element,) = results.notify_params.elements
+            assert element.params is not None
+            assert (element.level, element.params.service_status) == (told.level, RUNNING)
 
 
 def test_names_are_strings_with_a_nul_each() -> None:
@@ -143,14 +164,10 @@ def test_changes_and_services_as_they_are(form: int) -> None:
 # What waits for ever
 
 
-@pytest.fixture
-def sessions() -> Sessions:
-    return Sessions(b"exchange")
-
-
 def wait(client: Client) -> int:
     asked = NotifyHandleRequest(notify_handle=WIRE_NOTIFY)
-    return client.call(48, GET_NOTIFY_RESULTS.encode_request(asked, 0))
+    form = client.connection.form
+    return client.call(48, GET_NOTIFY_RESULTS.encode_request(asked, form))
 
 
 def test_calls_that_wait_for_ever_keep_no_others_waiting(sessions: Sessions) -> None:

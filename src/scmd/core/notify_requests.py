@@ -301,9 +301,13 @@ def state_entered(state: State, record: ServiceRecord) -> None:
     if not record.watchers:
         return
     bit = _bit(record)
+    outcome: Notification | None = None
     for request in [each for each in record.watchers.values() if each.mask & bit]:
         del record.watchers[request.id]
-        _trigger(state, request, _of_service(request, record, bit))
+        # Who asked alike is told alike, by one object: a crowd's answer is then encoded once.
+        if outcome is None or (outcome.level, outcome.mask) != (request.level, request.mask):
+            outcome = _of_service(request, record, bit)
+        _trigger(state, request, outcome)
 
 
 def marked(state: State, record: ServiceRecord) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from scmd.core.messages import HandleId
 from scmd.core.notify_requests import (
     CloseNotifyHandle,
@@ -51,8 +53,14 @@ def get_notify_results(work: Work, request: NotifyHandleRequest) -> Steps[GetNot
     if reply.error:
         return GetNotifyResultsResponse(error=reply.error)
     assert isinstance(reply.result, Notification)
-    told = NotifyParamsList(elements=(_params(reply.result),))
-    return GetNotifyResultsResponse(notify_params=told, error=Error.SUCCESS)
+    return _answer(reply.result)
+
+
+@lru_cache(maxsize=1)
+def _answer(told: Notification) -> GetNotifyResultsResponse:
+    """One object for a crowd that is told the same, one after another."""
+    params = NotifyParamsList(elements=(_params(told),))
+    return GetNotifyResultsResponse(notify_params=params, error=Error.SUCCESS)
 
 
 def _params(told: Notification) -> NotifyParams:

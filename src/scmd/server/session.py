@@ -130,6 +130,7 @@ class Sessions:
         """The SCM's own."""
         self._pending: dict[CallId, _Pending] = {}
         self._last_call = 0
+        self._last_response: tuple[Structure | None, int, bytes] = (None, 0, b"")
 
     def open(self, caller: Caller, terms: Terms = LOCAL) -> Session:
         """A session for a connection of this caller; who else may speak on it say the terms."""
@@ -157,6 +158,15 @@ class Sessions:
     def calls(self) -> int:
         """Calls that wait for a reply."""
         return len(self._pending)
+
+    def encoded(self, served: ServedOperation, response: Structure, form: int) -> bytes:
+        """A response's bytes; of the object that was the last one they are still there."""
+        last, last_form, stub = self._last_response
+        form |= served.charset
+        if response is not last or form != last_form:
+            stub = served.operation.encode_response(response, form)
+            self._last_response = response, form, stub
+        return stub
 
     def next_call(self) -> CallId:
         """A number no other call of this instance has."""
@@ -323,7 +333,7 @@ class Session:
     def _respond(self, pending: _Pending, response: Structure) -> None:
         request = pending.request
         try:
-            stub = pending.served.operation.encode_response(response, request.form)
+            stub = self._sessions.encoded(pending.served, response, request.form)
         except NdrError as error:
             # What the core knows and the wire cannot say, such as a text past its range.
             self._fault(request, error.status)
