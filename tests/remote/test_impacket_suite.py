@@ -55,7 +55,7 @@ machineuserhashes =
 """
 WRONG_IN_NDR64 = ["test_RChangeServiceConfig2W", "test_REnumServicesStatusExW"]
 """The first puts a structure laid out for NDR into a request in NDR64; of the second's answer
-impacket takes the error from the wrong place."""
+impacket takes the error from the wrong place. tests/svcctl/test_impacket_ndr64.py has the bytes."""
 
 
 @pytest.fixture
