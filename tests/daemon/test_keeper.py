@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ import pytest
 from scmd.core.messages import LaunchId, events
 from scmd.daemon import keeper_messages as wire
 from scmd.daemon.keeper import SHUTDOWN_DEATHS, run
+from scmd.daemon.keeper_setup import CannotRun, take_lock
 from scmd.vocabulary.errors import Error
 from tests.daemon.world import RUN, SHELL, World, gone
 
@@ -388,3 +390,15 @@ async def test_a_thousand_launches_queued_at_once(world: World) -> None:
         assert (await manager.exit_of(number)).exit_code == 0
         manager.link.forget(LaunchId(number))
     assert await world.finish() == 0
+
+
+def test_a_lock_that_cannot_be_written_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(descriptor: int, data: bytes, offset: int) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    lock = tmp_path / "lock"
+    with pytest.raises(CannotRun, match=f"^cannot write {lock}: No space left on device$"):
+        take_lock(str(tmp_path))

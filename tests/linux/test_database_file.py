@@ -11,8 +11,9 @@ import sqlite3
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -224,6 +225,28 @@ def test_an_older_format_is_migrated_after_a_copy_was_made(path: Path) -> None:
     assert "added" not in tables(copy)
     assert copy.stat().st_mode & 0o777 == 0o600
     assert numbers(copy) == before
+
+
+def test_a_full_disk_is_named_and_no_repair_is_advised(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(path)
+    free = SimpleNamespace(f_bavail=0, f_frsize=4096)
+    monkeypatch.setattr(os, "statvfs", lambda folder: free)
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", raising(sqlite3.OperationalError("disk I/O error")))
+        assert refused(path).endswith("is full. Nothing was changed: make room and start again")
+    free.f_bavail = 1000
+    with monkeypatch.context() as patch:
+        patch.setattr(sqlite3, "connect", raising(sqlite3.OperationalError("disk I/O error")))
+        assert "disk I/O error. It was left as it is" in refused(path)
+
+
+def raising(error: Exception) -> Callable[..., object]:
+    def call(*arguments: object, **options: object) -> object:
+        raise error
+
+    return call
 
 
 def test_a_format_that_never_was_is_refused_without_a_copy(path: Path) -> None:

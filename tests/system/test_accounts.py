@@ -222,6 +222,9 @@ def test_an_scm_without_root_refuses_what_needs_it(folder: Path) -> None:
         own.install("Mine", "sleep", "1000")
         for account in ("LocalService", "root", "NT SERVICE\\Mine"):
             assert own.refused("config", "Mine", "obj=", account) == 1057
+        said = own.try_scmd("install", "Other", "--account", "root", "--", "sleep", "1").stderr
+        assert "(1057)" in said
+        assert "other accounts need root" in said
         own.sc("privs", "Mine", "SeShutdownPrivilege")
         assert own.refused("start", "Mine") == Error.INCOMPATIBLE_SERVICE_PRIVILEGE
         assert "scmd itself has not: CAP_SYS_BOOT" in own.scmd("why", "Mine")

@@ -60,8 +60,11 @@ def take_lock(state: str) -> tuple[int, bool]:
         os.close(lock)
         pid = holder or "unknown"
         raise CannotRun(f"another SCM has the state directory {state}: pid {pid}") from failed
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    try:
+        os.ftruncate(lock, 0)
+        os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    except OSError as failed:
+        raise CannotRun(f"cannot write {path}: {failed.strerror}") from failed
     return lock, bool(holder)
 
 

@@ -23,6 +23,8 @@ Migration = Callable[[sqlite3.Connection], None]
 MIGRATIONS: Mapping[int, Migration] = {}
 """By the format they start from; each leads to the next one."""
 
+_ROOM = 64 * 1024
+"""Bytes; with less even opening may fail, for the files beside the database."""
 _MAGIC = b"SQLite format 3\0"
 _SCHEMA = """
 CREATE TABLE keys (
@@ -75,7 +77,7 @@ def open_file(
         connection = connect(path)
         _migrate(connection, path, format, migrations)
     except (sqlite3.Error, OSError) as error:
-        raise DatabaseError(advice(path, str(error))) from error
+        raise DatabaseError(_out_of_space(path) or advice(path, str(error))) from error
     return connection
 
 
@@ -187,6 +189,18 @@ def _back_up(connection: sqlite3.Connection, copy: Path) -> None:
         target.close()
     os.chmod(unfinished, 0o600)
     os.replace(unfinished, copy)
+
+
+def _out_of_space(path: Path) -> str:
+    """Why nothing can be opened on a full disk, where SQLite says "disk I/O error"; else ""."""
+    if not path.parent.is_dir():
+        return ""
+    disk = os.statvfs(path.parent)
+    if disk.f_bavail * disk.f_frsize >= _ROOM:
+        return ""
+    return (
+        f"{path} cannot be opened: its disk is full. Nothing was changed: make room and start again"
+    )
 
 
 def advice(path: Path, what: str) -> str:

@@ -93,7 +93,7 @@ def perform(
     except CommandError as error:
         sys.stderr.write(f"scmd {name}: {error}\n")
     except WinError as error:
-        detail = getattr(error, "detail", "") or str(error)
+        detail = getattr(error, "detail", "") or f"{error} {target.hint(error)}".rstrip()
         sys.stderr.write(f"scmd {name}: {detail}\n")
     return FAILED
 

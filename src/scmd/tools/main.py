@@ -99,7 +99,8 @@ def _run(arguments: list[str]) -> int:
         _let_go_of_output()
         return 1
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) or error.filename:
+        is_full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+        if not is_full or error.filename or arguments[0] in ("run", "init"):
             raise
         _let_go_of_output()
         sys.stderr.write(f"scmd: the output cannot be written: {error.strerror}\n")

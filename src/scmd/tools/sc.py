@@ -108,7 +108,7 @@ def _show_failure(error: WinError) -> int:
     needed = getattr(error, "needed", 0)
     if needed:
         sys.stdout.write(needs(error.funcname, error.winerror, needed))
-    detail = getattr(error, "detail", "")
+    detail = getattr(error, "detail", "") or target.hint(error)
     if detail:
         sys.stderr.write(f"scmd: {detail}\n")
     return FAILED

@@ -7,12 +7,14 @@ line a process; the commands connect through here without being told.
 from __future__ import annotations
 
 from scmd.client.hosts import HOST_PREFIXES
+from scmd.vocabulary.errors import Error
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.client.calls import Calls
     from scmd.client.credentials import Credentials
     from scmd.client.scm import Scm
+    from scmd.vocabulary.winerror import WinError
 
 
 _VALUED = {"-U": "-U", "--user": "-U", "-A": "-A", "--credentials": "-A"}
@@ -36,6 +38,15 @@ def choose(arguments: list[str]) -> list[str]:
     if arguments and (arguments[0].startswith(HOST_PREFIXES) or _is_option(arguments[0])):
         return _choose(arguments)
     return arguments
+
+
+def hint(error: WinError) -> str:
+    """What the error means in an SCM of a user's own, where that is more than it says; else ""."""
+    import os
+
+    if error.winerror != Error.INVALID_SERVICE_ACCOUNT or is_remote() or os.geteuid() == 0:
+        return ""
+    return "an SCM without root runs every service as its own user; other accounts need root"
 
 
 def is_remote() -> bool:
