@@ -30,6 +30,7 @@ from scmd.svcctl.administration import (
     NotifyParams2,
     NotifyServiceStatusChangeRequest,
 )
+from scmd.svcctl.interface import SVCCTL
 from scmd.vocabulary.status import ServiceStatus
 from tests.server.exchange import HANDLES, SERVICE, WIRE_SCM, WIRE_SERVICE, Exchange, error, ok
 from tests.server.test_session import Client
@@ -208,6 +209,28 @@ def test_a_call_that_does_not_wait_for_ever_is_carried_out_though_cancelled(
     assert client.abandoned == ()
     client.reply(5)
     assert not isinstance(client.last, Fault)
+
+
+def test_what_was_cancelled_before_its_turn_is_cancelled_then_and_no_later_call(
+    sessions: Sessions,
+) -> None:
+    client = Client(sessions)
+    for _ in range(MAX_PENDING):
+        client.query_status()
+    query, waiting = client.query_status(), wait(client)
+    client.send(client.connection.cancel(query) + client.connection.cancel(waiting))
+    assert (len(client.asked), client.abandoned) == (MAX_PENDING, ())
+    client.reply()
+    client.reply()
+    assert client.abandoned == (client.asked[-1].call.id,)
+    # The number of a call that was carried out may be used again.
+    asked = NotifyHandleRequest(notify_handle=WIRE_NOTIFY)
+    stub = GET_NOTIFY_RESULTS.encode_request(asked, 0)
+    _, data = client.connection.call(SVCCTL, GET_NOTIFY_RESULTS.opnum, stub)
+    for _ in range(MAX_PENDING - 1):
+        client.reply()
+    client.send(data[:12] + query.to_bytes(4, "little") + data[16:])
+    assert len(client.abandoned) == 1
 
 
 def test_a_connection_that_ends_gives_up_what_waited_on_it(sessions: Sessions) -> None:

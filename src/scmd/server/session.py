@@ -240,7 +240,11 @@ class Session:
                 return self._outputs.popleft()
             if not self._waiting or len(self._in_work) >= MAX_PENDING or self._is_over:
                 return None
-            self._begin(self._waiting.popleft())
+            request = self._waiting.popleft()
+            self._begin(request)
+            if request.call_id in self._cancelled:
+                self._cancelled.discard(request.call_id)
+                self._cancel(request.call_id)
 
     @property
     def is_backed_up(self) -> bool:
@@ -312,15 +316,9 @@ class Session:
             self._sessions.wait(pending)
             self._outputs.append(asked)
             if pending.served.blocks:
-                self._block(pending.request.call_id, pending.call.id)
+                self._blocked[pending.request.call_id] = pending.call.id
             else:
                 self._in_work.add(pending.call.id)
-
-    def _block(self, number: int, call: CallId) -> None:
-        self._blocked[number] = call
-        if number in self._cancelled:
-            self._cancelled.discard(number)
-            self._outputs.append(CallsAbandoned((call,)))
 
     def _cancel(self, number: int) -> None:
         """Only a call that waits can be ended; any other is carried out, as it cannot be undone."""
