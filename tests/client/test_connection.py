@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from scmd.client.calls import Calls
-from scmd.client.connection import ConnectionFailed, connect_local, connect_to, function_name
+from scmd.client.connection import ConnectionFailed, connect_to, function_name, local_path
 from scmd.vocabulary.errors import Error
 from tests.client.world import World
 
@@ -77,11 +77,11 @@ def test_a_silent_server_times_out() -> None:
 def test_nobody_there_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SCMD_RUNTIME", "/nonexistent")
     with pytest.raises(ConnectionFailed, match=r"/nonexistent/scm\.sock") as caught:
-        connect_local()
+        connect_to(local_path())
     assert caught.value.winerror == Error.RPC_SERVER_UNAVAILABLE
     monkeypatch.setenv("SCMD_RUNTIME", "/" + "x" * 200)
     with pytest.raises(ConnectionFailed, match="SCMD_RUNTIME") as caught:
-        connect_local()
+        connect_to(local_path())
     assert caught.value.winerror == Error.RPC_SERVER_UNAVAILABLE
 
 

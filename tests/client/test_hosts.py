@@ -83,3 +83,6 @@ def test_credentials_of_a_file(tmp_path: Path) -> None:
         from_file(str(file))
     with pytest.raises(CredentialsError, match="cannot be read"):
         from_file(str(tmp_path / "missing"))
+    file.write_bytes(b"username = \xff\n")
+    with pytest.raises(CredentialsError, match="no text in UTF-8"):
+        from_file(str(file))

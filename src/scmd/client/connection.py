@@ -232,11 +232,6 @@ class bad_answers:
             raise WinError(Error.RPC_CALL_FAILED, self._funcname) from error
 
 
-def connect_local(timeout: float | None = None) -> Connection:
-    """Connect to this machine's SCM (transport/places.py says where); ConnectionFailed: none."""
-    return connect_to(local_path(), timeout)
-
-
 def local_path() -> str:
     """Where this machine's SCM listens; ConnectionFailed: the place cannot be used."""
     try:

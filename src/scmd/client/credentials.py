@@ -51,8 +51,9 @@ def from_file(path: str) -> Credentials:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
                 raise CredentialsError(f"{path} can be read by others: chmod 600 {path}")
             lines = file.read(65_536).splitlines()
-    except OSError as error:
-        raise CredentialsError(f"{path} cannot be read: {error.strerror or error}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise CredentialsError(f"{path} cannot be read: {reason}") from error
     values = {}
     for line in lines:
         name, equals, value = line.partition("=")

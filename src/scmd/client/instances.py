@@ -41,7 +41,8 @@ def _present(scm: Scm, name: str) -> set[int]:
     found = set()
     for service in scm.services():
         base, mark, number = service.name.rpartition("@")
-        if mark and number.isdecimal() and base.casefold() == name.casefold():
+        is_number = number.isascii() and number.isdecimal() and not number.startswith("0")
+        if mark and is_number and name_key(base) == name_key(name):
             found.add(int(number))
     return found
 

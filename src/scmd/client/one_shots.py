@@ -25,8 +25,11 @@ def has_done_its_work(calls: Calls, scm: ContextHandle, name: str, status: Servi
         return False
     try:
         handle = calls.open_service(scm, name, ServiceAccess.QUERY_CONFIG)
-        values = query_parameters(calls, handle)
-        calls.close_handle(handle)
+        try:
+            values = query_parameters(calls, handle)
+        finally:
+            if not calls.is_closed:
+                calls.close_handle(handle)
     except WinError:
         return False
     return any(

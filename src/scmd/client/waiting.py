@@ -1,7 +1,7 @@
 """Waiting for a service: how long to believe its wait hint, how often to ask.
 
 A service in a pending state promises a check point or a new state within its wait hint
-(reference: check point and wait hint rules). As long as it keeps that promise it is waited for;
+(SERVICE_STATUS in winsvc.h). As long as it keeps that promise it is waited for;
 past it, it hangs. The questions start a millisecond apart and double, so that a fast service costs
 nothing and a slow one no processor time. Time comes in as seconds of a monotonic clock.
 """

@@ -47,32 +47,36 @@ def install(
     `account` is LocalSystem by default; `scm` is the local one. The failure-actions flag is
     set, no failure actions. NotInstallable before anything is created; else WinError.
     """
-    command = image_path(services)
-    if scm is None:
-        from scmd.client.scm import connect
+    from contextlib import ExitStack
 
-        scm = connect()
+    command = image_path(services)
     created: list[str] = []
     shared = len(services) > 1
-    try:
-        for service in services:
-            scm.create(
-                service.name,
-                command,
-                start=service.start if start is None else start,
-                depends=service.depends if depends is None else depends,
-                display=(service.display if display is None else display) or "",
-                description=service.description if description is None else description,
-                type=ServiceType.WIN32_SHARE_PROCESS if shared else ServiceType.WIN32_OWN_PROCESS,
-                failure_actions_flag=True,
-                account=LOCAL_SYSTEM if account is None else account,
-                password=password,
-            )
-            created.append(service.name)
-    except BaseException:
-        for name in created:
-            scm[name].delete()
-        raise
+    kind = ServiceType.WIN32_SHARE_PROCESS if shared else ServiceType.WIN32_OWN_PROCESS
+    with ExitStack() as opened:
+        if scm is None:
+            from scmd.client.scm import connect
+
+            scm = opened.enter_context(connect())
+        try:
+            for service in services:
+                scm.create(
+                    service.name,
+                    command,
+                    start=service.start if start is None else start,
+                    depends=service.depends if depends is None else depends,
+                    display=(service.display if display is None else display) or "",
+                    description=service.description if description is None else description,
+                    type=kind,
+                    failure_actions_flag=True,
+                    account=LOCAL_SYSTEM if account is None else account,
+                    password=password,
+                )
+                created.append(service.name)
+        except BaseException:
+            for name in created:
+                scm[name].delete()
+            raise
 
 
 def image_path(services: Sequence[Service]) -> str:

@@ -84,7 +84,7 @@ def sdshow(calls: Calls, request: Request) -> None:
     words = request.arguments[1:]
     if words and words[0].lower() != "showrights":
         raise UsageError(f"ERROR:  Unexpected argument {words[0]}")
-    from scmd.security.descriptor import SecurityDescriptor
+    from scmd.client.security import query_security
     from scmd.security.sddl import descriptor_to_sddl
 
     wanted = SecurityInformation.DACL | SecurityInformation.SACL | SecurityInformation.LABEL
@@ -96,8 +96,7 @@ def sdshow(calls: Calls, request: Request) -> None:
             raise
         wanted = SecurityInformation.DACL
         handle = _object(calls, request, StandardAccess.READ_CONTROL)
-    data = administration.query_security(calls, handle, wanted)
-    descriptor = SecurityDescriptor.from_bytes(data)
+    descriptor = query_security(calls, handle, wanted)
     sddl = descriptor_to_sddl(descriptor)
     if request.json:
         request.write_json({"service_name": request.name(), "sddl": sddl})
@@ -125,6 +124,7 @@ def sdset(calls: Calls, request: Request) -> None:
     if len(request.arguments) < 2:
         raise UsageError("")
     no_more(request.arguments, 2)
+    from scmd.client.security import set_security
     from scmd.security.descriptor import AceType, DescriptorControl, DescriptorError
     from scmd.security.sddl import descriptor_from_sddl
 
@@ -151,7 +151,7 @@ def sdset(calls: Calls, request: Request) -> None:
             information |= bit
             access |= right
     handle = _object(calls, request, access)
-    administration.set_security(calls, handle, information, descriptor.to_bytes())
+    set_security(calls, handle, information, descriptor)
     request.write(output.success("SetServiceObjectSecurity"))
 
 

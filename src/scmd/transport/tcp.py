@@ -26,7 +26,11 @@ class TcpStream(StreamSocket):
     ) -> None:
         """Connect; OSError, of the address tried last."""
         connected = socket.create_connection((host, port), connect_timeout)
-        for option in _KEEP_ALIVE:
-            connected.setsockopt(*option)
-        connected.settimeout(timeout)
+        try:
+            for option in _KEEP_ALIVE:
+                connected.setsockopt(*option)
+            connected.settimeout(timeout)
+        except BaseException:
+            connected.close()
+            raise
         super().__init__(connected)
