@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -23,12 +23,18 @@ OWN, SHARE, KERNEL = (
 )
 
 
+class Listed(NamedTuple):
+    name: str
+    display_name: str
+    status: ServiceStatus
+
+
 class LesserServer(Calls):
     """Answers EnumServicesStatus from a list, all of it or nothing."""
 
     def __init__(self, *services: tuple[str, int, int]) -> None:
         self.services = [
-            (name, f"{name} displayed", ServiceStatus(type=type_, state=state))
+            Listed(name, f"{name} displayed", ServiceStatus(type=type_, state=state))
             for name, type_, state in services
         ]
         self.sizes: list[int] = []

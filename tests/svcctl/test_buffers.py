@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
@@ -24,13 +25,22 @@ from scmd.svcctl.buffers import (
 )
 from scmd.svcctl.config2_buffers import QUERY_LEVELS, pack_config2, unpack_config2
 from scmd.svcctl.configuration import QueryServiceConfig
+from scmd.svcctl.text import encode_text, texts_size, unit_size
 from scmd.vocabulary.configuration import FailureAction, FailureActions, ServiceConfig
 from scmd.vocabulary.service import ActionType
 from scmd.vocabulary.status import ServiceStatus
 from tests.ndr.strategies import unhurried
 
 STATUS = ServiceStatus(type=0x10, state=4, controls_accepted=1, process_id=0x1234)
-ENTRIES = [("a", "Alpha", STATUS), ("bé", "Beta", STATUS), ("c", "", STATUS)]
+
+
+class Listed(NamedTuple):
+    name: str
+    display_name: str
+    status: ServiceStatus
+
+
+ENTRIES = [Listed("a", "Alpha", STATUS), Listed("bé", "Beta", STATUS), Listed("c", "", STATUS)]
 names = st.text(st.characters(exclude_characters="\0", codec="utf-8"), max_size=30)
 u32 = st.integers(0, 2**32 - 1)
 statuses = st.builds(ServiceStatus, **dict.fromkeys(ServiceStatus._fields, u32))
@@ -85,13 +95,11 @@ def test_the_short_entries_have_no_process() -> None:
 
 @unhurried
 @given(
-    entries=st.lists(st.tuples(names, names, statuses), max_size=8),
+    entries=st.lists(st.builds(Listed, names, names, statuses), max_size=8),
     size=st.integers(0, 1000),
     ansi=st.booleans(),
 )
-def test_enumerations_survive_their_buffer(
-    entries: list[tuple[str, str, ServiceStatus]], size: int, ansi: bool
-) -> None:
+def test_enumerations_survive_their_buffer(entries: list[Listed], size: int, ansi: bool) -> None:
     buffer, returned, needed = pack_services(entries, size, with_process=True, ansi=ansi)
     assert len(buffer) == size
     assert unpack_services(buffer, returned, with_process=True, ansi=ansi) == entries[:returned]
@@ -251,3 +259,11 @@ def test_the_size_of_a_config_counts_texts_and_nuls() -> None:
     assert query_config_bytes(QueryServiceConfig(), ansi=True) == 64 + 6
     assert query_config_bytes(QueryServiceConfig(binary_path_name="x" * 5000)) == 8192
     assert lock_status_bytes("root") == 24 + 10
+
+
+@pytest.mark.parametrize("ansi", [False, True])
+def test_the_size_of_texts_is_that_of_each_with_its_end(ansi: bool) -> None:
+    texts = ["", "abc", "bé", "\U0001f600", "\ud800", "\udc00", ""]
+    assert texts_size(texts, ansi) == sum(len(encode_text(text, ansi)) for text in texts)
+    assert texts_size([], ansi) == 0
+    assert texts_size([""], ansi) == unit_size(ansi)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable
 
 from scmd.core import boot, handles
@@ -37,18 +38,16 @@ def enum_services(state: State, command: EnumServices) -> tuple[ServiceEntry, ..
     handles.scm(state, command.call, command.scm, int(ScmAccess.ENUMERATE_SERVICE))
     if not command.type_mask or command.type_mask & ~TYPE_BITS:
         raise Refused(Error.INVALID_PARAMETER, f"type mask {command.type_mask:#x}")
-    wanted = _state_filter(command.state_mask)
-    visible = _visible_to(command.call.caller.token)
-    after, types = command.after, int(command.type_mask)
+    wanted, token = _state_filter(command.state_mask), command.call.caller.token
+    types, default = int(command.type_mask), handles.may_query_by(None, token)
     return tuple(
         [
             _entry(record)
-            for record in _candidates(state, command.group)
-            if record.id > after
+            for record in _candidates(state, command.group, command.after)
             # The & of an IntFlag takes as long as all the rest.
-            and int(record.config.type) & types
-            and wanted(record.status.state)
-            and visible(record)
+            if int(record.config.type) & types
+            and (wanted is None or wanted(record.status.state))
+            and _is_shown(record, token, default)
         ]
     )
 
@@ -56,43 +55,38 @@ def enum_services(state: State, command: EnumServices) -> tuple[ServiceEntry, ..
 def boot_entries(state: State, command: QueryBoot) -> list[BootEntry]:
     """How the starts of this boot went, of services that the caller would be shown."""
     handles.scm(state, command.call, command.scm, int(ScmAccess.ENUMERATE_SERVICE))
-    visible = _visible_to(command.call.caller.token)
+    token = command.call.caller.token
+    default = handles.may_query_by(None, token)
     found = boot.entries(state, command.after)
-    return [entry for entry in found if visible(state.records[entry.id])]
+    return [entry for entry in found if _is_shown(state.records[entry.id], token, default)]
 
 
-def _candidates(state: State, group: str | None) -> list[ServiceRecord]:
+def _is_shown(record: ServiceRecord, token: Token, default: bool) -> bool:
+    """Whether this caller may query it; `default`: what the default descriptor says."""
+    return default if record.config.security is None else handles.may_query(record, token)
+
+
+def _candidates(state: State, group: str | None, after: int) -> list[ServiceRecord]:
+    """The records, of a group or all, whose numbers are above `after`."""
     if group is None:
-        return list(state.records.values())
+        first = bisect_right(list(state.records), after)
+        return list(state.records.values())[first:]
     if not group:
-        return [r for r in state.records.values() if not r.config.load_order_group]
+        return [r for r in state.records.values() if not r.config.load_order_group and r.id > after]
     listed = {name_key(name) for name in state.settings.group_order}
     if name_key(group) not in listed and not state.index.has_group(group):
         raise Refused(Error.SERVICE_DOES_NOT_EXIST, f"group {group}")
-    return state.index.members(group)
+    return [record for record in state.index.members(group) if record.id > after]
 
 
-def _state_filter(mask: int) -> Callable[[int], bool]:
+def _state_filter(mask: int) -> Callable[[int], bool] | None:
+    """What a state has to be; None: anything."""
     if not mask or mask & ~int(StateMask.ALL):
         raise Refused(Error.INVALID_PARAMETER, f"state mask {mask:#x}")
     if mask == StateMask.ALL:
-        return lambda state: True
+        return None
     active = mask == StateMask.ACTIVE
     return lambda state: (state != _STOPPED) is active
-
-
-def _visible_to(token: Token) -> Callable[[ServiceRecord], bool]:
-    """Whether this caller may query a service; the default descriptor is asked once."""
-    default: list[bool] = []
-
-    def visible(record: ServiceRecord) -> bool:
-        if record.config.security is not None:
-            return handles.may_query(record, token)
-        if not default:
-            default.append(handles.may_query(record, token))
-        return default[0]
-
-    return visible
 
 
 def _entry(record: ServiceRecord) -> ServiceEntry:
@@ -115,7 +109,9 @@ def enum_dependents(state: State, command: EnumDependents) -> tuple[ServiceEntry
     record = handles.service(state, command.call, command.service, right)
     wanted = _state_filter(command.state_mask)
     found = state.index.dependents(record)
-    return tuple(_entry(dependent) for dependent in found if wanted(dependent.status.state))
+    return tuple(
+        _entry(dependent) for dependent in found if wanted is None or wanted(dependent.status.state)
+    )
 
 
 def display_name(state: State, command: GetDisplayName) -> str:

@@ -69,9 +69,8 @@ def _page(work: Work, request: AnyEnumRequest, reply: Reply, process: bool) -> E
             error=reply.error,
         )
     entries = _entries(reply)
-    lines = [(entry.name, entry.display_name, entry.status) for entry in entries]
     buffer, placed, needed = pack_services(
-        lines, request.buffer_size, with_process=process, ansi=work.ansi
+        entries, request.buffer_size, with_process=process, ansi=work.ansi
     )
     index = 0
     if placed < len(entries):
@@ -96,13 +95,12 @@ def enum_dependents(
             buffer=bytes(request.buffer_size), bytes_needed=0, returned=0, error=reply.error
         )
     entries = _entries(reply)
-    lines = [(entry.name, entry.display_name, entry.status) for entry in entries]
     buffer, placed, needed = pack_services(
-        lines, request.buffer_size, with_process=False, ansi=work.ansi
+        entries, request.buffer_size, with_process=False, ansi=work.ansi
     )
     if placed < len(entries):
         # Nothing resumes this enumeration: whoever asks again asks for all.
-        _, _, needed = pack_services(lines, 0, with_process=False, ansi=work.ansi)
+        _, _, needed = pack_services(entries, 0, with_process=False, ansi=work.ansi)
     return EnumDependentServicesResponse(
         buffer=buffer,
         bytes_needed=needed,

@@ -12,17 +12,31 @@ from struct import Struct as Packer
 from struct import error as StructError
 
 from scmd.ndr.errors import NdrError
-from scmd.svcctl.text import decode_text, encode_text, text_at, text_size, unit_size
+from scmd.svcctl.text import decode_text, encode_text, text_at, texts_size, unit_size
 from scmd.vocabulary.status import ServiceStatus
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Protocol
 
     from scmd.svcctl.configuration import QueryServiceConfig
 
     Entry = tuple[str, str, ServiceStatus]
     """Key name, display name, status."""
+
+    class Listed(Protocol):
+        """A service as an enumeration shows it."""
+
+        @property
+        def name(self) -> str: ...
+
+        @property
+        def display_name(self) -> str: ...
+
+        @property
+        def status(self) -> ServiceStatus: ...
+
 
 MAX_QUERY_BYTES = 8192
 MAX_ENUMERATION_BYTES = 262_144
@@ -55,7 +69,7 @@ def unpack_status_process(buffer: bytes) -> ServiceStatus:
 
 
 def pack_services(
-    entries: Sequence[Entry], size: int, *, with_process: bool, ansi: bool = False
+    entries: Sequence[Listed], size: int, *, with_process: bool, ansi: bool = False
 ) -> tuple[bytes, int, int]:
     """A buffer of exactly `size`, how many entries it holds, and the bytes needed.
 
@@ -65,8 +79,8 @@ def pack_services(
     fixed = 44 if with_process else 36
     texts: list[bytes] = []
     used = 0
-    for name, display_name, _ in entries:
-        key, display = encode_text(name, ansi), encode_text(display_name, ansi)
+    for entry in entries:
+        key, display = encode_text(entry.name, ansi), encode_text(entry.display_name, ansi)
         end = used + fixed + len(key) + len(display)
         if end > size:
             break
@@ -77,13 +91,15 @@ def pack_services(
     items: list[int] = []
     offset = fixed * fitting
     sizes = iter(map(len, texts))
-    for (_, _, status), key_size, display_size in zip(entries, sizes, sizes):  # noqa: B905 # the entries that fit
-        items += (offset, offset + key_size, *values(status))
+    for entry, key_size, display_size in zip(entries, sizes, sizes):  # noqa: B905 # those that fit
+        items += (offset, offset + key_size, *values(entry.status))
         offset += key_size + display_size
     data = Packer(f"<{len(items)}I").pack(*items) + b"".join(texts)
     rest = entries[fitting:]
-    needed = sum(fixed + text_size(e[0], ansi) + text_size(e[1], ansi) for e in rest)
-    return data.ljust(size, b"\0"), fitting, needed if rest else used
+    if rest:
+        left = [entry.name for entry in rest] + [entry.display_name for entry in rest]
+        used = fixed * len(rest) + texts_size(left, ansi)
+    return data.ljust(size, b"\0"), fitting, used
 
 
 def unpack_services(

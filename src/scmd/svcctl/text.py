@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from scmd.ndr.errors import NdrError
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 MAX_TEXT_UNITS = 32_768
 """Of one string in a buffer: no sender has longer ones, and many may share their bytes."""
 MAX_NAME_UNITS = 1024
@@ -24,11 +28,9 @@ def encode_text(text: str, ansi: bool) -> bytes:
     return text.encode("utf-16-le", "surrogatepass") + b"\0\0"
 
 
-def text_size(text: str, ansi: bool) -> int:
-    """How many bytes `encode_text` makes of it, without making them of the usual ones."""
-    if text.isascii():
-        return (len(text) + 1) * unit_size(ansi)
-    return len(encode_text(text, ansi))
+def texts_size(texts: Sequence[str], ansi: bool) -> int:
+    """How many bytes `encode_text` makes of all of them."""
+    return len(encode_text("\0".join(texts), ansi)) if texts else 0
 
 
 def decode_text(data: bytes, ansi: bool) -> str:
