@@ -239,6 +239,28 @@ MUTATIONS = (
         "        if False:\n            text =",
         "silence of a watchdog is a failure",
     ),
+    # Descriptors and settings
+    Mutation(
+        "goes-by-the-old-descriptor",
+        "object_security.py",
+        "        record.config = config\n        record.descriptor = new\n",
+        "        record.config = config\n",
+        "a changed descriptor counts for whoever opens the service then",
+    ),
+    Mutation(
+        "shows-everybody",
+        "handles.py",
+        "    except Refused:\n        return False\n    return True",
+        "    except Refused:\n        return True\n    return True",
+        "a list shows those services whose status may be queried",
+    ),
+    Mutation(
+        "checks-one-setting",
+        "commands.py",
+        "            control_values.check(name, value)\n",
+        "            control_values.check(name, value)\n            break\n",
+        "settings are changed all of them or none",
+    ),
     # Templates, reloads, schedules, limits
     Mutation(
         "numbers-nobody",

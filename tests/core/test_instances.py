@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from scmd.core.memory import latest
+from scmd.core.memory import ServiceMemory, latest
 from scmd.core.messages import HandleId, LaunchId, StoredService
-from scmd.core.messages.commands import ExplainService, KillService, SetParameters
+from scmd.core.messages.commands import ChangeConfig, ExplainService, KillService, SetParameters
 from scmd.core.messages.effects import LaunchProcess, ShutdownCompleted, SignalProcess
 from scmd.core.messages.events import Adopted, HeldLaunch, ProcessExited, ProcessStarted, Shutdown
 from scmd.vocabulary.registry import RegistryValue
@@ -197,6 +197,18 @@ def test_a_new_manager_knows_them() -> None:
     after.tell(ProcessExited(first, 0, None))
     after.tell(ProcessExited(second, 0, None))
     assert states(after, web) == [1]
+
+
+def test_the_journal_knows_of_one_that_was_refused_after_it_had_done_its_work() -> None:
+    bench, web, each = made(AppOneShot="stop")
+    for launch in run(bench, web):
+        bench.tell(ProcessExited(launch, 0, None))
+    assert bench.error(ChangeConfig(bench.call(), each[1], start_type=4)) == 0
+    first = run(bench, web)
+    done = {m.service: m.completed for m in bench.journal if isinstance(m, ServiceMemory)}
+    assert done[bench.id(each[1])] is False
+    bench.tell(ProcessExited(first[0], 0, None))
+    assert bench.status(web).win32_exit_code == 1068
 
 
 @pytest.mark.parametrize("count", [-1, 1001, "many"])

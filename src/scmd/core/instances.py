@@ -130,6 +130,7 @@ def _start_members(state: State, record: ServiceRecord, above: int = 0) -> None:
                 starting.begin(state, member, None, actor=actor)
             except Refused:
                 member.completed = False
+                state.touched[member.id] = member
 
 
 def scatter(state: State, run: HostedRun, stop: Stop) -> None:

@@ -175,7 +175,7 @@ class Checkers:
     def never_ran(self, launch: LaunchId) -> None:
         del self.runs[launch]
 
-    def save_failed(self, effect: SaveRecord | RemoveRecord) -> None:
+    def save_failed(self, effect: Effect) -> None:
         if isinstance(effect, RemoveRecord):
             self.failed_removals.add(effect.service)
 

@@ -61,8 +61,10 @@ class Visitors:
         return Call(CallId(self._calls), self._association, caller)
 
     def _ask(self, command: Command) -> None:
-        self._asked[command.call.id] = command
-        self.world.tell(command)
+        """Unless the manager has died: then nobody hears it."""
+        if not self.world.down:
+            self._asked[command.call.id] = command
+            self.world.tell(command)
 
     def answered(self, reply: Reply) -> None:
         """Each call is answered once."""

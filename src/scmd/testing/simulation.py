@@ -13,6 +13,7 @@ import heapq
 import random
 from collections.abc import Callable
 
+from scmd.core import control_values
 from scmd.core.messages import ControlId, LaunchId, SaveId, ServiceId, Settings, StoredService
 from scmd.core.messages.commands import Command
 from scmd.core.messages.effects import (
@@ -24,6 +25,7 @@ from scmd.core.messages.effects import (
     LaunchProcess,
     RemoveRecord,
     Reply,
+    SaveControl,
     SaveRecord,
     SendControl,
     SendResync,
@@ -52,12 +54,15 @@ from scmd.core.scm import Scm
 from scmd.testing.checkers import Checkers
 from scmd.testing.crashes import Crashes
 from scmd.testing.simulated_clients import Clients
+from scmd.testing.simulated_guards import Guards
 from scmd.testing.simulated_lockers import Lockers
 from scmd.testing.simulated_operators import Operators
 from scmd.testing.simulated_processes import SimulatedProcess
+from scmd.testing.simulated_tuners import Tuners
 from scmd.testing.simulated_visitors import Visitors
 from scmd.testing.simulated_watchers import Watchers
 from scmd.vocabulary.errors import Error
+from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.status import ServiceStatus
 
 REST_TIME = 4 * 3_600_000
@@ -67,6 +72,7 @@ STORMY_STEPS = 40
 JUMPS = (0, 0, 0, 0, 1, 1, 5, 20, 100, 100, 1_000, 5_000, 31_000, 90_000)
 
 
+AnySave = SaveRecord | RemoveRecord | SaveControl
 DATAGRAMS = (
     b"READY=1",
     b"READY=1\nSTOPPING=1\nRELOADING=1\nWATCHDOG=trigger",
@@ -84,17 +90,21 @@ class World:
 
     def __init__(self, seed: int, *, keep_story: bool = False) -> None:
         self.random = random.Random(seed)
-        self.settings = Settings(
-            group_order=("First", "Second"),
-            preshutdown_order=("C", "B"),
-            crash_loop_limit=3,
-            reboot_command="/bin/hook-recover reboot",
-            notify_socket="/notify.sock",
-            auto_start_delay=self.random.choice((500, 20_000, 120_000)),
-            ends_with_essential=self.random.random() < 0.15,
+        self.control: dict[str, RegistryValue] = {
+            control_values.GROUP_ORDER: RegistryValue.of(("First", "Second")),
+            control_values.PRESHUTDOWN_ORDER: RegistryValue.of(("C", "B")),
+            control_values.RESTART_LIMIT: RegistryValue.of(3),
+            control_values.REBOOT_COMMAND: RegistryValue.of("/bin/hook-recover reboot"),
+            control_values.AUTO_START_DELAY: RegistryValue.of(self.random.choice((1, 20, 120))),
+            control_values.BUILT_IN_SERVICES: RegistryValue.of(0),
+        }
+        """SCM-wide values on the disk."""
+        self._host = Settings(
+            notify_socket="/notify.sock", ends_with_essential=self.random.random() < 0.15
         )
+        self.settings = control_values.settings_from(self.control, self._host)
         self.disk: dict[ServiceId, StoredService] = {}
-        self.saving: list[SaveRecord | RemoveRecord] = []
+        self.saving: list[AnySave] = []
         """On their way to the disk."""
         self.next_service = 1
         self.scm = Scm((), self.settings)
@@ -118,7 +128,12 @@ class World:
         self.watchers = Watchers(self, seed)
         self.lockers = Lockers(self, seed)
         self.operators = Operators(self, seed)
-        self.visitors: tuple[Visitors, ...] = self.watchers, self.lockers, self.operators
+        self.guards = Guards(self, seed)
+        self.tuners = Tuners(self, seed)
+        self.visitors: tuple[Visitors, ...] = (
+            *(self.watchers, self.lockers, self.operators),
+            *(self.guards, self.tuners),
+        )
 
     @property
     def down(self) -> bool:
@@ -196,7 +211,7 @@ class World:
         match effect:
             case Reply():
                 self._answered(effect)
-            case SaveRecord() | RemoveRecord():
+            case SaveRecord() | RemoveRecord() | SaveControl():
                 self._save(effect)
             case LaunchProcess():
                 self.processes[effect.launch] = SimulatedProcess(self, effect.launch, effect.spec)
@@ -229,13 +244,13 @@ class World:
                 return
         self.clients.answered(reply)
 
-    def _save(self, effect: SaveRecord | RemoveRecord) -> None:
+    def _save(self, effect: AnySave) -> None:
         delay = self.random.choice((0, 0, 0, 3, 50, 2_000))
         failed = self.chance(0.08)
         self.saving.append(effect)
         self.later(delay, lambda: self._saved(effect, failed))
 
-    def _saved(self, effect: SaveRecord | RemoveRecord, failed: bool) -> None:
+    def _saved(self, effect: AnySave, failed: bool) -> None:
         if all(effect is not waiting for waiting in self.saving):
             return
         self.saving = [waiting for waiting in self.saving if waiting is not effect]
@@ -248,9 +263,12 @@ class World:
             self.watchers.marked(effect.service)
         self.tell(RecordSaved(effect.save))
 
-    def write(self, effect: SaveRecord | RemoveRecord) -> None:
+    def write(self, effect: AnySave) -> None:
         """The change is on the disk."""
-        if isinstance(effect, RemoveRecord):
+        if isinstance(effect, SaveControl):
+            self.control = control_values.merged(self.control, effect.values)
+            self.settings = control_values.settings_from(self.control, self._host)
+        elif isinstance(effect, RemoveRecord):
             del self.disk[effect.service]
         else:
             old = self.disk.get(effect.service)
