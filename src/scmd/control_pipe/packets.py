@@ -251,7 +251,7 @@ class Decoder:
         return self._collect(kind, body, layout, last=not flags)
 
     def _collect(self, kind: int, body: bytes, layout: _Layout, *, last: bool) -> Packet | None:
-        # Good: an empty fragment would let a peer grow the list without growing the length.
+        # An empty fragment would let a peer grow the list without growing the length.
         if not body:
             raise PacketError("an empty fragment")
         self._kind = kind

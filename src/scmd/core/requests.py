@@ -66,7 +66,7 @@ def start_request(state: State, launch: Launch, attempt: StartAttempt) -> StartR
 
 
 def _send_control(state: State, launch: Launch, request: ControlRequest) -> None:
-    # Good: the service may have stopped, or changed what it accepts, while this one queued.
+    # The service may have stopped, or changed what it accepts, while this one queued.
     record = request.record
     error = Error.SERVICE_NOT_ACTIVE
     if record.launch is launch:

@@ -80,7 +80,7 @@ def _command(services: Sequence[Service], arguments: list[str]) -> int:
     action = _ACTIONS.get(verb)
     if action is None:
         raise _UsageError(f"unknown command {verb!r}")
-    # Good: what came first may be needed by what came after.
+    # What came first may be needed by what came after.
     ordered = services[::-1] if verb in ("stop", "remove") else services
     return _with_scm(ordered, action)
 

@@ -85,7 +85,7 @@ class Console:
     def run(self, table: Sequence[tuple[str, ServiceMain]]) -> None:
         """KeyboardInterrupt: a second Ctrl-C, while services are still stopping."""
         self._services = [_Debugged(number, name) for number, (name, _) in enumerate(table, 1)]
-        # Good: before the first service says anything that somebody answers with Ctrl-C.
+        # Before the first service says anything that somebody answers with Ctrl-C.
         previous = self._take_signals()
         try:
             for service, (_, main) in zip(self._services, table, strict=True):

@@ -197,7 +197,7 @@ class Dispatcher:
                 return False
         if self._lost:
             return True
-        # Good: a Start that is already here must not be lost to a service that just stopped.
+        # A Start that is already here must not be lost to a service that just stopped.
         try:
             packet = self._channel.poll()
         except ChannelClosed:

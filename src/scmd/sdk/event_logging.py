@@ -76,7 +76,7 @@ class StderrHandler(logging.Handler):
 
 def service_logger(name: str, report: Callable[[int, int, int, str], None]) -> logging.Logger:
     """The service's logger: level INFO unless the program chose one; a restart rewires it."""
-    # Good: a dot in a service name must not make it the child of another service.
+    # A dot in a service name must not make it the child of another service.
     logger = logging.getLogger("scmd.service." + name.replace(".", "_"))
     for handler in list(logger.handlers):
         if isinstance(handler, EventLogHandler | StderrHandler):

@@ -68,7 +68,7 @@ class Parameters(Mapping[str, "Any"]):
             stored = self._read(self._service_name)
             values = {name_key(name): (name, value) for name, value in stored.items()}
             with self._lock:
-                # Good: what was read before a change must not be kept after it.
+                # What was read before a change must not be kept after it.
                 if version == self._version:
                     self._values = values
                     return values

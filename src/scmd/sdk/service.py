@@ -250,7 +250,7 @@ def serve(services: Sequence[Service]) -> None:
 
     dispatcher = connect()
     if isinstance(sys.stdout, TextIOWrapper):
-        # Good: what a service prints is in its log at once, not when a buffer is full.
+        # What a service prints is in its log at once, not when a buffer is full.
         sys.stdout.reconfigure(line_buffering=True)
     run_on(dispatcher, services)
 

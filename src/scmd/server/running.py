@@ -94,9 +94,8 @@ def query_response(data: bytes, buffer_size: int) -> Query8KResponse:
 def start(work: Work, request: StartServiceRequest) -> Steps[ErrorResponse]:
     """The client's strings follow argv[0], which is always the service's name.
 
-    The Platform SDK on StartService: "the first argument (argv[0]) is the name of the service
-    by default, followed by the arguments, if any, in the lpServiceArgVectors array". Clients
-    that by another convention repeat the name as their first string get it as argv[1].
+    So it is in the Platform SDK's page on StartService. Clients that by another convention repeat
+    the name as their first string get it as argv[1].
     """
     service = work.handle(request.service)
     given = request.arguments or ()

@@ -25,7 +25,7 @@ def _upper(character: str) -> str:
     upper = character.upper()
     if len(upper) != 1 or ord(character) > 0xFFFF:
         return character
-    # Good: a pair such as ſ and S, or K (Kelvin) and k, must not collapse names.
+    # A pair such as ſ and S, or K (Kelvin) and k, must not collapse names.
     return upper if upper.lower() == character else character
 
 
