@@ -12,9 +12,11 @@ import pytest
 
 from scmd.client.management import LATEST_EVENTS
 from scmd.client.scm import Scm
+from scmd.core import srvany
 from scmd.tools.commands import NAMES, CommandError
 from scmd.tools.links import make_links
 from scmd.tools.logs import visible
+from scmd.tools.parameters import warn_of_unknown
 from scmd.tools.status import duration
 from scmd.vocabulary.registry import RegistryType
 from scmd.vocabulary.service import ServiceState, StartType
@@ -137,6 +139,30 @@ def test_set_and_get_refuse_with_a_reason(sleep: World, run: Run) -> None:
     assert refused.status == 1
     expected = "AppUmask: expected a mask from 000 to 777 in octal, not 'rwx' (87)\n"
     assert refused.err.endswith(expected)
+
+
+def test_every_parameter_that_the_scm_acts_on_is_known_to_set(
+    sleep: World, run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for parameter in srvany.READERS:
+        warn_of_unknown(parameter)
+        warn_of_unknown(parameter.upper())
+    assert capsys.readouterr().err == ""
+
+
+def test_a_name_that_the_scm_does_not_act_on_is_said(sleep: World, scm: Scm, run: Run) -> None:
+    for name in ("AppReadyTimeout", "AppStdout", "AppEvents\\Start\\Late"):
+        warning = f"scmd: the SCM knows no parameter {name}: it is kept for the program\n"
+        assert run("set", "Sleep", name, "1").err == warning
+        installed = run(
+            "install", f"With{name[:6]}{len(name)}", "--set", f"{name}=1", "--", "sleep"
+        )
+        assert (installed.status, installed.err) == (0, warning)
+    assert run("set", "Sleep", "Apples", "1").err == ""
+    assert run("set", "Sleep", "Colour", "red").err == ""
+    assert run("set", "Sleep", "AppLimit\\NOFILE", "100").err == ""
+    scm.create("Own", "/usr/bin/own")
+    assert run("set", "Own", "AppName", "x").err == ""
 
 
 def test_remove_stops_and_deletes(sleep: World, scm: Scm, run: Run) -> None:

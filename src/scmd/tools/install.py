@@ -8,6 +8,7 @@ from scmd.client import instances
 from scmd.client.hosting import hosting_parameters, variable
 from scmd.client.scm import START_WORDS
 from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.parameters import value_for, warn_of_unknown
 from scmd.tools.target import connect, is_remote
 from scmd.vocabulary.configuration import LOCAL_SYSTEM
 from scmd.vocabulary.errors import Error, Refused
@@ -103,6 +104,8 @@ def install(arguments: list[str]) -> int:
         if count:
             instances.adjust(scm, name, count)
     sys.stdout.write(f"{escaped(name)} is installed.\n")
+    for parameter in parameters:
+        warn_of_unknown(parameter)
     return 0
 
 
@@ -121,8 +124,6 @@ def _list(text: str | None) -> list[str]:
 
 
 def _parameters(options: Options) -> dict[str, RegistryValue]:
-    from scmd.tools.parameters import value_for
-
     settings = options.values.get("--set", [])
     for option, parameter in (("--one-shot", "AppOneShot"), ("--schedule", "AppSchedule")):
         value = options.last(option)

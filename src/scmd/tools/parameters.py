@@ -46,6 +46,12 @@ _NUMBERS = (
     "AppRestartDelay",
     "AppRestartLimit",
     "AppThrottle",
+    "AppReadyTime",
+    "AppReadyInterval",
+    "AppWatchdogTime",
+    "AppHealthTime",
+    "AppHealthInterval",
+    "AppHealthFailures",
 )
 _LISTS = ("AppEnvironment", "AppEnvironmentExtra")
 _TEXTS = (
@@ -63,8 +69,25 @@ _TEXTS = (
     "AppUmask",
     "AppNice",
     "AppAffinity",
+    "AppReady",
+    "AppHealth",
+    "AppEvents\\Start\\Pre",
+    "AppEvents\\Start\\Post",
+    "AppEvents\\Stop\\Pre",
+    "AppEvents\\Exit\\Post",
 )
-_TEXT_KEY = name_key("AppEvents\\")
+_LIMIT_KEY = name_key("AppLimit\\")
+
+
+def warn_of_unknown(parameter: str) -> None:
+    """Say when a name looks as if the SCM would act on it, and it does not."""
+    key = name_key(parameter)
+    if not key.startswith("APP") or not parameter[3:4].isupper() or key.startswith(_LIMIT_KEY):
+        return
+    if key not in map(name_key, (*_NUMBERS, *_LISTS, *_TEXTS)):
+        sys.stderr.write(
+            f"scmd: the SCM knows no parameter {escaped(parameter)}: it is kept for the program\n"
+        )
 
 
 def value_for(parameter: str, values: list[str]) -> RegistryValue:
@@ -73,7 +96,7 @@ def value_for(parameter: str, values: list[str]) -> RegistryValue:
     if key in map(name_key, _LISTS):
         return RegistryValue.of(tuple(values))
     is_number = key in map(name_key, _NUMBERS)
-    is_text = key in map(name_key, _TEXTS) or key.startswith(_TEXT_KEY)
+    is_text = key in map(name_key, _TEXTS)
     if len(values) > 1:
         if is_number or is_text:
             raise CommandUsageError(f"{parameter} takes one value, not {len(values)}")
@@ -104,6 +127,8 @@ def set_parameter(arguments: list[str]) -> int:
         if change is None and parameter not in own:
             raise CommandError(f"{escaped(name)} has no parameter {escaped(parameter)}")
         own.change({parameter: change})
+        if change is not None and "Application" in own:
+            warn_of_unknown(parameter)
     return 0
 
 
