@@ -77,16 +77,28 @@ def test_who_calls_is_in_the_history(shared: Reach) -> None:
 
 
 def test_who_is_not_let_in_is_told_so(machine: Machine, reach: Reach) -> None:
-    for user, password in ((ADMINISTRATOR, "wrong"), ("stranger", PASSWORD), (None, None)):
-        assert refusal(reach.host, user, password).winerror == Error.ACCESS_DENIED
+    for user, password, why in (
+        (ADMINISTRATOR, "wrong", "the server refuses the credentials"),
+        ("stranger", PASSWORD, "the server refuses the credentials"),
+        (None, None, "there is no Kerberos ticket to use"),
+    ):
+        error = refusal(reach.host, user, password)
+        assert error.winerror == Error.ACCESS_DENIED
+        assert why in str(error)
     machine.scmd("remote", "deluser", PLAIN)
     assert refusal(reach.host, PLAIN, PASSWORD).winerror == Error.ACCESS_DENIED
     machine.scmd("remote", "passwd", ADMINISTRATOR, input="another\n")
     assert refusal(reach.host, ADMINISTRATOR, PASSWORD).winerror == Error.ACCESS_DENIED
     connect(reach.host, user=ADMINISTRATOR, password="another").close()
     trail = [event["message"] for event in machine.json("events", "--source", "scmd audit")]
-    for said in ("the user name or the password is wrong", f"remote delete_user {PLAIN}"):
+    for said in (
+        "the user name or the password is wrong",
+        f"remote delete_user {PLAIN}",
+        f"remote enable tcp={reach.address}:{reach.port} epm={reach.address}:{reach.mapper}",
+    ):
         assert any(said in line for line in trail), trail
+    refused = [line for line in trail if "log on" in line]
+    assert len(refused) == 4, "each of them once"
 
 
 def test_who_guesses_is_locked_out_alone(shared: Reach) -> None:
@@ -130,10 +142,11 @@ def test_every_step_that_fails_is_named(machine: Machine, reach: Reach) -> None:
     assert error.winerror == Error.RPC_SERVER_UNAVAILABLE
     assert "TCP port 135" in str(error)
     assert "named pipe" in str(error)
-    assert (
-        refusal("//no-such-host.invalid:1", "ann", PASSWORD).winerror
-        == Error.RPC_SERVER_UNAVAILABLE
-    )
+    for host in ("//no-such-host.invalid:1", "//no-such-host.invalid"):
+        error = refusal(host, "ann", PASSWORD)
+        assert error.winerror == Error.RPC_SERVER_UNAVAILABLE
+        assert "the name cannot be resolved" in str(error)
+        assert "port" not in str(error)
 
 
 def test_the_manager_may_die_under_a_client(machine: Machine, reach: Reach) -> None:
@@ -160,8 +173,15 @@ def test_a_change_that_fails_changes_nothing(machine: Machine, reach: Reach) -> 
         port = taken.getsockname()[1]
         done = machine.try_scmd("remote", "enable", "--tcp", f"127.0.0.1:{port}")
         assert (done.returncode, "in use" in done.stderr) == (1, True)
-    for wrong in (("--tcp", "web:1"), ("--level", "none"), ("--smbd", "/" + 99 * "x")):
-        assert machine.try_scmd("remote", "enable", *wrong).returncode == 1
+    for wrong, said in (
+        (("--tcp", "web:1"), "not an IP address"),
+        (("--level", "none"), "privacy, integrity"),
+        (("--smbd", "/" + 99 * "x"), "too long"),
+        (("--administrators", "no such group"), "there is no group no such group"),
+        (("--keytab", "/nowhere/keytab"), "/nowhere/keytab cannot be read"),
+    ):
+        done = machine.try_scmd("remote", "enable", *wrong)
+        assert (done.returncode, said in done.stderr) == (1, True), done
     assert reach.status() == before
 
 

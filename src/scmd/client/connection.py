@@ -203,9 +203,13 @@ class Connection:
 
 
 def _fault(error: int, funcname: str) -> WinError:
-    if error != Error.RPC_PROCNUM_OUT_OF_RANGE:
-        return WinError(error, funcname)
-    return ExplainedError(error, funcname, f"the server does not have {funcname}")
+    """A fault is RPC's answer; what svcctl itself refuses comes as a result."""
+    if error == Error.RPC_PROCNUM_OUT_OF_RANGE:
+        return ExplainedError(error, funcname, f"the server does not have {funcname}")
+    if error == Error.ACCESS_DENIED:
+        text = "the server refuses the credentials, or how the calls are protected"
+        return ExplainedError(error, funcname, text)
+    return WinError(error, funcname)
 
 
 def function_name(operation: str) -> str:

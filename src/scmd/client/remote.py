@@ -5,6 +5,8 @@ Every failure is a ConnectionFailed whose detail names the steps that failed.
 
 from __future__ import annotations
 
+from _socket import gaierror
+
 from scmd.client.connection import Connection, ConnectionFailed
 from scmd.client.credentials import Credentials
 from scmd.client.hosts import Host, HostError, parse_host
@@ -79,7 +81,7 @@ def _mapped_port(host: Host, limit: float) -> int:
     try:
         stream = TcpStream(host.name, mapping.PORT, limit, limit)
     except OSError as error:
-        raise _StepFailed(f"no endpoint mapper at TCP port 135 ({_reason(error)})") from error
+        raise _not_there(host, "no endpoint mapper at TCP port 135", error) from error
     try:
         return mapping.tcp_port(stream, SVCCTL)
     except (mapping.NotMapped, OSError) as error:
@@ -98,7 +100,7 @@ def _by_tcp(
     try:
         stream = TcpStream(host.name, port, limit, limit)
     except OSError as error:
-        raise _StepFailed(f"nobody answers at TCP port {port} ({_reason(error)})") from error
+        raise _not_there(host, f"nobody answers at TCP port {port}", error) from error
     connection = _bound(stream, f"{host}, TCP port {port}", security)
     stream.set_timeout(timeout)
     return connection
@@ -134,6 +136,14 @@ def _bound(stream: Stream, where: str, security: Initiation | None = None) -> Co
         if failed.winerror == Error.ACCESS_DENIED:
             error = Error.ACCESS_DENIED
         raise ConnectionFailed(error, "OpenSCManager", f"{where}: {detail}") from failed
+
+
+def _not_there(host: Host, what: str, error: OSError) -> Exception:
+    """Of a name that nobody knows every other way is closed too."""
+    if isinstance(error, gaierror):
+        text = f"{host}: the name cannot be resolved ({_reason(error)})"
+        return ConnectionFailed(Error.RPC_SERVER_UNAVAILABLE, "OpenSCManager", text)
+    return _StepFailed(f"{what} ({_reason(error)})")
 
 
 def _reason(error: Exception) -> str:

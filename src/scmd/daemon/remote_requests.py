@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import grp
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -23,13 +26,16 @@ def query(remote: Remote) -> bytes:
 
 
 def described(document: bytes) -> str:
-    """What a change is about, for the audit trail: its verb, and whom it is about."""
+    """What a change is about, for the audit trail: its verb, and settings or whom it is about."""
     try:
         ((verb, argument),) = msgspec.json.decode(document, type=dict[str, Any]).items()
     except (msgspec.DecodeError, ValueError):
         return "nothing that is understood"
+    if not verb.endswith("user"):
+        settings = argument.items() if isinstance(argument, dict) else ()
+        return " ".join([verb, *(f"{name}={value}" for name, value in settings)])
     name = argument.get("name", "") if isinstance(argument, dict) else argument
-    return f"{verb} {name}".strip() if verb.endswith("user") else verb
+    return f"{verb} {name}".strip()
 
 
 async def change(remote: Remote, document: bytes) -> tuple[Error, str | None]:
@@ -55,10 +61,25 @@ async def _enable(remote: Remote, argument: Any) -> None:
         raise ValueError(f"settings are {', '.join(VALUE_NAMES)}")
     if not all(isinstance(value, str) and "\0" not in value for value in argument.values()):
         raise ValueError("a setting is a text")
+    await asyncio.to_thread(_check_named, argument)
     wanted = replace(remote.settings, **argument)
     if not wanted.is_open:
         raise ValueError("nothing would listen: name --tcp or --smbd")
     await remote.change(wanted)
+
+
+def _check_named(settings: dict[str, str]) -> None:
+    """What is named must be there now, or a slip would go unnoticed."""
+    group, keytab = settings.get("administrators"), settings.get("keytab")
+    try:
+        if group:
+            grp.getgrnam(group)
+        if keytab:
+            Path(keytab).open("rb").close()
+    except KeyError as error:
+        raise ValueError(f"there is no group {group}") from error
+    except OSError as error:
+        raise ValueError(f"the keytab {keytab} cannot be read ({error.strerror})") from error
 
 
 async def _disable(remote: Remote, argument: Any) -> None:

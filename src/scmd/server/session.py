@@ -211,6 +211,7 @@ class Session:
         """Calls that were cancelled before they were begun."""
         self._is_closing = False
         self._is_over = False
+        self._is_refused = False
 
     def receive(self, data: bytes) -> None:
         """Take what the client sent; ask `next` afterwards. Never raises."""
@@ -224,7 +225,7 @@ class Session:
             elif type(event) is Authenticated:
                 self._authenticated(event)
             elif type(event) is AuthenticationRefused:
-                self._terms.refused(event.message)
+                self._refused(event.message)
             elif type(event) is CallCancelled:
                 self._cancel(event.call_id)
             # A violation of the protocol shows in `is_closing`.
@@ -359,9 +360,15 @@ class Session:
     def _authenticated(self, event: Authenticated) -> None:
         caller = self._terms.caller_of(event.identity)
         if caller is None:
-            self._terms.refused(f"{event.identity} has no account here")
+            self._refused(f"{event.identity} has no account here")
         if self._group is not None:
             self._identify(event.context, caller)
+
+    def _refused(self, reason: str) -> None:
+        """For the audit, once a connection: what is refused afterwards follows from it."""
+        if not self._is_refused:
+            self._is_refused = True
+            self._terms.refused(reason)
 
     def _identify(self, context: Protection | None, caller: Caller | None) -> None:
         """Remember whose calls come in this context, and in which of the core's associations."""

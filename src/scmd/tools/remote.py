@@ -136,8 +136,12 @@ def _password(name: str) -> str:
     if sys.stdin.isatty():
         from getpass import getpass
 
-        password = getpass(f"Password of {escaped(name)}: ")
-        if getpass("Again: ") != password:
+        try:
+            password = getpass(f"Password of {escaped(name)}: ")
+            again = getpass("Again: ")
+        except EOFError as error:
+            raise CommandError("no password was given") from error
+        if again != password:
             raise CommandError("the two passwords differ")
     else:
         password = sys.stdin.readline().removesuffix("\n")

@@ -154,4 +154,7 @@ def _asked(prompt: str) -> str:
         raise TargetError("there is no terminal to ask for the password: -U USER%PASSWORD or -A")
     from getpass import getpass
 
-    return getpass(prompt)
+    try:
+        return getpass(prompt)
+    except EOFError as error:
+        raise TargetError("no password was given") from error

@@ -104,7 +104,9 @@ def call(function: str, *arguments: Any) -> int:
     minor = c_uint32()
     major = int(getattr(library(), function)(byref(minor), *arguments)) & 0xFFFF_FFFF
     if major & ~CONTINUE_NEEDED:
-        raise SecurityError(f"Kerberos: {_status(major, 1)} ({_status(minor.value, 2)})")
+        # The mechanism knows better, if it says anything.
+        said = _status(minor.value, 2) if minor.value else _status(major, 1)
+        raise SecurityError(f"Kerberos: {said}")
     return major
 
 
