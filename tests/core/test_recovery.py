@@ -277,6 +277,8 @@ def test_a_stop_while_the_restart_is_waited_for_ends_the_wait() -> None:
     assert bench.replies[command.call.id].error == Error.SERVICE_NOT_ACTIVE
     assert bench.scm.next_deadline() is None
     assert bench.pass_time(10_000) == []
+    found = bench.result(ExplainService(bench.call(), service)).findings
+    assert "was asked to stop: no failure action follows" in [finding.text for finding in found]
 
 
 def test_nothing_happens_when_someone_has_started_it_meanwhile() -> None:

@@ -54,7 +54,17 @@ CRASH = {
     "traceback": "Traceback (most recent call last):\nKeyError: 1",
     "output": ["hello", "bad \x07 bell"],
     "history": [json.loads(line) for line in HISTORY.splitlines()],
-    "configuration": {"name": "Web", "image_path": "srvany"},
+    "configuration": {
+        "name": "Web",
+        "type": 16,
+        "start_type": 2,
+        "image_path": "srvany",
+        "dependencies": ["Db", "+Net"],
+        "description": "",
+        "failure_actions": {"command": "", "actions": [{"type": 1, "delay": 200}]},
+        "failure_actions_flag": True,
+        "delayed_auto_start": False,
+    },
     "parameters": {"Application": "/bin/web"},
 }
 
@@ -136,7 +146,9 @@ def test_crash(web: World, run: Run) -> None:
         "\nTraceback\n  Traceback (most recent call last):\n  KeyError: 1\n",
         "\nOutput\n  hello\n  bad \\x07 bell\n",
         "\nHistory\n  2031-07-01T12:00:00.000Z  START_PENDING ",
-        "\nConfiguration\n  name: Web\n  image_path: srvany\n  Application: /bin/web\n",
+        "\nConfiguration\n  name: Web\n  type: WIN32_OWN_PROCESS\n  start_type: AUTO_START\n",
+        '\n  image_path: srvany\n  dependencies: ["Db", "+Net"]\n  failure_actions: RESTART after',
+        "after 200 ms\n  failure_actions_flag: true\n  Application: /bin/web\n",
     ):
         assert text in out
     assert json.loads(run("crash", "Web", "--json").out) == CRASH

@@ -40,6 +40,7 @@ class Code(StrEnum):
     FAILED_BEFORE = "failed_before"
     WAITS_FOR_FAILURE_ACTION = "waits_for_failure_action"
     LEFT_FAILED = "left_failed"
+    LEFT_STOPPED = "left_stopped"
     NEXT_FAILURE = "next_failure"
     WAITS_FOR_SERVICE = "waits_for_service"
     WAITS_FOR_GROUP = "waits_for_group"
@@ -140,6 +141,8 @@ def _failures(state: State, record: ServiceRecord) -> Iterator[Finding]:
     elif preview.failed and record.config.failure_actions.actions:
         text = "is left as it is: no failure action brings it back"
         yield Finding(Code.LEFT_FAILED, name, text)
+    elif preview.schedule and record.stop_asked and record.status.win32_exit_code:
+        yield Finding(Code.LEFT_STOPPED, name, "was asked to stop: no failure action follows")
 
 
 def _schedule(state: State, record: ServiceRecord) -> Iterator[Finding]:

@@ -8,14 +8,23 @@ import sys
 from scmd.client.management import read_crash
 from scmd.tools import history
 from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.sc_json import type_name
+from scmd.tools.sc_output import word
 from scmd.tools.target import open_calls
 from scmd.vocabulary.names import escaped
-from scmd.vocabulary.service import ServiceAccess
+from scmd.vocabulary.service import ActionType, ErrorControl, ServiceAccess, SidType, StartType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from enum import IntEnum
     from typing import Any
+
+_ENUMS: Mapping[str, type[IntEnum]] = {
+    "start_type": StartType,
+    "error_control": ErrorControl,
+    "sid_type": SidType,
+}
 
 USAGE = """\
 usage: scmd crash NAME [--older N] [--json]
@@ -62,7 +71,20 @@ def as_text(document: Mapping[str, Any]) -> Iterator[str]:
     for transition in document["history"]:
         yield f"  {history.as_text(transition)}"
     both = {**document["configuration"], **document["parameters"]}
-    yield from _part("Configuration", (f"{name}: {value}" for name, value in both.items()))
+    lines = ((name, _words(name, value)) for name, value in both.items())
+    yield from _part("Configuration", (f"{name}: {text}" for name, text in lines if text))
+
+
+def _words(name: str, value: Any) -> str:
+    """A member of the record for people; "" for one that says nothing."""
+    if name in _ENUMS:
+        return word(_ENUMS[name], value)
+    if name == "type":
+        return type_name(value)
+    if name == "failure_actions":
+        actions = ((word(ActionType, each["type"]), each["delay"]) for each in value["actions"])
+        return ", ".join(f"{action} after {delay} ms" for action, delay in actions)
+    return value if isinstance(value, str) else json.dumps(value) if value else ""
 
 
 def _specific(document: Mapping[str, Any]) -> str:
