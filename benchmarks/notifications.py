@@ -24,14 +24,13 @@ from benchmarks.watchers import Watcher, all_told
 from scmd import winsvc
 
 CHANGES = 1000
-BLOCK = 200
-"""Changes between two looks at what they cost."""
+BLOCK, BLOCKS = 20, 60
+"""Changes between two looks at what they cost, and how often."""
 PAUSE_S = 0.003
 """Between being told and the next change: who watches asks again first."""
 FEW, MANY = 10, 10_000
 CONNECTIONS, OTHERS = 100, 100
 """The many requests: each of these connections has one for each of these services."""
-ROUNDS = 3
 WATCHERS = 1000
 CROWDS = 20
 PATIENCE_S = 30.0
@@ -72,6 +71,7 @@ class Talker:
         self._scm = winsvc.OpenSCManager(None, None, winsvc.SC_MANAGER_CONNECT)
         self._service = winsvc.OpenService(self._scm, "Talker", winsvc.SERVICE_QUERY_STATUS)
         self._buffer = winsvc.ServiceNotify(self._called)
+        self._manager = int(status()["manager_pid"])
         self._took_ms: list[float] = []
         self.next = winsvc.SERVICE_NOTIFY_PAUSED
         """The bit of the state that it reports next."""
@@ -100,20 +100,24 @@ class Talker:
             self._wait()
         return [*self._took_ms]
 
+    def cost(self, count: int) -> float:
+        """What one of so many changes costs the manager, in microseconds."""
+        begin = _ran_us(self._manager)
+        self.changes(count)
+        return (_ran_us(self._manager) - begin) / count
+
 
 def measure() -> list[Row]:
     """Latency, what requests of others cost, and a crowd of watchers."""
     with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="scmd-notify-")))
-        stack.enter_context(scratch_scm())
-        talker = Talker(folder)
+        talker = _talker(stack)
         say("changes of one service, one watcher")
         took = talker.changes(CHANGES)
-        say(f"{_figure(took)}; {FEW} requests outstanding on others, then {MANY:,}")
-        few, many = _with_others(talker)
-        say(f"{few:.0f} and {many:.0f} us; {WATCHERS:,} watchers of one service")
+        say(f"{_figure(took)}; {WATCHERS:,} watchers of one service")
         crowd = _crowd(talker)
-    say(f"{statistics.median(crowd):.0f} ms; supervisord's event listener and s6-svwait")
+    say(f"{statistics.median(crowd):.0f} ms; {FEW} and {MANY:,} requests outstanding on others")
+    few, many = _with_others()
+    say(f"{few:.0f} and {many:.0f} us; supervisord's event listener and s6-svwait")
     p50, p99 = _percentiles(took)
     peers = [*notification_peers.measure()]
     theirs = [statistics.median(times) for _, times in peers]
@@ -153,20 +157,27 @@ def _figure(times: list[float]) -> str:
     return "{:.2f} / {:.2f} ms".format(*_percentiles(times))
 
 
-def _with_others(talker: Talker) -> tuple[float, float]:
-    """The manager's microseconds a change with few and with many; the best of some rounds."""
+def _talker(stack: ExitStack) -> Talker:
+    """A service in an SCM of its own."""
+    stack.enter_context(scratch_scm())
+    folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="scmd-notify-"))
+    return Talker(Path(folder))
+
+
+def _with_others() -> tuple[float, float]:
+    """The manager's microseconds a change with few and with many; two SCMs take turns."""
     names = [f"Other{number:02}" for number in range(OTHERS)]
-    with scmd.connect() as scm:
-        for name in names:
-            scm.install(name, ["/bin/true"])
-    few: list[float] = []
-    many: list[float] = []
-    for _ in range(ROUNDS):
-        with _requests(1, names[:FEW]):
-            few.append(_cost(talker))
-        with _requests(CONNECTIONS, names):
-            many.append(_cost(talker))
-    return min(few), min(many)
+    with ExitStack() as stack:
+        talkers = []
+        for connections, watched in ((1, names[:FEW]), (CONNECTIONS, names)):
+            talkers.append(_talker(stack))
+            with scmd.connect() as scm:
+                for name in watched:
+                    scm.install(name, ["/bin/true"])
+            stack.enter_context(_requests(connections, watched))
+        costs = [[talker.cost(BLOCK) for talker in talkers] for _ in range(BLOCKS)]
+    few, many = zip(*costs, strict=True)
+    return statistics.median(few), statistics.median(many)
 
 
 @contextmanager
@@ -182,13 +193,6 @@ def _requests(connections: int, names: list[str]) -> Iterator[None]:
     yield
     for watcher in watchers:
         watcher.close()
-
-
-def _cost(talker: Talker) -> float:
-    manager = int(status()["manager_pid"])
-    begin = _ran_us(manager)
-    talker.changes(BLOCK)
-    return (_ran_us(manager) - begin) / BLOCK
 
 
 def _ran_us(process: int) -> float:
