@@ -10,8 +10,8 @@ PYTHONS ?= $(PYTHON)
 help:
 	@echo "make run           install into .venv, then run the demo (Ctrl-C ends it)"
 	@echo "make test          install what the tests need, then check everything"
-	@echo "make test-long     the same, fuzzing, 10 million simulated steps, broken cores, clean"
-	@echo "                   clones (PYTHONS=\"python3.11 python3.12\"); takes an hour or more"
+	@echo "make test-long     the same, 10,000 watched services, fuzzing, 10 million simulated steps,"
+	@echo "                   broken cores, clean clones (PYTHONS=\"python3.11 python3.12\"); takes an hour or more"
 	@echo "make install       install into .venv only; the program is .venv/bin/scmd"
 	@echo "make dev           install into .venv for development (editable, with the tools)"
 	@echo "make requirements  resolve and hash the requirements again"
@@ -31,6 +31,7 @@ test: dev
 	@scripts/check
 
 test-long: test
+	@SCMD_TEST_SERVICES=10000 .venv/bin/python -m pytest -q tests/system/test_many_requests.py
 	@scripts/fuzz 60
 	@.venv/bin/python scripts/simulate --total 5000000
 	@.venv/bin/python scripts/simulate --total 5000000 --steps 1000
