@@ -16,6 +16,7 @@ MEASURES = (
     "restart",
     "boot",
     "notifications",
+    "many_requests",
     "remote",
 )
 """Modules of this folder. `remote` has Samba set up as the tests do, and needs their packages."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import scmd
 from benchmarks import notification_peers
-from benchmarks.scratch import say, scratch_scm, status
+from benchmarks.scratch import ran_us, say, scratch_scm, status
 from benchmarks.table import Row
 from benchmarks.watchers import Watcher, all_told
 from scmd import winsvc
@@ -102,9 +102,9 @@ class Talker:
 
     def cost(self, count: int) -> float:
         """What one of so many changes costs the manager, in microseconds."""
-        begin = _ran_us(self._manager)
+        begin = ran_us(self._manager)
         self.changes(count)
-        return (_ran_us(self._manager) - begin) / count
+        return (ran_us(self._manager) - begin) / count
 
 
 def measure() -> list[Row]:
@@ -193,11 +193,6 @@ def _requests(connections: int, names: list[str]) -> Iterator[None]:
     yield
     for watcher in watchers:
         watcher.close()
-
-
-def _ran_us(process: int) -> float:
-    """What the process' main thread has run so far."""
-    return int(Path(f"/proc/{process}/schedstat").read_text().split()[0]) / 1000
 
 
 def _crowd(talker: Talker) -> list[float]:

@@ -75,6 +75,11 @@ def say(progress: str) -> None:
     print(f"  {progress}", file=sys.stderr)
 
 
+def ran_us(process: int) -> float:
+    """What the process' main thread has run so far."""
+    return int(Path(f"/proc/{process}/schedstat").read_text().split()[0]) / 1000
+
+
 def pss_kib(process: int) -> int:
     """Proportional set size of a process, in KiB."""
     for line in Path(f"/proc/{process}/smaps_rollup").read_text().splitlines():
