@@ -137,6 +137,21 @@ def test_a_new_manager_shows_its_own_process() -> None:
     assert (status.state, status.process_id) == (4, 99)
 
 
+def test_the_feed_says_that_the_server_has_gone_with_the_manager_that_smbd_fronted() -> None:
+    first = with_built_ins()
+    first.tell(SmbFrontChanged(True))
+    number = first.scm.state.feed.last
+    stored = [
+        StoredService(record.id, record.config, {}) for record in first.scm.state.records.values()
+    ]
+    second = begun(Bench(stored, SETTINGS, Adopted(tuple(first.journal), ())))
+    changes = [change for change in second.scm.state.feed.kept if change.number > number]
+    assert [(c.name, c.before, c.status.state) for c in changes] == [("LanmanServer", 4, 1)]
+    second.tell(SmbFrontChanged(True))
+    last = second.scm.state.feed.kept[-1]
+    assert (last.name, last.before, last.status.state) == ("LanmanServer", 1, 4)
+
+
 def test_a_shutdown_does_not_wait_for_them() -> None:
     bench = with_built_ins()
     bench.tell(Shutdown())

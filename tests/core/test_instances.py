@@ -199,6 +199,17 @@ def test_a_new_manager_knows_them() -> None:
     assert states(after, web) == [1]
 
 
+def test_a_shutdown_ends_the_wait_for_an_instances_restart() -> None:
+    bench, web, each = made(1)
+    protect(bench, each[0], ((ActionType.RESTART, 1_000),))
+    bench.running(bench.create("Early"), accepted=0x104)
+    (only,) = run(bench, web)
+    bench.tell(ProcessExited(only, None, 9))
+    assert states(bench, web, *each) == [4, 1]
+    bench.tell(Shutdown())
+    assert states(bench, web, *each) == [1, 1]
+
+
 def test_the_journal_knows_of_one_that_was_refused_after_it_had_done_its_work() -> None:
     bench, web, each = made(AppOneShot="stop")
     for launch in run(bench, web):

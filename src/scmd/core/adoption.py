@@ -359,6 +359,8 @@ def _settle(state: State, record: ServiceRecord, memory: ServiceMemory) -> None:
     if run is not None:
         hosted_adoption.resume(state, run, memory.deadline)
         state.changed.append(record)
+    elif record.is_built_in:
+        return  # `built_in` says what is true of it in this manager.
     elif record.launch is None and record.attempt is None and not record.is_stopped:
         status.died(state, record, GONE)
     if record.status.state == ServiceState.STOPPED:

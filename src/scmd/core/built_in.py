@@ -85,7 +85,7 @@ def begin(state: State) -> None:
     for config in BUILT_INS:
         record = state.by_key.get(name_key(config.name))
         if record is not None:
-            show(state, record)
+            _show_anew(state, record)
         elif not _taken(state, config):
             _create(state, config)
 
@@ -124,8 +124,12 @@ def _create(state: State, config: ServiceConfig) -> None:
 def front_changed(state: State, event: SmbFrontChanged) -> None:
     state.fronted_by_smbd = event.is_there
     record = state.by_key.get(name_key(LANMAN_SERVER))
-    if record is None:
-        return
+    if record is not None:
+        _show_anew(state, record)
+
+
+def _show_anew(state: State, record: ServiceRecord) -> None:
+    """It may be in another state than it was said to be, by an earlier manager too."""
     before = int(record.status.state)
     show(state, record)
     if record.status.state != before:

@@ -296,7 +296,7 @@ def latest(entries: Iterable[Memory]) -> tuple[Memory, ...]:
 
 def _is_untouched(record: ServiceRecord) -> bool:
     """It was never started, so there is nothing that the database does not know."""
-    return record.is_built_in or (
+    return (
         record.attempt is None
         and record.launch is None
         and not record.failures

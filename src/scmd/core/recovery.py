@@ -317,11 +317,11 @@ def stop_asked(state: State, record: ServiceRecord) -> None:
 
 
 def cancel(state: State) -> None:
-    """No action is taken any more."""
+    """No action is taken any more, and who waited for a restart does not wait."""
     for record in state.records.values():
         if record.recovery is not None and record.recovery.deadline is not None:
             record.recovery.withdraw()
-            state.touched[record.id] = record
+            state.changed.append(record)
 
 
 # For a new manager, and for people ------------------------------------------------------------

@@ -42,6 +42,7 @@ from scmd.core.messages.events import (
     StartAnswered,
     StatusReported,
 )
+from scmd.core.records import BUILT_IN_IMAGE
 from scmd.core.shutdown import ShutdownMemory
 from scmd.core.status import invalid
 from scmd.testing.accounts import Accounts
@@ -198,7 +199,8 @@ class Checkers:
                 **dict(zip(ServiceStatus._fields, memory.status, strict=True))
             )
             for memory in memories
-            if memory.service in self.world.disk
+            if (stored := self.world.disk.get(ServiceId(memory.service))) is not None
+            and stored.config.image_path != BUILT_IN_IMAGE
         }
         self.done |= {ServiceId(memory.service) for memory in memories if memory.completed}
         self.boot.manager_died(
@@ -460,7 +462,7 @@ class Checkers:
             assert record.config == stored.config
             assert record.deleted == stored.deleted
             assert dict(record.parameters) == dict(stored.parameters)
-            assert record.is_stopped
+            assert record.is_stopped or record.is_built_in
             if record.deleted:
                 assert record.id in self.failed_removals, "a marked record was not removed"
             assert record.attempt is None

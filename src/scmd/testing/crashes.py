@@ -150,8 +150,10 @@ class Crashes:
         world = self.world
         for process in list(world.processes.values()):
             process.begin_now()
+        world.manager_pid += 1
         settings = replace(
             world.settings,
+            process_id=world.manager_pid,
             first_launch=1 + self.deaths * LAUNCH_BLOCK,
             first_service=world.next_service,
         )

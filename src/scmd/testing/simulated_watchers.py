@@ -25,6 +25,7 @@ from scmd.core.notify_requests import (
     Notification,
     NotifyStatusChange,
 )
+from scmd.core.records import BUILT_IN_IMAGE
 from scmd.testing.simulated_clients import NAMES
 from scmd.testing.simulated_visitors import Visitors
 from scmd.vocabulary.errors import Error
@@ -260,7 +261,10 @@ class Watchers(Visitors):
             case ChangeKind.STATUS:
                 assert known == before, f"service {service} left {before}, was in {known}"
                 change = service, before, state
-                if self._announced and self._announced[0] == change:
+                stored = self.world.disk.get(service)
+                if stored is not None and stored.config.image_path == BUILT_IN_IMAGE:
+                    pass  # Those that are the SCM's own are announced to nobody else.
+                elif self._announced and self._announced[0] == change:
                     self._announced.popleft()
                 else:
                     # What a manager journaled and died before announcing is in the feed too.

@@ -53,6 +53,7 @@ from scmd.core.notifications import parse
 from scmd.core.scm import Scm
 from scmd.testing.checkers import Checkers
 from scmd.testing.crashes import Crashes
+from scmd.testing.simulated_built_ins import BuiltIns
 from scmd.testing.simulated_clients import Clients
 from scmd.testing.simulated_guards import Guards
 from scmd.testing.simulated_lockers import Lockers
@@ -90,24 +91,29 @@ class World:
 
     def __init__(self, seed: int, *, keep_story: bool = False) -> None:
         self.random = random.Random(seed)
+        self.built_ins = BuiltIns(self, seed)
         self.control: dict[str, RegistryValue] = {
             control_values.GROUP_ORDER: RegistryValue.of(("First", "Second")),
             control_values.PRESHUTDOWN_ORDER: RegistryValue.of(("C", "B")),
             control_values.RESTART_LIMIT: RegistryValue.of(3),
             control_values.REBOOT_COMMAND: RegistryValue.of("/bin/hook-recover reboot"),
             control_values.AUTO_START_DELAY: RegistryValue.of(self.random.choice((1, 20, 120))),
-            control_values.BUILT_IN_SERVICES: RegistryValue.of(0),
+            control_values.BUILT_IN_SERVICES: RegistryValue.of(int(self.built_ins.are_there)),
         }
         """SCM-wide values on the disk."""
         self._host = Settings(
-            notify_socket="/notify.sock", ends_with_essential=self.random.random() < 0.15
+            notify_socket="/notify.sock",
+            ends_with_essential=self.random.random() < 0.15,
+            process_id=50,
         )
         self.settings = control_values.settings_from(self.control, self._host)
         self.disk: dict[ServiceId, StoredService] = {}
         self.saving: list[AnySave] = []
         """On their way to the disk."""
+        self.saves_failed = False
         self.next_service = 1
         self.scm = Scm((), self.settings)
+        self.manager_pid = self.settings.process_id
         self.now = 1_000
         self.wall_offset = 1_770_000_000_000 + self.random.randrange(10**10)
         """The time of day less `now`."""
@@ -132,7 +138,7 @@ class World:
         self.tuners = Tuners(self, seed)
         self.visitors: tuple[Visitors, ...] = (
             *(self.watchers, self.lockers, self.operators),
-            *(self.guards, self.tuners),
+            *(self.guards, self.tuners, self.built_ins),
         )
 
     @property
@@ -255,6 +261,7 @@ class World:
             return
         self.saving = [waiting for waiting in self.saving if waiting is not effect]
         if failed:
+            self.saves_failed = True
             self.checkers.save_failed(effect)
             self.tell(SaveFailed(effect.save, Error.DISK_FULL))
             return
