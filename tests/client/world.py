@@ -54,6 +54,7 @@ from scmd.security.token import unix_token
 from scmd.server.conversation import Conversation, Conversations
 from scmd.server.host_requests import (
     QueryManagerStatus,
+    QueryRemote,
     QueryUsage,
     ReadCrash,
     ReadEvents,
@@ -133,6 +134,7 @@ class World:
         self.event_reads: list[int] = []
         """The `after` of each request for events."""
         self.events_that_fit = len(EVENTS)
+        self.remote = b'{"users": []}'
         self.has_feed = True
         """If not, this is a server without the operation, as others are."""
         self.has_notifications = True
@@ -231,6 +233,8 @@ class World:
         elif isinstance(asked, ReadCrash):
             crashes = self.crashes[asked.age :]
             self._answer(asked.call.id, crashes[0] if crashes else b"")
+        elif isinstance(asked, QueryRemote):
+            self._answer(asked.call.id, self.remote)
         elif isinstance(asked, QueryUsage):
             self._answer(asked.call.id, b'{"processes":1}')
         else:

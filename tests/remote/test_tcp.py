@@ -255,3 +255,24 @@ def test_nothing_listens_by_default(machine: Machine) -> None:
     assert "Closed" in machine.scmd("remote", "status")
     status = machine.scm.status()
     assert status["end_points"] == [f"unix:{machine.runtime}/scm.sock"]
+
+
+def test_a_user_whom_unix_does_not_know_is_granted_by_name(shared: Reach) -> None:
+    machine = shared.machine
+    machine.install("Shared", "sleep", "1000")
+    as_plain = ("sc", shared.host, "-U", f"{PLAIN}%{PASSWORD}")
+    far = (shared.host, *shared.credentials)
+    assert machine.refused(*as_plain[1:], "query", "Shared") == Error.ACCESS_DENIED
+    for where in ((), far):
+        # From here, and by an administrator from elsewhere.
+        said = machine.scmd("grant", *where, PLAIN.upper(), "query,start", "Shared")
+        assert said == "PLAIN may query,start Shared.\n"
+        machine.scmd(*as_plain, "query", "Shared")
+        assert machine.refused(*as_plain[1:], "stop", "Shared") == Error.ACCESS_DENIED
+        assert f"user:{PLAIN} " in machine.scmd("grants", *where, "Shared")
+        machine.scmd("revoke", *where, f"user:{PLAIN}", "Shared")
+        assert PLAIN not in machine.scmd("grants", *where, "Shared")
+        assert machine.refused(*as_plain[1:], "query", "Shared") == Error.ACCESS_DENIED
+        for wrong in ("stranger", f"group:{PLAIN}"):
+            done = machine.try_scmd("grant", *where, wrong, "query", "Shared")
+            assert (done.returncode, "remote adduser" in done.stderr) == (1, True), done

@@ -50,6 +50,22 @@ def test_who_can_be_granted(web: World, run: Run, who: str, sid: str, name: str)
     assert grants(run, "Web")[sid] == (name, ["start"])
 
 
+def test_a_user_from_elsewhere_is_found_by_name(web: World, run: Run) -> None:
+    """Groups have no such names, and who has a name here is meant by it."""
+    web.remote = (
+        b'{"users": [{"name": "Ann", "sid": "S-1-5-21-1-2-3-1000"}, {"name": "Old"},'
+        b'{"name": "' + USER.encode() + b'", "sid": "S-1-5-21-1-2-3-1001"}]}'
+    )
+    for who in ("ann", "user:ANN"):
+        assert run("grant", who, "start", "Web").status == 0
+        assert grants(run, "Web")["S-1-5-21-1-2-3-1000"] == ("user:Ann", ["start"])
+        assert run("revoke", who, "Web").status == 0
+    assert run("grant", f"user:{USER}", "start", "Web").status == 0
+    assert grants(run, "Web")["S-1-22-1-0"] == (f"user:{USER}", ["start"])
+    for who in ("group:Ann", "service-ann", "Old"):
+        assert "no group or user" in run("grant", who, "start", "Web").err
+
+
 def test_the_scm_has_words_of_its_own(web: World, run: Run) -> None:
     assert run("grant", "Network", "list,create", "SCManager").status == 0
     assert grants(run, "scmanager")["S-1-5-2"] == ("Network", ["connect", "list", "create"])

@@ -150,6 +150,7 @@ class Remote:
             "users": [
                 {
                     "name": user.name,
+                    "sid": self.callers.sid_of(user),
                     "administrator": user.administrator,
                     "password": user.nt_hash is not None,
                 }

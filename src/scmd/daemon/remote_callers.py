@@ -60,6 +60,11 @@ class RemoteCallers:
             token = _token(user.sid, (), administrator=user.administrator)
         return Caller(token, str(identity), origin)
 
+    def sid_of(self, user: RemoteUser) -> str:
+        """Under which SID he calls by TCP."""
+        token = self._unix_token(user)
+        return user.sid if token is None else token.user
+
     def pipe_caller(self, peer: PipePeer) -> Caller | None:
         """The caller of a pipe; None: a guest, or nobody in particular."""
         sids = tuple(sid for sid in peer.sids if not sid.startswith(_SMBD_FLAGS))

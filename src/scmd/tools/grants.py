@@ -21,8 +21,9 @@ from scmd.security.sid import SidError, canonical_sid, service_sid, unix_group_s
 from scmd.tools import target
 from scmd.tools.commands import CommandError, CommandUsageError, Options
 from scmd.tools.sc_rare import SCM_NAME
-from scmd.vocabulary.names import escaped
+from scmd.vocabulary.names import escaped, name_key
 from scmd.vocabulary.service import ScmAccess, SecurityInformation, StandardAccess
+from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,8 +34,8 @@ if TYPE_CHECKING:
     from scmd.security.descriptor import SecurityDescriptor
 
 _WHO = f"""\
-  WHO     a group or a user of this machine (group:NAME and user:NAME tell them apart),
-          service:NAME, a SID, or {", ".join(TRUSTEE_NAMES)}
+  WHO     a group or a user of this machine (group:NAME and user:NAME tell them apart), a user of
+          `scmd remote adduser`, service:NAME, a SID, or {", ".join(TRUSTEE_NAMES)}
   RIGHTS  of a service {", ".join(SERVICE_WORDS)};
           of the SCM ({SCM_NAME}) {", ".join(SCM_WORDS)}; with commas between
 """
@@ -91,10 +92,13 @@ def show(arguments: list[str]) -> int:
     words, mapping = words_and_mapping(_is_scm(name))
     with target.open_calls() as calls:
         found = grants(query_security(calls, _open(calls, name, _READ), _DACL), mapping)
+    names = {grant.sid: _trustee(grant.sid) for grant in found or ()}
+    if not all(names.values()):
+        names |= {sid: f"user:{who}" for who, sid in _remote_users().items() if not names.get(sid)}
     rows = [
         (
             grant.sid,
-            _trustee(grant.sid),
+            names[grant.sid],
             words_of_mask(grant.allowed, words),
             words_of_mask(grant.denied, words),
         )
@@ -162,12 +166,36 @@ def _sid(who: str) -> str:
         return canonical_sid(who)
     except SidError:
         pass
+    kind, name = (kind.lower(), name) if colon else ("", who)
+    found = None if target.is_remote() else _unix_sid(kind, name)
+    if found is None and kind in ("", "user"):
+        found = _remote_sid(name)
+    if found is not None:
+        return found
     if target.is_remote():
-        raise CommandError(f"{who}: users and groups of another machine are given as SIDs")
-    found = _unix_sid(kind.lower() if colon else "", name if colon else who)
-    if found is None:
-        raise CommandError(f"{who}: no group or user of this machine, no SID, no known trustee")
-    return found
+        text = "no user of `scmd remote adduser` there; others of another machine are given as SIDs"
+    else:
+        text = "no group or user of this machine or of `scmd remote adduser`, no SID, no trustee"
+    raise CommandError(f"{who}: {text}")
+
+
+def _remote_sid(name: str) -> str | None:
+    users = {name_key(known): sid for known, sid in _remote_users().items()}
+    return users.get(name_key(name))
+
+
+def _remote_users() -> dict[str, str]:
+    """Who may come from other machines, by name: under which SID. None, if it is not told."""
+    import json
+
+    from scmd.client.management import query_remote
+
+    try:
+        with target.open_calls() as calls:
+            remote = json.loads(query_remote(calls, calls.open_scm(ScmAccess.ALL_ACCESS)))
+    except WinError:
+        return {}
+    return {user["name"]: user["sid"] for user in remote["users"] if "sid" in user}
 
 
 def _unix_sid(kind: str, name: str) -> str | None:
