@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scmd.core.messages import LaunchId, Settings
-from scmd.core.messages.commands import CreateService, OpenScm, QueryBoot
+from scmd.core.messages.commands import CreateService, ExplainService, OpenScm, QueryBoot
 from scmd.core.messages.effects import LaunchProcess
 from scmd.core.messages.events import AutoStart, LaunchFailed, ProcessStarted, Shutdown
 from scmd.vocabulary.configuration import ServiceConfig
@@ -69,9 +69,12 @@ def test_dependencies_override_the_order() -> None:
 
 def test_refused_starts_are_logged() -> None:
     bench = Bench()
-    bench.create("A", start_type=2, dependencies=("nobody",))
+    service = bench.create("A", start_type=2, dependencies=("nobody",))
     bench.tell(AutoStart())
-    assert bench.events() == [7000]
+    assert bench.events() == [7003]
+    assert bench.status(service).win32_exit_code == Error.SERVICE_DEPENDENCY_DELETED
+    findings = bench.result(ExplainService(bench.call(), service)).findings
+    assert [finding.text for finding in findings][-1] == "needs nobody, which does not exist"
     assert not bench.found(LaunchProcess)
 
 

@@ -188,7 +188,8 @@ def test_a_missing_dependency_is_named() -> None:
     bench = Bench()
     web = bench.create("Web", dependencies=("Nowhere",))
     bench.tell(StartService(bench.call(), web))
-    assert why(bench, web).findings[-1].code == Code.NEVER_STARTED
+    codes = [finding.code for finding in why(bench, web).findings]
+    assert codes == [Code.NEVER_STARTED, Code.DEPENDENCY_MISSING]
     db = bench.create("Nowhere", start_type=4)
     bench.start(web)
     bench.result(DeleteService(bench.call(), db))

@@ -140,3 +140,8 @@ def test_every_kind_of_change_has_its_words(change: Change, text: str) -> None:
     document = as_json(change, 0.25)
     assert document.count("\n") == 1
     assert json.loads(document)["time"] == "1970-01-01T00:00:00.250Z"
+
+
+def test_what_had_no_state_before_says_null() -> None:
+    told = json.loads(as_json(Change(kind="deleted", name="Web", status=report(S.STOPPED)), 0.0))
+    assert told["before"] is None

@@ -114,6 +114,7 @@ def _stopped(state: State, record: ServiceRecord) -> Iterator[Finding]:
         yield Finding(Code.DISABLED, name, "is disabled, so it cannot be started")
     if error == Error.SERVICE_NEVER_STARTED:
         yield from _never_started(state, record)
+        yield from _missing(state, record)
     elif not error:
         yield Finding(Code.STOPPED, name, f"stopped without an error: {record.cause}")
     elif error in (Error.SERVICE_DEPENDENCY_FAIL, Error.SERVICE_DEPENDENCY_DELETED):
@@ -192,14 +193,19 @@ def _dependency_failed(state: State, record: ServiceRecord) -> Iterator[Finding]
     name, error = record.config.name, record.status.win32_exit_code
     text = f"stopped with {_error(record)}: {record.cause}"
     yield Finding(Code.STOPPED_WITH_ERROR, name, text, error=error)
-    for target, missing in _unmet(state, record):
-        if target is None:
-            text = f"needs {missing}, which does not exist"
-            yield Finding(Code.DEPENDENCY_MISSING, name, text, other=missing)
-        elif target.is_stopped:
+    yield from _missing(state, record)
+    for target, _ in _unmet(state, record):
+        if target is not None and target.is_stopped:
             other = target.config.name
             text = f"needs {other}, which is STOPPED"
             yield Finding(Code.DEPENDENCY_DOWN, name, text, other=other)
+
+
+def _missing(state: State, record: ServiceRecord) -> Iterator[Finding]:
+    for target, missing in _unmet(state, record):
+        if target is None:
+            text = f"needs {missing}, which does not exist"
+            yield Finding(Code.DEPENDENCY_MISSING, record.config.name, text, other=missing)
 
 
 def _unmet(state: State, record: ServiceRecord) -> Iterator[tuple[ServiceRecord | None, str]]:

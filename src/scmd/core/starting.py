@@ -39,7 +39,10 @@ def begin(
         error = Error.SERVICE_ALREADY_RUNNING
     if error:
         raise Refused(error)
-    _check_graph(state, record)
+    if record.key in state.cyclic:
+        raise Refused(Error.CIRCULAR_DEPENDENCY)
+    if call is not None:
+        _check_dependencies(state, record)
     attempt = StartAttempt(record, call, arguments)
     record.attempt = attempt
     record.stop_asked = record.completed = False
@@ -64,10 +67,8 @@ def _refusal(state: State, record: ServiceRecord) -> Error:
     return Error.SUCCESS
 
 
-def _check_graph(state: State, record: ServiceRecord) -> None:
-    """1059 for a cycle, 1075 for a direct dependency that is not there (any more)."""
-    if record.key in state.cyclic:
-        raise Refused(Error.CIRCULAR_DEPENDENCY)
+def _check_dependencies(state: State, record: ServiceRecord) -> None:
+    """1075 for a direct one that is not there (any more); where nobody asks, the attempt fails."""
     for dependency in record.config.dependencies:
         if not is_group(dependency) and _is_missing(state, dependency):
             raise Refused(Error.SERVICE_DEPENDENCY_DELETED, dependency)

@@ -116,7 +116,7 @@ def as_json(change: Change, now: float) -> str:
         "time": f"{strftime('%Y-%m-%dT%H:%M:%S', gmtime(now))}.{int(now * 1000) % 1000:03}Z",
         "kind": change.kind,
         **status,
-        "before": word(ServiceState, change.before),
+        "before": word(ServiceState, change.before) if change.before else None,
         "lasted_ms": change.lasted_ms,
         "cause": change.cause,
         "actor": change.actor,
