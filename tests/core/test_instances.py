@@ -13,7 +13,7 @@ from scmd.core.messages.effects import LaunchProcess, ShutdownCompleted, SignalP
 from scmd.core.messages.events import Adopted, HeldLaunch, ProcessExited, ProcessStarted, Shutdown
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ActionType, Control
-from tests.core.bench import Bench
+from tests.core.bench import PID, Bench
 from tests.core.test_recovery import protect
 
 
@@ -301,3 +301,30 @@ def test_the_templates_restart_delay_counts_for_each() -> None:
     assert not bench.found(LaunchProcess)
     bench.pass_time(1)
     assert bench.one(LaunchProcess).spec.name == "Web@1"
+
+
+def test_a_stop_leaves_alone_what_only_has_a_name_like_an_instance() -> None:
+    bench, web, _ = made()
+    others = [bench.create_hosted(name) for name in ("Web@3", "Web@01", "Web@x")]
+    run(bench, web)
+    bench.control(web, Control.STOP)
+    for other in others:
+        bench.start(other)
+        bench.tell(ProcessStarted(bench.launched(), PID))
+        assert bench.found(SignalProcess) == []
+    assert states(bench, *others) == [4, 4, 4]
+
+
+def test_only_a_number_as_it_is_written_makes_an_instance() -> None:
+    bench, _, _ = made()
+    for name in ("Web@01", "Web@0", "Web@\u0663"):
+        service = bench.create(name, image_path="srvany")
+        assert bench.replies[bench.start(service).call.id].error == 2
+
+
+def test_a_template_may_have_the_mark_in_its_name() -> None:
+    bench = Bench()
+    web = bench.create_hosted("Web@home", AppInstances=1)
+    bench.create("Web@home@1", image_path="srvany", start_type=4)
+    bench.start(web)
+    assert (bench.status(web).state, bench.status(web).win32_exit_code) == (1, 1068)

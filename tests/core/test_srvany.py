@@ -149,6 +149,10 @@ ILLEGAL: tuple[tuple[str, Any], ...] = (
     ("AppLimit\\NOFILE", "-2"),
     ("AppEvents\\Start\\Pre", "relative"),
     ("AppEvents\\Exit\\Post", 5),
+    ("AppThrottle", "9" * 5000),
+    ("AppStopSignal", "9" * 5000),
+    ("AppReady", "tcp:" + "9" * 5000),
+    ("AppNice", "9" * 5000),
 )
 
 

@@ -19,6 +19,7 @@ from itertools import islice
 
 from scmd.core.frozen import frozen
 from scmd.vocabulary.errors import Error, Refused
+from scmd.vocabulary.numbers import decimal
 
 LONGEST_SPAN = 366 * 86_400_000
 Zone = tzinfo
@@ -122,12 +123,13 @@ def _calendar(words: list[str]) -> Calendar:
 def _field(
     what: str, text: str, low: int, high: int, names: tuple[str, ...] = (), first: int = 0
 ) -> tuple[int, ...]:
-    def number(word: str) -> int:
+    def read(word: str) -> int:
         if word in names:
             return names.index(word) + first
-        if not word.isascii() or not word.isdecimal() or not low <= int(word[:9]) <= high:
+        number = decimal(word)
+        if number is None or not low <= number <= high:
             raise ValueError(f"expected {what} {low} to {high}")
-        return int(word)
+        return number
 
     found: set[int] = set()
     for part in text.split(","):
@@ -136,9 +138,9 @@ def _field(
         if span == "*":
             begin, last = low, high
         else:
-            begin = number(start)
-            last = number(end) if dash else high if slash else begin
-        every = int(step[:4]) if step.isascii() and step.isdecimal() else 0
+            begin = read(start)
+            last = read(end) if dash else high if slash else begin
+        every = decimal(step) or 0
         if begin > last or (slash and not every):
             raise ValueError(f"expected {what}s in ascending order, with a step from 1")
         found.update(range(begin, last + 1, every or 1))

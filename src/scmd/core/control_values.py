@@ -16,6 +16,7 @@ from scmd.core.messages import Settings
 from scmd.vocabulary.command_line import split_command_line
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import name_key
+from scmd.vocabulary.numbers import decimal
 from scmd.vocabulary.registry import RegistryType, RegistryValue
 
 GROUP_ORDER = "ServiceGroupOrder\\List"
@@ -84,9 +85,8 @@ def number(values: Values, name: str, default: int) -> int:
     data = value.data
     if value.type is RegistryType.DWORD and isinstance(data, int):
         return data
-    if isinstance(data, str) and data.isascii() and data.isdigit() and len(data) <= 10:
-        return int(data)
-    return default
+    found = decimal(data) if isinstance(data, str) else None
+    return default if found is None else found
 
 
 # The table -----------------------------------------------------------------------------------
@@ -275,8 +275,7 @@ def check(name: str, value: RegistryValue | None) -> None:
             if not isinstance(data, bytes) or not _is_tag_list(data):
                 raise _wrong(name, "tags: a count and as many numbers")
         case _:
-            digits = isinstance(data, str) and data.isascii() and data.isdigit()
-            found = int(data) if digits and len(str(data)) <= 10 else data  # type: ignore[arg-type] # digits
+            found = decimal(data) if isinstance(data, str) else data
             if not isinstance(found, int) or found not in setting.within:
                 lowest, highest = setting.within[0], setting.within[-1]
                 raise _wrong(name, f"a number from {lowest} to {highest}")

@@ -12,6 +12,7 @@ from enum import Enum
 from scmd.core.frozen import frozen
 from scmd.vocabulary.command_line import split_command_line
 from scmd.vocabulary.errors import Error, Refused
+from scmd.vocabulary.numbers import decimal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -177,8 +178,9 @@ def _end_point(text: str, default: str) -> tuple[str, int]:
     else:
         host, port = "", text
     host = host or LOCAL_HOST
-    wrong = not port.isascii() or not port.isdecimal() or len(port) > 5
-    if wrong or not host.isascii() or any(c.isspace() or not c.isprintable() for c in host):
+    number = decimal(port)
+    if number is None or number > 0xFFFF:
         return "", 0
-    number = int(port)
-    return (host, number) if number <= 0xFFFF else ("", 0)
+    if not host.isascii() or any(c.isspace() or not c.isprintable() for c in host):
+        return "", 0
+    return host, number

@@ -60,7 +60,8 @@ def count_of(parameters: Parameters) -> int:
 def template_of(state: State, record: ServiceRecord) -> ServiceRecord | None:
     """The template whose instance this is by its name; None for other services."""
     base, mark, number = record.config.name.rpartition(MARK)
-    template = state.by_key.get(name_key(base)) if mark and number.isdecimal() else None
+    is_number = number.isascii() and number.isdecimal() and not number.startswith("0")
+    template = state.by_key.get(name_key(base)) if mark and is_number else None
     return template if template is not None and count_of(template.parameters) else None
 
 
@@ -179,16 +180,19 @@ def recounted(state: State, record: ServiceRecord, before: int) -> None:
 def look(state: State, record: ServiceRecord) -> None:
     """An instance has changed, or its template: what becomes of that one."""
     base, mark, _ = record.config.name.rpartition(MARK)
-    template = state.by_key.get(name_key(base)) if mark else record
-    run = None if template is None else template.run
-    if template is None or run is None or run.stage not in STAGES:
-        return
-    all_of_them = list(members(state, template))
+    for template in (record, state.by_key.get(name_key(base)) if mark else None):
+        run = None if template is None else template.run
+        if run is not None and run.stage in STAGES:
+            _look_at(state, run, record)
+
+
+def _look_at(state: State, run: HostedRun, record: ServiceRecord) -> None:
+    all_of_them = list(members(state, run.record))
     down = [m for m in all_of_them if m.is_stopped and m.attempt is None and not m.is_recovering]
     if run.stage is Stage.GATHERING:
         _look_for_all(state, run, all_of_them, down)
         return
-    if run.stage is Stage.SCATTERING and record is not template:
+    if run.stage is Stage.SCATTERING and record in all_of_them:
         # It may have been on its way up when all were asked to stop.
         _stop_member(state, record, hosting.stop)
     if len(down) == len(all_of_them):

@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 
 from scmd.core.frozen import frozen
 from scmd.core.messages import Parameters
-from scmd.vocabulary.errors import Error, Refused
+from scmd.core.parameter_readers import wrong
+from scmd.vocabulary.numbers import decimal
 from scmd.vocabulary.registry import RegistryValue
 
 PREFIX = "APPLIMIT\\"
@@ -80,8 +81,8 @@ def read(name: str, value: RegistryValue) -> tuple[str, int]:
     limit = last.removeprefix("RLIMIT_")
     if limit not in RESOURCE_LIMITS:
         known = ", ".join([*SHARES, *sorted(RESOURCE_LIMITS)])
-        raise _wrong(name, f"one of {known} as the limit's name")
-    return limit, _number(name, value, _decimal, "a number or unlimited", range(2**63))
+        raise wrong(name, f"one of {known} as the limit's name")
+    return limit, _number(name, value, decimal, "a number or unlimited", range(2**63))
 
 
 def _number(
@@ -96,28 +97,20 @@ def _number(
         return UNLIMITED
     number = parse(data.strip()) if isinstance(data, str) else data
     if not isinstance(number, int) or number not in within:
-        raise _wrong(name, f"{expected}, not {data!r}")
+        raise wrong(name, f"{expected}, not {data!r}")
     return number
-
-
-def _wrong(name: str, expected: str) -> Refused:
-    return Refused(Error.INVALID_PARAMETER, f"{name}: expected {expected}")
-
-
-def _decimal(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdigit() and len(text) <= 20 else None
 
 
 def _size(text: str) -> int | None:
     """Bytes, or with K, M, G or T so many times 1024, 1024 * 1024..."""
     bare = text.upper().removesuffix("B").removesuffix("I")
     digits = bare.rstrip("KMGT")
-    shift, number = _SUFFIXES.get(bare[len(digits) :]), _decimal(digits.rstrip())
+    shift, number = _SUFFIXES.get(bare[len(digits) :]), decimal(digits.rstrip())
     return None if shift is None or number is None else number << shift
 
 
 def _percent(text: str) -> int | None:
-    return _decimal(text.removesuffix("%").rstrip())
+    return decimal(text.removesuffix("%").rstrip())
 
 
 SHARES: Mapping[str, tuple[Callable[[str], int | None], str, range]] = {
@@ -128,12 +121,12 @@ SHARES: Mapping[str, tuple[Callable[[str], int | None], str, range]] = {
         range(1, _LARGEST_QUOTA + 1),
     ),
     CPU_WEIGHT: (
-        _decimal,
+        decimal,
         f"a number from 1 to {_LARGEST_WEIGHT}",
         range(1, _LARGEST_WEIGHT + 1),
     ),
     TASKS: (
-        _decimal,
+        decimal,
         f"a number from 1 to {_LARGEST_TASKS}, or unlimited",
         range(1, _LARGEST_TASKS + 1),
     ),

@@ -10,6 +10,7 @@ from __future__ import annotations
 from scmd.core.frozen import frozen
 from scmd.core.messages import LaunchId
 from scmd.core.messages.events import Event
+from scmd.vocabulary.numbers import decimal
 
 MAX_NOTIFICATION = 4096
 """Bytes; what is longer is cut off."""
@@ -71,9 +72,7 @@ def parse(launch: LaunchId, datagram: bytes) -> ProcessNotified:
 
 
 def _number(text: str | None) -> int | None:
-    if text is None or not text.isascii() or not text.isdecimal() or len(text) > 19:
-        return None
-    return int(text)
+    return None if text is None else decimal(text)
 
 
 def _process_id(text: str | None) -> int | None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 
 from scmd.vocabulary.command_line import split_command_line
 from scmd.vocabulary.errors import Error, Refused
+from scmd.vocabulary.numbers import decimal
 from scmd.vocabulary.registry import RegistryValue
 
 SIGNALS: Mapping[str, int] = {
@@ -78,9 +79,7 @@ def read_program(name: str, value: RegistryValue) -> str:
 
 
 def read_milliseconds(name: str, value: RegistryValue) -> int:
-    number = value.data
-    if isinstance(number, str) and number.isascii() and number.isdigit():
-        number = int(number)
+    number = decimal(value.data) if isinstance(value.data, str) else value.data
     if not isinstance(number, int) or not 0 <= number <= LONGEST_TIME:
         raise wrong(name, f"a number from 0 to {LONGEST_TIME}")
     return number
@@ -101,15 +100,13 @@ def read_environment(name: str, value: RegistryValue) -> tuple[tuple[str, str], 
 
 
 def read_signal(name: str, value: RegistryValue) -> int:
-    text = value.data
-    if isinstance(text, str):
-        bare = text.strip().upper().removeprefix("SIG")
-        if bare in SIGNALS:
-            return SIGNALS[bare]
-        text = int(bare) if bare.isascii() and bare.isdigit() else 0
-    if not isinstance(text, int) or not 1 <= text <= LAST_SIGNAL:
+    number: object = value.data
+    if isinstance(number, str):
+        bare = number.strip().upper().removeprefix("SIG")
+        number = SIGNALS.get(bare) or decimal(bare)
+    if not isinstance(number, int) or not 1 <= number <= LAST_SIGNAL:
         raise wrong(name, f"a signal such as SIGTERM, TERM or 15, not {value.data!r}")
-    return text
+    return number
 
 
 def read_umask(name: str, value: RegistryValue) -> int:
