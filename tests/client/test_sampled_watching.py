@@ -9,11 +9,13 @@ from queue import Queue
 
 import pytest
 
+from scmd import winsvc
 from scmd.client import polled_changes
 from scmd.client.calls import Calls, open_calls
 from scmd.client.scm import Scm
 from scmd.client.watching import Change, Watch, watch
 from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.winerror import WinError
 from tests.client.world import World
 
 S = ServiceState
@@ -156,3 +158,24 @@ def test_a_server_that_lags_is_looked_at_anew(notifying: Scm) -> None:
         assert len(names) == 302
         notifying["Web"].start()
         until(changes, lambda change: (change.name, change.state) == ("Web", S.RUNNING))
+
+
+def test_subscriptions_and_waits_do_without_a_feed(notifying: Scm) -> None:
+    told: Queue[int] = Queue()
+    with (
+        winsvc.OpenSCManager() as manager,
+        winsvc.OpenService(manager, "Web", winsvc.SERVICE_ALL_ACCESS) as service,
+    ):
+        subscription = winsvc.SubscribeServiceChangeNotifications(
+            service, winsvc.SC_EVENT_STATUS_CHANGE, lambda notify, _: told.put(notify)
+        )
+        winsvc.StartService(service)
+        winsvc.WaitServiceState(service, winsvc.SERVICE_NOTIFY_RUNNING)
+        while told.get(timeout=60) != winsvc.SERVICE_NOTIFY_RUNNING:
+            pass
+        winsvc.UnsubscribeServiceChangeNotifications(subscription)
+        with pytest.raises(WinError) as refused:
+            winsvc.SubscribeServiceChangeNotifications(
+                service, winsvc.SC_EVENT_PROPERTY_CHANGE, lambda *_: None
+            )
+        assert refused.value.winerror == winsvc.ERROR_CALL_NOT_IMPLEMENTED

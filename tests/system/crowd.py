@@ -121,7 +121,8 @@ class Watcher:
                 return  # The connection is closed.
             assert isinstance(index, int)
             self._requests.ask(index, self._handles[index], MASK)
-            self._told(index, outcome.service_status.state)
+            for params in outcome:
+                self._told(index, params.service_status.state)
 
     def settle(self) -> None:
         """Come back when the server has taken all that was asked, and has said what it had to."""

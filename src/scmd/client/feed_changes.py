@@ -8,6 +8,8 @@ from __future__ import annotations
 from scmd.client.changes import Change
 from scmd.scmd_interface.feed import FeedEntry, WaitForChangesRequest, WatchedName
 from scmd.scmd_interface.operations import WAIT_FOR_CHANGES
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -58,7 +60,13 @@ class FeedChanges:
             resume=resume,
             names=tuple(WatchedName(text=name) for name in self._scope.names) or None,
         )
-        return self._calls.call(WAIT_FOR_CHANGES, request)
+        try:
+            return self._calls.call(WAIT_FOR_CHANGES, request)
+        except WinError as error:
+            if error.winerror != Error.RPC_PROCNUM_OUT_OF_RANGE:
+                raise
+            # An older scmd; it is all the same to who asks.
+            raise WinError(Error.CALL_NOT_IMPLEMENTED, error.funcname) from error
 
     def _picture(self, answer: WaitForChangesResponse) -> list[Change]:
         """All its parts; what has changed since the first one comes as changes then."""

@@ -164,11 +164,12 @@ def _told(
 def _fill(
     buffer: ServiceNotify, answer: administration.GetNotifyResultsResponse | WinError
 ) -> None:
-    params = None if isinstance(answer, WinError) else params_of(answer)
+    told = () if isinstance(answer, WinError) else params_of(answer)
     buffer.notification_triggered, buffer.service_names = 0, ()
-    if params is None:
+    if not told:
         buffer.notification_status = int(Error.REQUEST_ABORTED)
         return
+    params = told[0]
     buffer.notification_status = params.notification_status
     buffer.service_status = params.service_status
     buffer.notification_triggered = triggered(params)

@@ -102,7 +102,7 @@ class NotifiedChanges:
             raise ConnectionFailed(Error.SERVICE_NOTIFY_CLIENT_LAGGING, outcome.funcname, detail)
         requests.ask(None, self._scm, _OF_SCM)
         changes: list[Change] = []
-        for told in names(outcome):
+        for told in [name for params in outcome for name in names(params)]:
             name = told.removeprefix("/")
             if not self._scope.covers(name):
                 continue
@@ -139,12 +139,15 @@ class NotifiedChanges:
                 raise outcome
             del self._watched[key]
             return []
-        if triggered(outcome) & NotifyMask.DELETE_PENDING:
-            return self._marked(requests, watched)
+        changes: list[Change] = []
+        for params in outcome:
+            if triggered(params) & NotifyMask.DELETE_PENDING:
+                return changes + self._marked(requests, watched)
+            status = named_state(params.service_status)
+            changes += self._known.seen(watched.name, status, is_news=watched.was_told)
+            watched.was_told = True
         requests.ask(watched, watched.handle, _OF_SERVICE)
-        is_news, watched.was_told = watched.was_told, True
-        status = named_state(outcome.service_status)
-        return self._known.seen(watched.name, status, is_news=is_news)
+        return changes
 
     def _marked(self, requests: StatusRequests, watched: _Watched) -> list[Change]:
         """Its handle keeps it from going. One that was marked before is no news."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from scmd.ndr.values import ContextHandle
     from scmd.svcctl.administration import GetNotifyResultsResponse, NotifyParams1
 
-    Outcome = NotifyParams1 | WinError
+    Outcome = tuple[NotifyParams1, ...] | WinError
 
 FUNCTION = "NotifyServiceStatusChange"
 STATES = NotifyMask(sum(STATE_BITS.values()))
@@ -43,9 +43,10 @@ def registration(
     )
 
 
-def params_of(answer: GetNotifyResultsResponse) -> NotifyParams1 | None:
+def params_of(answer: GetNotifyResultsResponse) -> tuple[NotifyParams1, ...]:
+    """What it tells, oldest first; as a rule one thing."""
     told = answer.notify_params
-    return told.elements[0].params if told is not None and told.elements else None
+    return tuple(each.params for each in told.elements if each.params) if told else ()
 
 
 def triggered(params: NotifyParams1) -> int:
@@ -56,7 +57,7 @@ def triggered(params: NotifyParams1) -> int:
 def names(params: NotifyParams1) -> tuple[str, ...]:
     """pszServiceNames: of services that were created (with a `/` before) or deleted."""
     text = params.service_names if isinstance(params, administration.NotifyParams2) else None
-    return tuple((text or "").split("\0")[:-1])
+    return tuple(name for name in (text or "").split("\0") if name)
 
 
 def register(calls: Calls, handle: ContextHandle, mask: int) -> ContextHandle:
@@ -127,6 +128,9 @@ class StatusRequests:
 def _outcome(answer: GetNotifyResultsResponse | WinError) -> Outcome:
     if isinstance(answer, WinError):
         return answer
-    params = params_of(answer)
-    error = params.notification_status if params else answer.error or Error.REQUEST_ABORTED
-    return WinError(error, FUNCTION) if error or not params else params
+    told = params_of(answer)
+    good = tuple(params for params in told if not params.notification_status)
+    if good:
+        return good
+    error = told[0].notification_status if told else answer.error
+    return WinError(error or Error.REQUEST_ABORTED, FUNCTION)

@@ -150,7 +150,7 @@ class _RequestListener:
         if isinstance(outcome, WinError):
             raise outcome
         self._requests.ask(None, self._service, self._mask)
-        return [outcome.service_status]
+        return [params.service_status for params in outcome]
 
     def close(self) -> None:
         self._requests.close()

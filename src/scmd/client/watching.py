@@ -64,7 +64,7 @@ class Watch:
     """The changes of some services, or of all: an iterator, an async iterator, a context manager.
 
     `connect` gives a connection; `initial`: each service comes first, as it is. `lossless`: only
-    a feed will do, WinError 120 or 1745 at a server without one.
+    a feed will do, WinError 120 at a server without one.
     """
 
     def __init__(
