@@ -19,6 +19,7 @@ from scmd.core.object_security import SCM_SECURITY, QuerySecurity, SetSecurity
 from scmd.security.defaults import SERVICE_DESCRIPTOR
 from scmd.security.descriptor import DescriptorControl, SecurityDescriptor
 from scmd.security.sddl import descriptor_from_sddl
+from scmd.security.sid import ADMINISTRATORS
 from scmd.security.token import Token
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import SecurityInformation, StandardAccess
@@ -30,6 +31,7 @@ SYSTEM_SECURITY = int(StandardAccess.ACCESS_SYSTEM_SECURITY)
 EVERYTHING = ALL | SYSTEM_SECURITY
 SDDL = "O:BAG:BUD:P(D;;WP;;;IU)(A;;GA;;;BA)S:(ML;;NW;;;HI)(AU;SA;GA;;;WD)"
 GIVEN = descriptor_from_sddl(SDDL)
+NOT_ITS_OWNER = Token(user="S-1-22-1-77", groups=frozenset({ADMINISTRATORS}))
 
 
 def shown(bench: Bench, handle: HandleId, information: int) -> SecurityDescriptor:
@@ -239,3 +241,24 @@ def test_the_configuration_is_kept() -> None:
     assert set_error(bench, handle, DACL) == 0
     after = bench.result(QueryConfig(bench.call(), handle))
     assert after.replace(security=None) == before
+
+
+@pytest.mark.parametrize("name", ["A", ""])
+def test_who_owns_it_can_undo_a_dacl_that_shuts_everybody_out(name: str) -> None:
+    bench = Bench()
+    bench.create("A")
+    nobody = descriptor_from_sddl("D:").to_bytes()
+    assert set_error(bench, handle_of(bench, name, WRITE_DAC), DACL, nobody) == 0
+    for token, mask in (
+        (ROOT, 0x4),
+        (ROOT, 0xF003F),
+        (GUEST, WRITE_DAC),
+        (NOT_ITS_OWNER, WRITE_DAC),
+    ):
+        call = bench.call(token)
+        opening = OpenService(call, bench.handle, name, mask) if name else OpenScm(call, None, mask)
+        assert bench.error(opening) == Error.ACCESS_DENIED
+    again = handle_of(bench, name, WRITE_DAC | READ_CONTROL)
+    assert shown(bench, again, DACL).dacl == ()
+    assert set_error(bench, again, DACL) == 0
+    assert handle_of(bench, name, 0x4)

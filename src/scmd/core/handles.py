@@ -112,9 +112,15 @@ def service(state: State, call: Call, id: HandleId, access: int = 0) -> ServiceR
 
 
 def grant_scm(state: State, token: Token, desired: int) -> int:
-    """The mask for an SCM handle; CONNECT is asked for implicitly ([MS-SCMR] 3.1.4.15)."""
-    wanted = int(desired) | int(ScmAccess.CONNECT)
-    return access_check(state.scm_descriptor, token, wanted, SCM_MAPPING)
+    """The mask for an SCM handle; CONNECT is asked for implicitly ([MS-SCMR] 3.1.4.15).
+
+    The owner has it, as he has reading and writing the DACL: one that shuts everybody out must
+    not be the last that was ever set.
+    """
+    descriptor, connect = state.scm_descriptor, int(ScmAccess.CONNECT)
+    if descriptor.owner in token.sids:
+        return access_check(descriptor, token, desired & ~connect, SCM_MAPPING) | connect
+    return access_check(descriptor, token, desired | connect, SCM_MAPPING)
 
 
 def grant_service(record: ServiceRecord, token: Token, desired: int) -> int:

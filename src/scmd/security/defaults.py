@@ -12,10 +12,12 @@ from scmd.vocabulary.service import ScmAccess, ServiceAccess, StandardAccess
 _READ_CONTROL = int(StandardAccess.READ_CONTROL)
 
 SCM_SDDL = (
+    "O:SYG:SY"
     "D:(A;;CC;;;AU)(A;;CCLCRPRC;;;IU)(A;;CCLCRPRC;;;SU)(A;;CCLCRPWPRC;;;SY)(A;;KA;;;BA)"
     "S:(AU;FA;KA;;;WD)(AU;OIIOFA;GA;;;WD)"
 )
 SERVICE_SDDL = (
+    "O:SYG:SY"
     "D:(A;;CCLCSWRPWPDTLOCRRC;;;SY)(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;BA)"
     "(A;;CCLCSWLOCRRC;;;IU)(A;;CCLCSWLOCRRC;;;SU)"
     "S:(AU;FA;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;WD)"
