@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 
@@ -25,7 +26,7 @@ PAST_FAILURES = [
 ]
 
 
-@pytest.mark.parametrize("batch", range(FRESH * STEPS // BATCH + 1))
+@pytest.mark.parametrize("batch", range(math.ceil(FRESH * STEPS / BATCH)))
 def test_fresh_worlds_come_to_rest(batch: int) -> None:
     first = batch * BATCH // STEPS
     for _ in range(first, min(FRESH, first + BATCH // STEPS)):

@@ -9,7 +9,7 @@ its way to the disk.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from enum import Enum, auto
 
 from scmd.core.deadlines import Deadline
@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from scmd.core.recovery import Recovery
     from scmd.core.schedules import Schedule
     from scmd.core.shutdown import Notice
-
-NO_PARAMETERS: Mapping[str, object] = {}
 
 _never_started: dict[int, ServiceStatus] = {}
 

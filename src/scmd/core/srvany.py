@@ -39,7 +39,6 @@ STOP_PRE = "AppEvents\\Stop\\Pre"
 EXIT_POST = "AppEvents\\Exit\\Post"
 RELOAD_COMMAND = "AppReloadCommand"
 ONE_SHOT = "AppOneShot"
-_LIMIT_PREFIX = "APPLIMIT\\"
 
 
 @frozen

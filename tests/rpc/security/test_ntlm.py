@@ -364,3 +364,13 @@ def test_names_are_told_as_they_are() -> None:
     assert pairs[messages.AV_DNS_COMPUTER].decode("utf-16-le") == "büro.example"
     assert pairs[messages.AV_TIMESTAMP] == NOW.to_bytes(8, "little")
     assert NAMES.domain.encode("utf-16-le") == pairs[messages.AV_NETBIOS_DOMAIN]
+
+
+def test_a_server_may_send_flags_of_any_size() -> None:
+    near = initiator()
+    challenge = messages.decode_challenge(World().acceptor().step(near.step(b"") or b"") or b"")
+    pairs = {**messages.decode_pairs(challenge.target_info), messages.AV_FLAGS: b"\xff" * 8}
+    strange = challenge.replace(target_info=messages.encode_pairs(pairs))
+    answer = messages.decode_authenticate(near.step(messages.encode_challenge(strange)) or b"")
+    told = messages.decode_client_challenge(answer.nt_response[16:]).pairs
+    assert told[messages.AV_FLAGS] == b"\xff" * 4

@@ -84,7 +84,7 @@ class NtlmInitiator(keys.NtlmMechanism):
         """The `temp` of the response, and whether the server told the time."""
         pairs = messages.decode_pairs(challenge.target_info)
         time = pairs.get(messages.AV_TIMESTAMP)
-        flags = int.from_bytes(pairs.get(messages.AV_FLAGS, b""), "little")
+        flags = int.from_bytes(pairs.get(messages.AV_FLAGS, b"")[:4], "little")
         pairs[messages.AV_FLAGS] = (flags | messages.AV_FLAG_MIC).to_bytes(4, "little")
         if self._target:
             pairs[messages.AV_TARGET_NAME] = self._target.encode("utf-16-le")
