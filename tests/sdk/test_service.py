@@ -431,6 +431,10 @@ def raising(error: BaseException) -> Function:
         (raising(SystemExit(3)), Error.SERVICE_SPECIFIC_ERROR, 3),
         (raising(SystemExit()), 0, 0),
         (raising(SystemExit("why")), Error.SERVICE_SPECIFIC_ERROR, 1),
+        (lambda svc: svc.fail(2**32), Error.EXCEPTION_IN_SERVICE, 0),
+        (lambda svc: svc.fail(-(2**31) - 1), Error.EXCEPTION_IN_SERVICE, 0),
+        (lambda svc: svc.fail(-1), Error.SERVICE_SPECIFIC_ERROR, 2**32 - 1),
+        (lambda svc: (yield), Error.EXCEPTION_IN_SERVICE, 0),
         (lambda svc: svc.fail(2**32 - 1), Error.SERVICE_SPECIFIC_ERROR, 2**32 - 1),
     ],
 )

@@ -43,9 +43,14 @@ LONGEST_SLEEP_S = 86_400.0
 
 
 class ServiceExit(Exception):
-    """Ends a service: STOPPED with ERROR_SERVICE_SPECIFIC_ERROR and this code; 0 is success."""
+    """Ends a service: STOPPED with ERROR_SERVICE_SPECIFIC_ERROR and this code; 0 is success.
+
+    ValueError for a code that has more than 32 bits.
+    """
 
     def __init__(self, specific_code: int) -> None:
+        if not -(2**31) <= specific_code < 2**32:
+            raise ValueError(f"{specific_code} is no 32-bit exit code")
         super().__init__(specific_code)
         self.specific_code = specific_code
 

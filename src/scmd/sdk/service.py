@@ -164,6 +164,8 @@ class Service:
             result = self.run(svc)
             if hasattr(result, "__await__"):
                 _run_coroutine(result)
+            elif hasattr(result, "__next__") or hasattr(result, "__anext__"):
+                raise TypeError("there is a yield in it, so that nothing of it has run")
         except ServiceExit as exit:
             return _specific(exit.specific_code)
         except SystemExit as exit:
