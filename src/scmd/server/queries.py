@@ -8,7 +8,7 @@ from scmd.ndr.errors import INVALID_TAG
 from scmd.ndr.values import Guid
 from scmd.server.running import query_response
 from scmd.server.steps import Fault, Steps, Work
-from scmd.svcctl.buffers import join_dependencies
+from scmd.svcctl.buffers import join_dependencies, query_config_bytes
 from scmd.svcctl.config2_buffers import QUERY_LEVELS, pack_config2
 from scmd.svcctl.configuration import (
     ConfigInfo,
@@ -23,13 +23,9 @@ from scmd.svcctl.configuration import (
     TriggerInfo,
 )
 from scmd.svcctl.control import Query8KResponse
-from scmd.svcctl.text import encode_text, unit_size
 from scmd.vocabulary.configuration import ServiceConfig, Trigger
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ConfigLevel
-
-CONFIG_BYTES = 64
-"""Of QUERY_SERVICE_CONFIG in memory on 64-bit Windows, on which clients base their buffers."""
 
 
 def query_config(
@@ -42,7 +38,7 @@ def query_config(
         )
     assert isinstance(reply.result, ServiceConfig)
     config = wire_config(reply.result)
-    needed = config_size(config, work.ansi)
+    needed = query_config_bytes(config, ansi=work.ansi)
     if needed > request.buffer_size:
         return QueryServiceConfigResponse(
             config=QueryServiceConfig(), bytes_needed=needed, error=Error.INSUFFICIENT_BUFFER
@@ -63,23 +59,6 @@ def wire_config(config: ServiceConfig) -> QueryServiceConfig:
         service_start_name=config.account,
         display_name=config.display_name,
     )
-
-
-def config_size(config: QueryServiceConfig, ansi: bool) -> int:
-    """The buffer a Windows client needs for it: structure, strings, a multi-string's last NUL.
-
-    Windows' own formula is not published; every byte of ours is one that can be needed. More
-    than 8192 cannot be asked for, and is answered by 122 whatever is asked.
-    """
-    texts = (
-        config.binary_path_name,
-        config.load_order_group,
-        config.dependencies,
-        config.service_start_name,
-        config.display_name,
-    )
-    characters = sum(len(encode_text(text or "", ansi)) for text in texts)
-    return CONFIG_BYTES + characters + unit_size(ansi)
 
 
 def query_config2(work: Work, request: QueryServiceConfig2Request) -> Steps[Query8KResponse]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from operator import attrgetter
 from struct import Struct as Packer
-from struct import error as StructError
 
 from scmd.ndr.errors import NdrError
 from scmd.svcctl.text import decode_text, encode_text, text_at, texts_size, unit_size
@@ -38,9 +37,7 @@ if TYPE_CHECKING:
         def status(self) -> ServiceStatus: ...
 
 
-MAX_QUERY_BYTES = 8192
 MAX_ENUMERATION_BYTES = 262_144
-STATUS_PROCESS_BYTES = 36
 _STATUS_PROCESS = Packer("<9I")
 _STATUS_FIELDS = ServiceStatus._fields
 _STATUS_VALUES = attrgetter(*_STATUS_FIELDS)
@@ -55,14 +52,6 @@ def fill(data: bytes, size: int) -> bytes:
 def pack_status_process(status: ServiceStatus) -> bytes:
     """SERVICE_STATUS_PROCESS, 36 bytes ([MS-SCMR] 2.2.49)."""
     return _STATUS_PROCESS.pack(*_STATUS_VALUES(status))
-
-
-def unpack_status_process(buffer: bytes) -> ServiceStatus:
-    try:
-        values = _STATUS_PROCESS.unpack_from(buffer)
-    except StructError as error:
-        raise NdrError(f"SERVICE_STATUS_PROCESS: {error}") from error
-    return ServiceStatus(**dict(zip(_STATUS_FIELDS, values, strict=True)))
 
 
 # Enumerations, [MS-SCMR] 2.2.10 to 2.2.13 -------------------------------------------------
@@ -123,8 +112,11 @@ def unpack_services(
 
 
 def query_config_bytes(config: QueryServiceConfig, *, ansi: bool = False) -> int:
-    """What pcbBytesNeeded says for it: Windows' 64-bit structure, the texts and their NULs."""
-    unit = unit_size(ansi)
+    """What pcbBytesNeeded says for it: Windows' 64-bit structure, texts, a multi-string's last NUL.
+
+    Windows' own formula is not published; every byte of ours is one that can be needed. More
+    than 8192 cannot be asked for, and is answered by 122 whatever is asked.
+    """
     texts = (
         config.binary_path_name,
         config.load_order_group,
@@ -132,8 +124,7 @@ def query_config_bytes(config: QueryServiceConfig, *, ansi: bool = False) -> int
         config.service_start_name,
         config.display_name,
     )
-    size = 64 + unit + sum(len(encode_text(text or "", ansi)) for text in texts)
-    return min(size, MAX_QUERY_BYTES)
+    return 64 + unit_size(ansi) + sum(len(encode_text(text or "", ansi)) for text in texts)
 
 
 def lock_status_bytes(owner: str, *, ansi: bool = False) -> int:
