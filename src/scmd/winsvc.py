@@ -415,8 +415,6 @@ _ADMINISTRATION = (
     "SetServiceObjectSecurity",
     "UnlockServiceDatabase",
 )
-
-
 _NOTIFICATIONS = ("NotifyServiceStatusChange", "ServiceNotify")
 _WAITING = (
     "CreateEvent",
@@ -452,6 +450,10 @@ _PLACES = {
 }
 
 
+_OURS = {"TYPE_CHECKING", "annotations"}
+__all__ = sorted(name for name in {*globals(), *_PLACES} - _OURS if name[0] != "_")
+
+
 def __getattr__(name: str) -> object:
     if name not in _PLACES:
         raise AttributeError(f"module 'scmd.winsvc' has no attribute {name!r}")
@@ -463,4 +465,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PLACES])
+    return __all__

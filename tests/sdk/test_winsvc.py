@@ -115,3 +115,11 @@ def test_the_facade_names_what_it_has() -> None:
     assert {"service", "Service", "run", "ServiceExit", "connect", "on"} <= set(dir(scmd))
     assert scmd.ServiceExit(3).specific_code == 3
     assert {"OpenSCManager", "SERVICE_RUNNING"} <= set(dir(winsvc))
+
+
+def test_a_star_gets_every_function() -> None:
+    names: dict[str, object] = {}
+    exec("from scmd.winsvc import *", names)
+    assert {"OpenSCManager", "SleepEx", "SetServiceStatus", "error", "WinError"} <= names.keys()
+    assert names["OpenSCManager"] is winsvc.OpenSCManager
+    assert "TYPE_CHECKING" not in names
