@@ -53,6 +53,7 @@ from scmd.core.notifications import parse
 from scmd.core.scm import Scm
 from scmd.testing.checkers import Checkers
 from scmd.testing.crashes import Crashes
+from scmd.testing.rest_checker import check_agreement, check_rest, is_waiting
 from scmd.testing.simulated_built_ins import BuiltIns
 from scmd.testing.simulated_clients import Clients
 from scmd.testing.simulated_guards import Guards
@@ -140,6 +141,7 @@ class World:
             *(self.watchers, self.lockers, self.operators),
             *(self.guards, self.tuners, self.built_ins),
         )
+        self._witnesses = tuple(each for each in self.visitors if each.are_there)
 
     @property
     def down(self) -> bool:
@@ -193,7 +195,7 @@ class World:
         if not self._perform(self.scm.handle(message, self.now)):
             self.manager.died_at(message)
         self.checkers.after_message(message)
-        for visitors in self.visitors:
+        for visitors in self._witnesses:
             visitors.after_message()
 
     def note(self, entry: Command | Event | Effect | str) -> None:
@@ -208,7 +210,7 @@ class World:
                 return False
             self.note(effect)
             self.checkers.effect(effect)
-            for visitors in self.visitors:
+            for visitors in self._witnesses:
                 visitors.effect(effect)
             self._carry_out(effect)
         return True
@@ -372,10 +374,10 @@ class World:
 
     def _agree(self) -> None:
         """Let every answer come in that is on its way; then all must know the same."""
-        while self.checkers.is_waiting():
+        while is_waiting(self.checkers):
             self._advance_to(self.now + 100)
         if self.scm.state.shutdown is None:
-            self.checkers.agreed()
+            check_agreement(self.checkers)
 
     def _come_to_rest(self) -> None:
         self.calm = True
@@ -401,7 +403,7 @@ class World:
             visitors.leave()
         self.clients.close_all()
         self._advance_to(self.now + 10_000)
-        self.checkers.at_rest()
+        check_rest(self.checkers)
 
 
 def simulate(seed: int, steps: int = 200, *, keep_story: bool = False) -> World:
