@@ -63,6 +63,8 @@ def test_a_wrong_host_is_an_invalid_parameter() -> None:
 def test_credentials_of_an_option() -> None:
     assert from_option("ann") == Credentials(user="ann")
     assert from_option("ann%") == Credentials(user="ann", password="")
+    with pytest.raises(CredentialsError):
+        from_option("%password")
     given = from_option("LAB/ann%a%b")
     assert given == Credentials(user="LAB\\ann", password="a%b")
     assert given.domain_and_name == ("LAB", "ann")

@@ -90,3 +90,5 @@ def test_it_is_encrypted_under_the_key_of_the_session(
     assert "Secretive".encode("utf-16-le") in tap.heard
     assert SECRET.encode("utf-16-le") not in tap.heard
     assert machine.json("sc", "qc", "Secretive")["binary_path_name"] == "/bin/true"
+    done = machine.try_scmd("sc", *far, "query")
+    assert (done.returncode, "nobody serves \\PIPE\\svcctl" in done.stderr) == (1, True), done

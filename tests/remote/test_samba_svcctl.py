@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from scmd.client.scm import connect
+from scmd.client.watching import watch
 from scmd.tools.main import main
 from scmd.vocabulary.service import ServiceState
 from tests.remote.samba import PASSWORD, Samba
@@ -106,7 +107,7 @@ OWN: tuple[str, ...] = (
     "history Spooler",
     "crash Spooler",
 )
-OWN += ("kill Spooler", "get Spooler", "set Spooler AppExit 1", "remove Spooler", "watch Spooler")
+OWN += ("kill Spooler", "get Spooler", "set Spooler AppExit 1", "remove Spooler")
 
 
 @pytest.fixture
@@ -124,8 +125,8 @@ def test_every_command_has_its_result_or_says_why_not(
 ) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO("u\n"))
 
-    def said(program: str, line: str, user: str = f"root%{PASSWORD}") -> tuple[int, str]:
-        status = main([program, f"//{samba.address}", "-U", user, *shlex.split(line)])
+    def said(program: str, line: str, user: str = f"-Uroot%{PASSWORD}") -> tuple[int, str]:
+        status = main([program, f"//{samba.address}", user, *shlex.split(line)])
         captured = capsys.readouterr()
         return status, captured.out + captured.err
 
@@ -140,8 +141,9 @@ def test_every_command_has_its_result_or_says_why_not(
         assert (status, "the server is not scmd" in text) == (1, True), (line, text)
     status, text = said("grants", "Spooler")
     assert (status, "Everyone" in text) == (0, True), text
-    status, text = said("sc", "query", "root%wrong")
-    assert (status, "credentials" in text) == (1, True)
+    for user, why in (("-Uroot%wrong", "SMB: the credentials are refused"), ("-k", "no password")):
+        status, text = said("sc", "query", user)
+        assert (status, why in text) == (1, True), text
 
 
 def test_the_python_api_finds_what_there_is(samba: Samba) -> None:
@@ -151,3 +153,7 @@ def test_the_python_api_finds_what_there_is(samba: Samba) -> None:
         assert running == {"Spooler", "RemoteRegistry"} < names
         assert scm["RemoteRegistry"].status.state == ServiceState.RUNNING
         assert scm["NETLOGON"].display_name == "Net Logon"
+    far = {"host": f"//{samba.address}", "user": "root", "password": PASSWORD}
+    with watch("Spooler", initial=True, **far) as changes:
+        # No more: a stop is known to that one of Samba's processes which was asked for it.
+        assert next(changes).state == ServiceState.RUNNING

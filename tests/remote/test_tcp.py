@@ -94,6 +94,9 @@ def test_who_is_not_let_in_is_told_so(machine: Machine, reach: Reach) -> None:
     for said in (
         "the user name or the password is wrong",
         f"remote delete_user {PLAIN}",
+        f"remote add user {PLAIN}",
+        f"remote add administrator {ADMINISTRATOR}",
+        f"remote user {ADMINISTRATOR}",
         f"remote enable tcp={reach.address}:{reach.port} epm={reach.address}:{reach.mapper}",
     ):
         assert any(said in line for line in trail), trail

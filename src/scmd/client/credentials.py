@@ -39,8 +39,10 @@ class Credentials(Value):
 
 
 def from_option(text: str) -> Credentials:
-    """`user` or `user%password`; the first `%` divides."""
+    """`user` or `user%password`; the first `%` divides. CredentialsError: no user."""
     user, percent, password = text.partition("%")
+    if not user:
+        raise CredentialsError("who calls has a name: USER or USER%PASSWORD")
     return Credentials(user=user.replace("/", "\\"), password=password if percent else None)
 
 

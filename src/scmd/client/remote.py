@@ -114,6 +114,8 @@ def _by_pipe(
     except ImportError as error:
         text = "the named pipe needs a package that is not installed: pip install 'scmd[smb]'"
         raise _StepFailed(text) from error
+    if credentials.password is None:
+        raise _StepFailed("the named pipe: no password was given, and tickets go by TCP only")
     try:
         stream = PipeStream(
             host.name, "svcctl", credentials.user, credentials.password, limit, timeout

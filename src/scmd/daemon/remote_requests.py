@@ -34,8 +34,11 @@ def described(document: bytes) -> str:
     if not verb.endswith("user"):
         settings = argument.items() if isinstance(argument, dict) else ()
         return " ".join([verb, *(f"{name}={value}" for name, value in settings)])
-    name = argument.get("name", "") if isinstance(argument, dict) else argument
-    return f"{verb} {name}".strip()
+    if not isinstance(argument, dict):
+        return f"{verb} {argument}"
+    if argument.get("is_new"):
+        verb = "add administrator" if argument.get("administrator") else "add user"
+    return f"{verb} {argument.get('name', '')}".strip()
 
 
 async def change(remote: Remote, document: bytes) -> tuple[Error, str | None]:

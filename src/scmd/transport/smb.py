@@ -22,6 +22,8 @@ from scmd.rpc.security.secret_cipher import encrypted
 PORT = 445
 """Where SMB is."""
 _ACCESS_DENIED = (0xC000_0022, 0xC000_006D, 0xC000_006E, 0xC000_0072)
+_NO_PIPE = (0xC000_0034, 0xC000_00AC, 0xC000_0236)
+"""STATUS_OBJECT_NAME_NOT_FOUND, PIPE_NOT_AVAILABLE, CONNECTION_REFUSED: nobody serves it."""
 
 
 class SmbFailed(Exception):
@@ -51,9 +53,13 @@ class PipeStream:
             raise SmbFailed(str(error)) from error
         except SMBException as error:
             self._connection.disconnect(close=False)
-            if getattr(error, "status", 0) in _ACCESS_DENIED:
-                raise PermissionError(1, f"the credentials are refused ({error})") from error
-            raise SmbFailed(str(error)) from error
+            said = str(error).removeprefix("Received unexpected status from the server: ")
+            status = getattr(error, "status", 0)
+            if status in _ACCESS_DENIED:
+                raise PermissionError(1, f"the credentials are refused ({said})") from error
+            if status in _NO_PIPE:
+                said = f"nobody serves \\PIPE\\{pipe} there ({said})"
+            raise SmbFailed(said) from error
         except BaseException:
             self._connection.disconnect(close=False)
             raise
