@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import secrets
+import shutil
 import signal
 import subprocess
 import threading
@@ -252,3 +253,18 @@ def test_the_manager_goes_when_the_keeper_has_gone(machine: Machine) -> None:
     machine.start()
     eventually(lambda: is_gone(process_id), "the end of what was left")
     assert machine.status("Sleeper").win32_exit_code == Error.SERVICE_NEVER_STARTED
+
+
+def test_a_runtime_directory_that_was_removed_is_made_again(machine: Machine) -> None:
+    """As whoever tidies up /tmp may do to an SCM of a user's own."""
+    machine.install("Web", "sleep", "1000")
+    machine.scmd("net", "start", "Web")
+    process_id = machine.status("Web").process_id
+    machine.expected_complaints = "no journal"
+    manager = int(str(machine.scm.status()["manager_pid"]))
+    machine.disconnect()
+    shutil.rmtree(machine.runtime)
+    os.kill(manager, signal.SIGKILL)
+    machine.await_line("ready again", 1)
+    assert machine.await_state("Web", "RUNNING").process_id == process_id
+    machine.scmd("net", "stop", "Web")

@@ -104,7 +104,6 @@ class Keeper:
         os.umask(0o022)
         setup.make_directory(state, 0o700)
         self._lock, self._unclean = setup.take_lock(state)
-        setup.make_directory(runtime, 0o755 if os.geteuid() == 0 else 0o700)
         logs = os.path.join(state, "logs")
         setup.make_directory(logs, 0o700)
         self._sockets = setup.OwnSockets(runtime)
@@ -381,6 +380,10 @@ class Keeper:
         manager.send(wire.Listening(name=asked.name), listener)
 
     def _welcome(self, manager: FrameSocket) -> None:
+        try:
+            self._sockets.restore()
+        except setup.CannotRun as reason:
+            say(str(reason))
         whole = greeting(
             *(self._state, self._runtime, self._is_init, self._sockets),
             *(self._launches, self._captures, self._listeners),

@@ -46,6 +46,11 @@ def make_directory(path: str, mode: int) -> None:
         raise CannotRun(f"{path} can be changed by others (mode {found.st_mode & 0o7777:o})")
 
 
+def make_runtime(runtime: str) -> None:
+    """RUNTIME, where root's SCM may be reached by everybody."""
+    make_directory(runtime, 0o755 if os.geteuid() == 0 else 0o700)
+
+
 def take_lock(state: str) -> tuple[int, bool]:
     """What holds the state directory while it is open; whether the last holder was killed."""
     path = os.path.join(state, LOCK_NAME)
@@ -79,9 +84,22 @@ class OwnSockets:
     """The sockets in RUNTIME that outlive a manager: one listens, one hears sd_notify."""
 
     def __init__(self, runtime: str) -> None:
+        self._runtime = runtime
+        make_runtime(runtime)
         self.listener = listen(runtime)
         self.notify = hear_notifications(runtime)
         self._paths = _path(runtime, SOCKET_NAME), _path(runtime, NOTIFY_NAME)
+
+    def restore(self) -> None:
+        """Make what somebody has removed from RUNTIME again; what waited there is lost."""
+        listener, notify = self._paths
+        make_runtime(self._runtime)
+        if not os.path.lexists(listener):
+            gone, self.listener = self.listener, listen(self._runtime)
+            os.close(gone)
+        if not os.path.lexists(notify):
+            gone, self.notify = self.notify, hear_notifications(self._runtime)
+            os.close(gone)
 
     def close(self) -> None:
         for path in self._paths:
