@@ -13,25 +13,6 @@ from scmd.vocabulary.service import ServiceState
 from scmd.vocabulary.status import ServiceStatus
 from tests.core.bench import PID, Bench
 
-LEGAL_TYPES = {1, 2, 4, 8, 0x10, 0x20, 0x30, 0x110, 0x120, 0x130}
-
-
-@pytest.mark.parametrize("state", [*range(10), 0xFFFFFFFF])
-def test_states_1_to_7_are_legal(state: int) -> None:
-    assert bool(status.invalid(ServiceStatus(state=state))) is not (1 <= state <= 7)
-
-
-def test_legal_types() -> None:
-    legal = {t for t in range(0x400) if not status.invalid(ServiceStatus(type=t))}
-    assert legal == LEGAL_TYPES
-
-
-@pytest.mark.parametrize("bit", range(32))
-def test_accept_bits(bit: int) -> None:
-    known = 0x1FF | 0x200 | 0x400 | 0x800 | 0x2000 | 0x4000
-    report = ServiceStatus(controls_accepted=1 << bit)
-    assert bool(status.invalid(report)) is not bool(known >> bit & 1)
-
 
 @pytest.mark.parametrize(
     ("before", "after"), [*itertools.product([s for s in ServiceState if s != 1], ServiceState)]

@@ -266,7 +266,7 @@ def test_reports_are_checked_and_nothing_follows_stopped(scm: InProcess) -> None
         attempt(handle + 1, RUNNING)
         attempt(handle, RUNNING.replace(state=8))
         attempt(handle, RUNNING.replace(controls_accepted=0x80000000))
-        attempt(handle, RUNNING.replace(type=0x30))
+        attempt(handle, RUNNING.replace(type=0x11))
         attempt(handle, RUNNING.replace(wait_hint=2**32))
         attempt(handle, STOPPED)
         attempt(handle, RUNNING)

@@ -23,7 +23,7 @@ from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_text
 from scmd.vocabulary.service import MAX_COMMENT_UNITS, Control, ServiceAccess
-from scmd.vocabulary.status import is_reportable
+from scmd.vocabulary.status import illegal
 from scmd.vocabulary.stop_reasons import is_stop_reason, stop_reason_text
 
 
@@ -115,7 +115,7 @@ def set_status(state: State, command: SetStatus) -> None:
     granted = handles.lookup(state, command.call, command.service).granted
     if not granted & ServiceAccess.SET_STATUS:
         raise Refused(Error.INVALID_HANDLE)
-    if not is_reportable(command.status):
+    if illegal(command.status):
         raise Refused(Error.INVALID_DATA)
     launch = record.launch
     if launch is None or launch.kind is not LaunchKind.PROTOCOL:

@@ -1,10 +1,9 @@
 """Status: what a service is said to be, and what its own reports may say.
 
-Two tables. LEGAL_TYPES and KNOWN_CONTROLS say which *values* a report may have ([MS-SCMR]
-3.1.4.8); a report with others is logged and ignored. EXPECTED says which state should
-follow which; nothing is refused for it, because the specification refuses nothing, but the
-departure is noticed, logged once a run and given as the cause of the change. The article's
-race (PAUSE_PENDING, STOP_PENDING, PAUSED, STOPPED) is such a departure.
+A report with values that it may not have ([MS-SCMR] 3.1.4.8) is logged and ignored. EXPECTED
+says which state should follow which; nothing is refused for it, because the specification
+refuses nothing, but the departure is noticed, logged once a run and given as the cause of the
+change. The article's race (PAUSE_PENDING, STOP_PENDING, PAUSED, STOPPED) is such a departure.
 
 Each pending state has a deadline: 80 s and the last wait hint without progress, which is a
 report that says something new. Then the service counts as hung, which is logged, and is not
@@ -25,11 +24,9 @@ from scmd.core.state import State
 from scmd.vocabulary.errors import Error, error_text
 from scmd.vocabulary.service import (
     PENDING_STATES,
-    ControlsAccepted,
     ServiceState,
-    ServiceType,
 )
-from scmd.vocabulary.status import ServiceStatus
+from scmd.vocabulary.status import ServiceStatus, illegal
 
 _S = ServiceState
 
@@ -44,21 +41,6 @@ CHANGES_WITHIN = 60_000
 """A service that says oftener that it is in another state does not fill the event log with it."""
 START_WAIT_HINT = 2_000
 """What a service that has just been asked to start is said to need."""
-
-LEGAL_TYPES = frozenset(
-    {
-        int(ServiceType.KERNEL_DRIVER),
-        int(ServiceType.FILE_SYSTEM_DRIVER),
-        int(ServiceType.ADAPTER),
-        int(ServiceType.RECOGNIZER_DRIVER),
-        *(
-            win32 | interactive
-            for win32 in (0x10, 0x20, 0x30)
-            for interactive in (0, int(ServiceType.INTERACTIVE_PROCESS))
-        ),
-    }
-)
-KNOWN_CONTROLS = sum(int(bit) for bit in ControlsAccepted)
 
 EXPECTED: Mapping[ServiceState, frozenset[ServiceState]] = {
     _S.START_PENDING: frozenset({_S.START_PENDING, _S.RUNNING, _S.STOP_PENDING, _S.STOPPED}),
@@ -83,17 +65,6 @@ _RESTING = (_S.STOPPED, _S.RUNNING, _S.PAUSED)
 REPORTED = "reported by the service"
 
 
-def invalid(status: ServiceStatus) -> str:
-    """What is illegal about a report's values, or "" ([MS-SCMR] 3.1.4.8)."""
-    if not _S.STOPPED <= status.state <= _S.PAUSED:
-        return f"state {status.state} is not one of 1 to 7"
-    if status.type not in LEGAL_TYPES:
-        return f"type {status.type:#x} is not a legal service type"
-    if status.controls_accepted & ~KNOWN_CONTROLS:
-        return f"controls accepted {status.controls_accepted:#x} has unknown bits"
-    return ""
-
-
 def departure(before: int, after: int) -> str:
     """How a report departs from EXPECTED, or ""."""
     old, new = ServiceState(before), ServiceState(after)
@@ -104,7 +75,7 @@ def departure(before: int, after: int) -> str:
 
 def report(state: State, record: ServiceRecord, reported: ServiceStatus) -> None:
     """Take over what the service of a live run reports; a STOPPED is the caller's to see to."""
-    problem = invalid(reported)
+    problem = illegal(reported)
     if problem:
         note(state, record, INVALID, problem)
         return

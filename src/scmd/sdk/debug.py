@@ -23,7 +23,7 @@ from scmd.vocabulary.service import (
     ControlsAccepted,
     ServiceState,
 )
-from scmd.vocabulary.status import ServiceStatus, is_reportable
+from scmd.vocabulary.status import ServiceStatus, illegal
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
@@ -206,7 +206,7 @@ class Console:
             service = self._services[handle - 1]
             if not service.is_active:
                 raise WinError(Error.INVALID_HANDLE, "SetServiceStatus")
-            if not is_reportable(status):
+            if illegal(status):
                 raise WinError(Error.INVALID_DATA, "SetServiceStatus")
             service.status = status
         self._write(f"{service.name}: {describe(status)}")

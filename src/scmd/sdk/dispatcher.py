@@ -38,7 +38,7 @@ from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import Control as ControlCode
 from scmd.vocabulary.service import ControlsAccepted, ServiceState, ServiceType
-from scmd.vocabulary.status import ServiceStatus, is_reportable
+from scmd.vocabulary.status import ServiceStatus, illegal
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
@@ -122,7 +122,7 @@ class Dispatcher:
             run = self._handles.get(handle)
             if run is None or not run.is_active:
                 raise WinError(Error.INVALID_HANDLE, "SetServiceStatus")
-            if not is_reportable(status) or not _fits(status):
+            if illegal(status) or not _fits(status):
                 raise WinError(Error.INVALID_DATA, "SetServiceStatus")
             self._report(run, status)
 

@@ -44,7 +44,6 @@ from scmd.core.messages.events import (
 )
 from scmd.core.records import BUILT_IN_IMAGE
 from scmd.core.shutdown import ShutdownMemory
-from scmd.core.status import invalid
 from scmd.testing.accounts import Accounts
 from scmd.testing.adoption_checker import check_adoption, check_journal
 from scmd.testing.boot_checker import BootChecker
@@ -62,7 +61,7 @@ from scmd.testing.template_checker import TemplateChecker
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import PENDING_STATES, Control, ServiceState
-from scmd.vocabulary.status import ServiceStatus
+from scmd.vocabulary.status import ServiceStatus, illegal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -269,7 +268,7 @@ class Checkers:
     def _check_report(self) -> None:
         """The status is the last legal report, with the SCM's process id and type."""
         report, self.reported = self.reported, None
-        if report is None or invalid(report.status):
+        if report is None or illegal(report.status):
             return
         status = self.following or self.statuses[report.service]
         for name in (

@@ -24,25 +24,28 @@ class ServiceStatus(Value):
     service_flags: int = 0
 
 
-_TYPE_FLAGS = (
-    ServiceType.USER_SERVICE
-    | ServiceType.USERSERVICE_INSTANCE
-    | ServiceType.INTERACTIVE_PROCESS
-    | ServiceType.PKG_SERVICE
-).value
-_WIN32_TYPES = (ServiceType.WIN32_OWN_PROCESS.value, ServiceType.WIN32_SHARE_PROCESS.value)
-_DRIVER_TYPES = (ServiceType.KERNEL_DRIVER.value, ServiceType.FILE_SYSTEM_DRIVER.value)
+_INTERACTIVE = ServiceType.INTERACTIVE_PROCESS.value
+LEGAL_TYPES = frozenset(
+    {
+        ServiceType.KERNEL_DRIVER.value,
+        ServiceType.FILE_SYSTEM_DRIVER.value,
+        ServiceType.ADAPTER.value,
+        ServiceType.RECOGNIZER_DRIVER.value,
+        *(win32 | interactive for win32 in (0x10, 0x20, 0x30) for interactive in (0, _INTERACTIVE)),
+    }
+)
 _ACCEPT_BITS = sum(bit.value for bit in ControlsAccepted)
 
 
-def is_reportable(status: ServiceStatus) -> bool:
-    """Whether SetServiceStatus takes these values; if not, error 13 ([MS-SCMR] 3.1.4.8).
+def illegal(status: ServiceStatus) -> str:
+    """What is wrong with a report's values, error 13 ([MS-SCMR] 3.1.4.8); "": nothing is.
 
     Values only: which state a report comes from is never a reason to refuse it.
     """
-    return (
-        ServiceState.STOPPED <= status.state <= ServiceState.PAUSED
-        and (status.type & ~_TYPE_FLAGS in _WIN32_TYPES or status.type in _DRIVER_TYPES)
-        and status.controls_accepted >= 0
-        and not status.controls_accepted & ~_ACCEPT_BITS
-    )
+    if not ServiceState.STOPPED <= status.state <= ServiceState.PAUSED:
+        return f"state {status.state} is not one of 1 to 7"
+    if status.type not in LEGAL_TYPES:
+        return f"type {status.type:#x} is not a legal service type"
+    if status.controls_accepted & ~_ACCEPT_BITS:
+        return f"controls accepted {status.controls_accepted:#x} has unknown bits"
+    return ""
