@@ -24,8 +24,11 @@ from tests.remote.samba import PASSWORD, Samba
 
 pytestmark = [pytest.mark.root, pytest.mark.peers("smbd", "smbpasswd")]
 
-SPOOLER = ("disable spoolss = no", "printing = bsd", "printcap name = /dev/null")
-"""Settings with which Samba's Spooler can be started and stopped."""
+SPOOLER = (
+    *("disable spoolss = no", "printing = bsd", "printcap name = /dev/null"),
+    "rpcd_classic:num_workers = 1",
+)
+"""With these settings Samba's Spooler can be started and stopped, and everybody hears of it."""
 EVERYBODY = "D:(A;;CCDCLCSWRPWPDTLOCRSDRCWDWO;;;WD)"
 LACKS = r"FAILED 1745:.*the server does not have "
 NO_LEVEL = "QueryServiceConfig2 FAILED 124:"
@@ -153,7 +156,10 @@ def test_the_python_api_finds_what_there_is(samba: Samba) -> None:
         assert running == {"Spooler", "RemoteRegistry"} < names
         assert scm["RemoteRegistry"].status.state == ServiceState.RUNNING
         assert scm["NETLOGON"].display_name == "Net Logon"
-    far = {"host": f"//{samba.address}", "user": "root", "password": PASSWORD}
-    with watch("Spooler", initial=True, **far) as changes:
-        # No more: a stop is known to that one of Samba's processes which was asked for it.
+    with watch(
+        "Spooler", host=f"//{samba.address}", user="root", password=PASSWORD, initial=True
+    ) as changes:
         assert next(changes).state == ServiceState.RUNNING
+        with connect(f"//{samba.address}", user="root", password=PASSWORD) as scm:
+            scm["Spooler"].stop(wait=True)
+        assert next(changes).state == ServiceState.STOPPED
