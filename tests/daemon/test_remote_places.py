@@ -43,7 +43,10 @@ def test_places_are_made_canonical(given: RemoteSettings, canonical: RemoteSetti
     "settings",
     [
         *(RemoteSettings(tcp=place) for place in ("x", "web:1", "1.2.3.4", "1.2.3.4:0", ":1")),
-        *(RemoteSettings(tcp=place) for place in ("1.2.3.4:65536", "1.2.3.4:１", "1.2.3.4:-1")),
+        *(
+            RemoteSettings(tcp=place)
+            for place in ("1.2.3.4:65536", "1.2.3.4:0000065536", "1.2.3.4:１", "1.2.3.4:-1")
+        ),
         RemoteSettings(epm="1.2.3.4"),
         RemoteSettings(tcp="1.2.3.4:135", epm="1.2.3.4"),
         RemoteSettings(smbd="/" + "x" * 90),

@@ -71,6 +71,7 @@ def test_an_installed_program_runs(world: World, scm: Scm, run: Run) -> None:
         (["X", "--account"], 2, "--account needs a value"),
         (["a/b", "--", "sleep"], 1, "(123)"),
         (["X", "--instances", "0", "--", "sleep"], 2, "--instances needs a number from 1, not 0"),
+        (["X", "--instances", "9" * 5000, "--", "sleep"], 2, "--instances needs a number from 1"),
         (["X", "--instances", "1001", "--", "sleep"], 1, "expected a number from 0 to 1000 (87)"),
         (["X" * 254, "--instances", "10", "--", "sleep"], 1, "@10 cannot name a service"),
         (["X", "--set", "Application=", "--", "sleep"], 1, "expected an absolute path (87)"),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from scmd.daemon.keeper_listeners import PIPE, TCP
 from scmd.storage.remote_settings import LEVELS, RemoteSettings
 from scmd.transport.places import MAX_SOCKET_PATH_BYTES
+from scmd.vocabulary.numbers import decimal
 
 MAPPER_PORT = 135
 PIPE_NAME = "svcctl"
@@ -67,14 +68,15 @@ def _endpoint(place: str, port: int | None) -> str:
     if port is not None and (not colon or _is_address(place)):
         host, digits = place, str(port)
     host = host.removeprefix("[").removesuffix("]")
-    if not (digits.isascii() and digits.isdigit() and 0 < int(digits[:6]) < 65536):
+    number = decimal(digits)
+    if number is None or not 0 < number < 65536:
         raise WrongPlace(f"{place}: ADDRESS:PORT with a port from 1 to 65535 is expected")
     try:
         address = ipaddress.ip_address(host)
     except ValueError as error:
         raise WrongPlace(f"{place}: {host!r} is not an IP address; 0.0.0.0 is all") from error
     shown = f"[{address}]" if address.version == 6 else str(address)
-    return f"{shown}:{int(digits)}"
+    return f"{shown}:{number}"
 
 
 def _is_address(text: str) -> bool:

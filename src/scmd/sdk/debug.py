@@ -16,6 +16,7 @@ import threading
 from scmd.sdk.dispatcher import print_traceback
 from scmd.vocabulary.errors import Error, error_text
 from scmd.vocabulary.names import name_key
+from scmd.vocabulary.numbers import decimal
 from scmd.vocabulary.service import (
     FIRST_USER_CONTROL,
     LAST_USER_CONTROL,
@@ -147,9 +148,10 @@ class Console:
     def _command(self, line: str) -> None:
         word, _, name = line.partition(" ")
         code: int | None = COMMANDS.get(word.lower())
-        if code is None and word.isdecimal():
-            number = int(word)
-            code = number if FIRST_USER_CONTROL <= number <= LAST_USER_CONTROL else None
+        if code is None:
+            code = decimal(word)
+            if code is not None and not FIRST_USER_CONTROL <= code <= LAST_USER_CONTROL:
+                code = None
         if code is None:
             self._write(f"{word}: no control; {', '.join(COMMANDS)}, or 128 to 255")
             return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from scmd.tools import target
+from scmd.vocabulary.numbers import decimal
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
@@ -141,6 +142,7 @@ class Options:
         text = self.last(name)
         if text is None:
             return default
-        if not text.isdecimal() or int(text) < lowest:
+        number = decimal(text)
+        if number is None or number < lowest:
             raise CommandUsageError(f"{name} needs a number from {lowest}, not {text}")
-        return int(text)
+        return number

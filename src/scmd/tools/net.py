@@ -89,7 +89,10 @@ def run(arguments: list[str]) -> int:
 
 
 def _help_message(number: str) -> int:
-    text = help_message(int(number)) if number.isdecimal() else None
+    from scmd.vocabulary.numbers import decimal
+
+    wanted = decimal(number)
+    text = None if wanted is None else help_message(wanted)
     if text is None:
         return _fail(f"{number} is not a valid Windows network message number.\n")
     sys.stdout.write(f"\n{text}\n\n")

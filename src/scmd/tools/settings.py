@@ -8,6 +8,7 @@ from scmd.client.management import query_settings, set_settings
 from scmd.tools.commands import CommandError, CommandUsageError
 from scmd.tools.target import open_calls
 from scmd.vocabulary.names import escaped, name_key
+from scmd.vocabulary.numbers import decimal
 from scmd.vocabulary.registry import RegistryType, RegistryValue
 from scmd.vocabulary.service import ScmAccess
 
@@ -112,6 +113,7 @@ def _value(setting: Setting, values: list[str]) -> RegistryValue:
 
 
 def _number(name: str, text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32:
+    number = decimal(text)
+    if number is None or number >= 2**32:
         raise CommandUsageError(f"{name} takes a number, not {text}")
-    return int(text)
+    return number
