@@ -19,7 +19,8 @@ MEASURES = (
     "many_requests",
     "remote",
 )
-"""Modules of this folder. `remote` has Samba set up as the tests do, and needs their packages."""
+"""Modules of this folder. `remote` has Samba set up as the tests do, and needs their packages. The
+others' peers are the Debian packages supervisor, runit and s6; who is not there is not measured."""
 
 
 def main() -> int:
