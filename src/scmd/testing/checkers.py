@@ -95,18 +95,18 @@ class Checkers:
         """One-shot services that have stopped because their work was done."""
         self.failed_removals: set[ServiceId] = set()
         self.recoveries = Recoveries(world)
-        self.readiness = ReadinessChecker(world)
+        self.launches = LaunchChecker(world)
+        self.readiness = ReadinessChecker(world, self.launches)
         self.schedules = ScheduleChecker(world)
         self.accounts = Accounts(self)
         self.boot = BootChecker(world)
         self.dependencies = DependencyChecker(self)
         self.floods = FloodChecker(world)
-        self.launches = LaunchChecker(world)
         self.templates = TemplateChecker(self)
         self.reloads = ReloadChecker(self)
         self._parts = (
-            *(self.recoveries, self.readiness, self.schedules, self.accounts, self.shutdown),
-            *(self.boot, self.floods, self.launches, self.templates),
+            *(self.launches, self.recoveries, self.readiness, self.schedules, self.accounts),
+            *(self.shutdown, self.boot, self.floods, self.templates),
         )
 
     # Messages in -------------------------------------------------------------------------
@@ -188,6 +188,7 @@ class Checkers:
         self.shutdown.manager_died(entries)
         self.shutting_down = any(isinstance(entry, ShutdownMemory) for entry in entries)
         self.recoveries.manager_died(entries)
+        self.launches.manager_died(entries)
         self.templates.manager_died(entries)
         self.reloads.manager_died()
         self.accounts.manager_died(entries)
@@ -215,7 +216,6 @@ class Checkers:
 
     def manager_is_back(self) -> None:
         self.recoveries.manager_is_back()
-        self.launches.manager_is_back()
         self.shutdown.manager_is_back()
 
     def _is_active(self, service: ServiceId) -> bool:

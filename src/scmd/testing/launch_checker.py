@@ -7,6 +7,10 @@ manager reads them anew.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
+from scmd.core.hosted_runs import Stage
+from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.messages.effects import (
     Effect,
@@ -57,9 +61,16 @@ class LaunchChecker:
             case ForgetLaunch(launch=launch):
                 self.planned.pop(launch, None)
 
-    def manager_is_back(self) -> None:
-        for service in self._waiting:
-            self._waiting[service] = self.present(service)
+    def manager_died(self, entries: Iterable[Memory]) -> None:
+        """The next one reads anew what is not launched yet, but for what makes it ready."""
+        known, self._waiting = self._waiting, {}
+        for entry in entries:
+            if not isinstance(entry, ServiceMemory) or entry.service not in self.world.disk:
+                continue
+            if entry.stage == Stage.PRE_HOOK.name:
+                service = ServiceId(entry.service)
+                values = self._waiting[service] = self.present(service)
+                values["AppReady"] = known.get(service, values).get("AppReady", "")
 
     def present(self, service: ServiceId) -> Texts:
         """What counts now, by the disk."""

@@ -26,6 +26,7 @@ from scmd.vocabulary.service import ServiceState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from scmd.testing.launch_checker import LaunchChecker
     from scmd.testing.simulation import World
 
 _LIMITED = (Stage.FORKING, Stage.READYING, Stage.LEAVING, Stage.STOPPING)
@@ -34,14 +35,13 @@ _LIMITED = (Stage.FORKING, Stage.READYING, Stage.LEAVING, Stage.STOPPING)
 class ReadinessChecker:
     """The checker of readiness in one world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, launches: LaunchChecker) -> None:
         self.world = world
+        self._launches = launches
         self.awaited: dict[LaunchId, ServiceId] = {}
         """Programs that have not been found ready."""
         self.seen = 0
         """How many were found so."""
-        self._planned: dict[ServiceId, str] = {}
-        """AppReady when the hook before the program was launched."""
         self._probes: dict[LaunchId, ServiceId] = {}
 
     def before_message(self, message: Command | Event) -> None:
@@ -67,9 +67,7 @@ class ReadinessChecker:
                 self.awaited.pop(launch, None)
                 self._probes.pop(launch, None)
             case StatusChanged(service=service, status=status):
-                if status.state == ServiceState.STOPPED:
-                    self._planned.pop(service, None)
-                elif status.state == ServiceState.RUNNING:
+                if status.state == ServiceState.RUNNING:
                     awaited = [id for id, owner in self.awaited.items() if owner == service]
                     late = [id for id in awaited if self._is_left_alone(id)]
                     assert not late, f"{effect.name} is RUNNING, {late} is not ready"
@@ -85,13 +83,9 @@ class ReadinessChecker:
         return process is not None and process.alive and not process.kill_asked
 
     def _launched(self, launch: LaunchId, spec: LaunchSpec) -> None:
-        value = self.world.disk[spec.service].parameters.get(health.READY)
-        ready = str(value.data) if value is not None else ""
         if "hook-probe" in spec.argv[0]:
             self._probes[launch] = spec.service
-        elif "hook-pre" in spec.argv[0]:
-            self._planned.setdefault(spec.service, ready)
-        elif not spec.hook and self._planned.pop(spec.service, ready):
+        elif not spec.hook and self._launches.planned[launch].get(health.READY):
             self.awaited[launch] = spec.service
 
     def after_message(self) -> None:

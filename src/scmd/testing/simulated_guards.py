@@ -8,7 +8,7 @@ what is there. What a handle was granted stays.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from scmd.core.messages import CONTEXT_MISMATCH, Call, Caller, HandleId, ServiceId
 from scmd.core.messages.commands import (
@@ -144,7 +144,7 @@ class Guards(Visitors):
             case OpenService(name=name) if self._is_own(command):
                 if isinstance(reply.result, int):
                     handle = HandleId(reply.result)
-                    self.world.later(0, lambda: self._go_on(name, handle))
+                    self._soon(lambda: self._go_on(name, handle))
             case OpenService():
                 self._opened(command, reply)
             case QueryStatus(service=handle):
@@ -156,8 +156,6 @@ class Guards(Visitors):
 
     def _go_on(self, name: str, handle: HandleId) -> None:
         """It has been opened for a change."""
-        if self.world.down or handle not in self.world.scm.state.handles:
-            return
         self._set(handle, self._id_of(name), SERVICE_RIGHTS)
         self._ask(CloseHandle(self._call(), handle))
 
@@ -180,18 +178,15 @@ class Guards(Visitors):
         assert isinstance(reply.result, int)
         handle, scm = HandleId(reply.result), self._lists
         self._lists = handle
-        if scm is not None:
-            self.world.later(0, lambda: self._close(scm))
         if access & ENUMERATE:
-            self.world.later(0, lambda: self._list(handle))
+            self._soon(lambda: self._ask(EnumServices(self._subject(), handle, 0x3B, 3)))
+        if scm is not None:
+            self._soon(lambda: self._ask(CloseHandle(self._subject(), scm)))
 
-    def _close(self, handle: HandleId) -> None:
-        if not self.world.down and handle in self.world.scm.state.handles:
-            self._ask(CloseHandle(self._subject(), handle))
-
-    def _list(self, handle: HandleId) -> None:
-        if not self.world.down and handle in self.world.scm.state.handles:
-            self._ask(EnumServices(self._subject(), handle, 0x3B, 3))
+    def _soon(self, action: Callable[[], None]) -> None:
+        """Unless this manager dies before."""
+        association = self._association
+        self.world.later(0, lambda: action() if self._association == association else None)
 
     def _opened(self, command: OpenService, reply: Reply) -> None:
         if reply.error not in (0, Error.ACCESS_DENIED):

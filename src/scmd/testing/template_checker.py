@@ -36,8 +36,8 @@ class Member:
     is_done: bool
     is_busy: bool
     """It is not at rest, or a start of it is waited for."""
-    speaks: bool
-    """The control protocol, so that it is no hosted program."""
+    is_let_go: bool
+    """It speaks the control protocol, so that it is no hosted program; or it is being killed."""
 
 
 class TemplateChecker:
@@ -97,7 +97,7 @@ class TemplateChecker:
             else:
                 assert any(member.is_busy for member in members), f"{name} waits for nobody"
             if state == _S.STOP_PENDING:
-                left = [m.name for m in members if m.state == _S.RUNNING and not m.speaks]
+                left = [m.name for m in members if m.state == _S.RUNNING and not m.is_let_go]
                 assert not left, f"{name} is to stop, and {left} was not asked to"
 
     def _members(self, service: ServiceId) -> Iterator[Member]:
@@ -116,5 +116,8 @@ class TemplateChecker:
                 is_up=state in _UP,
                 is_done=id in self.checkers.done,
                 is_busy=state != _S.STOPPED or awaited,
-                speaks=any(id in run.services for run in self.checkers.runs.values()),
+                is_let_go=any(
+                    id in run.services or (run.spec_service == id and run.killed)
+                    for run in self.checkers.runs.values()
+                ),
             )
