@@ -120,7 +120,13 @@ def test_every_command_is_carried_out() -> None:
             given["handle"] = bench.create("A")
         if "lock" in fields:
             given["lock"] = bench.result(LockDatabase(bench.call(), bench.handle))
-        bench.tell(filled(bench, kind, **given))
+        command = filled(bench, kind, **given)
+        bench.tell(command)
+        reply = bench.replies.get(command.call.id)
+        if reply is None:
+            assert kind is StartService or command.call.id in bench.scm.state.blocked, kind
+        else:
+            assert reply.error != CONTEXT_MISMATCH, kind
 
 
 @pytest.mark.parametrize(

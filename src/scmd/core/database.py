@@ -42,6 +42,7 @@ from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_service_name, check_text, name_key
 from scmd.vocabulary.service import (
+    MAX_NAME_UNITS,
     ConfigLevel,
     NotifyMask,
     ScmAccess,
@@ -279,7 +280,7 @@ def _changed(config: ServiceConfig, command: ChangeConfig) -> ServiceConfig:
 def _check_change(state: State, record: ServiceRecord, config: ServiceConfig) -> None:
     was_driver = record.is_driver
     try:
-        check_text(config.display_name, 256)
+        check_text(config.display_name, MAX_NAME_UNITS)
     except Refused:
         raise Refused(Error.INVALID_PARAMETER, "display name") from None
     validation.check_config(config, state.settings)

@@ -46,6 +46,7 @@ class EventId(IntEnum):
     RELOADED = 8012
     """scmd's own: a hosted program has read its configuration again."""
     RELOAD_FAILED = 8013
+    """scmd's own: it has not, or not in time."""
     RUN_LEFT_OUT = 8014
     """scmd's own: a scheduled service was not started at its time."""
 
