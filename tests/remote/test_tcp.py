@@ -118,7 +118,10 @@ def test_a_user_has_what_the_descriptors_give(shared: Reach) -> None:
     with connect(shared.host, user=PLAIN, password=PASSWORD) as scm:
         # A remote user may connect, and nothing else (scmr 8.1).
         assert scm.handle
-        for refused in (scm.services, scm["Guarded"].start, lambda: scm["Guarded"].status):
+        for refused in (
+            *(scm.services, scm["Guarded"].start, lambda: scm["Guarded"].status),
+            scm.status,
+        ):
             with pytest.raises(WinError) as caught:
                 refused()
             assert caught.value.winerror == Error.ACCESS_DENIED

@@ -8,14 +8,16 @@ from typing import Any
 import pytest
 
 from scmd.core.findings import Code, Finding
-from scmd.core.messages import ServiceId
+from scmd.core.messages import HandleId, ServiceId
 from scmd.core.messages.commands import (
     BootEntry,
     CheckScmHandle,
+    CloseHandle,
     ExplainService,
     FailureActionsChange,
     IdentifyService,
     KillService,
+    OpenScm,
     PrepareService,
     QueryBoot,
     QueryParameters,
@@ -73,11 +75,18 @@ def test_every_operation_is_served() -> None:
 def test_manager_status() -> None:
     exchange = Exchange()
     request = scmd_operations.EmptyRequest()
-    response = exchange.run(scmd_operations.QUERY_MANAGER_STATUS, request, ok(b'{"a":1}'))
-    assert exchange.asked == [QueryManagerStatus(CALL)]
+    opened = (ok(7), ok())
+    operation = scmd_operations.QUERY_MANAGER_STATUS
+    response = exchange.run(operation, request, *opened, ok(b'{"a":1}'))
+    assert exchange.asked == [
+        OpenScm(CALL, None, int(ScmAccess.ENUMERATE_SERVICE)),
+        CloseHandle(CALL, HandleId(7)),
+        QueryManagerStatus(CALL),
+    ]
     assert (response.status, response.error) == (b'{"a":1}', 0)
-    refused = exchange.run(scmd_operations.QUERY_MANAGER_STATUS, request, error(1115))
-    assert (refused.status, refused.error) == (b"", 1115)
+    for replies in ((error(5),), (*opened, error(1115))):
+        refused = exchange.run(operation, request, *replies)
+        assert (refused.status, refused.error) == (b"", replies[-1].error)
 
 
 def test_the_boot_comes_in_as_many_parts_as_it_needs() -> None:

@@ -10,14 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scmd.core.messages import ServiceId
+from scmd.core.messages import HandleId, ServiceId
 from scmd.core.messages.commands import (
     CheckScmHandle,
+    CloseHandle,
     Config2Value,
     ExplainService,
     FailureActionsChange,
     IdentifyService,
     KillService,
+    OpenScm,
     PrepareService,
     QueryBoot,
     QueryParameters,
@@ -112,6 +114,12 @@ from scmd.vocabulary.status import ServiceStatus
 
 
 def manager_status(work: Work, request: EmptyRequest) -> Steps[ManagerStatusResponse]:
+    """There is no handle that would say what the caller may: one is opened and closed."""
+    opened = yield OpenScm(work.call, None, int(ScmAccess.ENUMERATE_SERVICE))
+    if opened.error:
+        return ManagerStatusResponse(status=b"", error=opened.error)
+    assert isinstance(opened.result, int)
+    yield CloseHandle(work.call, HandleId(opened.result))
     reply = yield QueryManagerStatus(work.call)
     if reply.error:
         return ManagerStatusResponse(status=b"", error=reply.error)
