@@ -186,7 +186,7 @@ async def test_closing_ends_async_iteration(web: Scm) -> None:
 
 async def test_an_error_reaches_whoever_waits(web: Scm, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
-        raise WinError(1115, "WaitForChanges")
+        raise WinError(5, "WaitForChanges")
 
     with watch("Web") as changes:
         monkeypatch.setattr(FeedChanges, "next", fail)

@@ -70,8 +70,13 @@ class OtherServer:
             except OSError:
                 return
             server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            server.connect(self._behind)
             self._ends += (client, server)
+            try:
+                server.connect(self._behind)
+            except OSError:
+                # Nobody is behind it just now.
+                client.shutdown(socket.SHUT_RDWR)
+                continue
             self._begin(self._relay, client, server, self._changed)
             self._begin(self._relay, server, client, bytes)
 

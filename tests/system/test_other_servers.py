@@ -42,10 +42,13 @@ def watching(machine: Machine, other: OtherServer, *names: str) -> Iterator[Iter
         text=True,
     ) as process:
         assert process.stdout is not None
-        yield map(json.loads, process.stdout)
-        process.send_signal(signal.SIGINT)
-        process.stdout.read()
-        assert process.wait() == 0
+        try:
+            yield map(json.loads, process.stdout)
+            process.send_signal(signal.SIGINT)
+            process.stdout.read()
+            assert process.wait() == 0
+        finally:
+            process.kill()
 
 
 @WAYS
@@ -68,6 +71,22 @@ def test_scmd_watch_tells_of_everything(machine: Machine, notifies: bool) -> Non
         machine.disconnect()
         machine.scm["Sleeper"].stop(wait=True)
         until(said, "Sleeper", "STOPPED")
+
+
+@WAYS
+def test_scmd_watch_goes_on_after_a_shutdown(machine: Machine, notifies: bool) -> None:
+    stubborn = ("sh", "-c", "trap : TERM; while :; do sleep 1000; done")
+    machine.install("Stubborn", *stubborn, AppStopTime=500)
+    machine.scm["Stubborn"].start(wait=True)
+    with other_server(machine, notifies) as other, watching(machine, other, "Stubborn") as said:
+        assert next(said)["state"] == "RUNNING"
+        # While it takes its time the server refuses the next request, with 1115.
+        machine.restart()
+        while not until(said, "Stubborn", "STOPPED")["gap"]:
+            pass
+        machine.scm["Stubborn"].start(wait=True)
+        until(said, "Stubborn", "RUNNING")
+        machine.scm["Stubborn"].kill(wait=True)
 
 
 def until(said: Iterator[Any], name: str, state: str = "", kind: str = "") -> Any:

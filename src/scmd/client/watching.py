@@ -187,21 +187,24 @@ class Watch:
             self._ready.extend(self._source.next())
             self._scope.has_begun = True
             self._pause = 0.0
-        except ConnectionFailed:
+        except WinError as error:
+            if error.winerror in _LACKING and self._way + 1 < len(self._ways):
+                self._step_down()
+                return
             self._drop()
             self._way = 0
-            if not self._scope.has_begun and not self._scope.closed.is_set():
+            if self._scope.closed.is_set():
+                return
+            if not self._scope.has_begun or not _is_passing(error):
                 raise
             self._scope.closed.wait(self._pause)
             self._pause = min(max(2 * self._pause, FIRST_PAUSE_S), LAST_PAUSE_S)
-        except WinError as error:
-            self._source = None
-            is_lacking = error.winerror in _LACKING and self._way + 1 < len(self._ways)
-            self._way = self._way + 1 if is_lacking else 0
-            if not is_lacking or self._calls is None or self._calls.is_closed:
-                self._drop()
-            if not is_lacking and not self._scope.closed.is_set():
-                raise
+
+    def _step_down(self) -> None:
+        self._way += 1
+        self._source = None
+        if self._calls is None or self._calls.is_closed:
+            self._drop()
 
     def _opened(self) -> Source:
         if self._calls is None:
@@ -221,6 +224,11 @@ class Watch:
         calls, self._calls = self._calls, None
         if calls is not None:
             calls.close()
+
+
+def _is_passing(error: WinError) -> bool:
+    """Whether to connect again and go on: a server that shuts down says so before it is gone."""
+    return isinstance(error, ConnectionFailed) or error.winerror == Error.SHUTDOWN_IN_PROGRESS
 
 
 def _retrieved(fetching: Future[None]) -> None:
