@@ -135,9 +135,14 @@ def test_lanman_server_runs_while_the_pipe_is_open(bare: Machine) -> None:
     machine.await_state("LanmanServer", "STOPPED")
 
 
-def test_a_folder_that_others_may_enter_is_refused(machine: Machine) -> None:
+def test_a_folder_that_others_may_enter_or_a_missing_configuration_is_refused(
+    machine: Machine,
+) -> None:
     folder = machine.folder / "open"
     (folder / "np").mkdir(parents=True)
     done = machine.try_scmd("remote", "enable", "--smbd", str(folder))
     assert (done.returncode, "mode 0700" in done.stderr) == (1, True)
+    wrong = ("--smbd", str(machine.folder / "front"), "--smb-conf", "/nowhere/smb.conf")
+    done = machine.try_scmd("remote", "enable", *wrong)
+    assert (done.returncode, "/nowhere/smb.conf cannot be read" in done.stderr) == (1, True)
     assert machine.json("remote", "status")["settings"]["smbd"] == ""

@@ -117,15 +117,15 @@ def _by_pipe(
     if credentials.password is None:
         raise _StepFailed("the named pipe: no password was given, and tickets go by TCP only")
     try:
-        stream = PipeStream(
-            host.name, "svcctl", credentials.user, credentials.password, limit, timeout
-        )
+        stream = PipeStream(host.name, "svcctl", credentials.user, credentials.password, limit)
     except PermissionError as error:
         text = f"{host}: SMB: {_reason(error)}"
         raise ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", text) from error
     except (SmbFailed, OSError) as error:
         raise _StepFailed(f"the named pipe: {_reason(error)}") from error
-    return _bound(stream, f"{host}, named pipe")
+    connection = _bound(stream, f"{host}, named pipe")
+    stream.set_timeout(timeout)
+    return connection
 
 
 def _bound(stream: Stream, where: str, security: Initiation | None = None) -> Connection:

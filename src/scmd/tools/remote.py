@@ -64,12 +64,15 @@ def _enable(arguments: list[str]) -> int:
     for name in ("smbd", "keytab"):
         if settings.get(name):
             settings[name] = os.path.abspath(settings[name])
+    smb_conf = options.last("--smb-conf")
+    if smb_conf and not os.access(smb_conf, os.R_OK):
+        raise CommandError(f"{smb_conf} cannot be read")
     _change({"enable": settings})
     _show(_query())
     if settings.get("smbd"):
         from scmd.tools.remote_smbd import prepare
 
-        sys.stdout.write(prepare(settings["smbd"], options.last("--smb-conf")))
+        sys.stdout.write(prepare(settings["smbd"], smb_conf))
     return 0
 
 

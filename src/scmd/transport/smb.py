@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from threading import Timer
 
 from smbprotocol.connection import Connection
 from smbprotocol.exceptions import SMBException
@@ -30,6 +31,30 @@ class SmbFailed(Exception):
     """The pipe cannot be opened, or has broken."""
 
 
+class _Limit:
+    """What is done within may take so long: then the connection ends, and TimeoutError."""
+
+    def __init__(self, connection: Connection, seconds: float | None) -> None:
+        self._connection = connection
+        self._timer = None if seconds is None else Timer(seconds, self._expire)
+        self._is_over = False
+
+    def _expire(self) -> None:
+        self._is_over = True
+        self._connection.disconnect(close=False)
+
+    def __enter__(self) -> None:
+        if self._timer is not None:
+            self._timer.daemon = True
+            self._timer.start()
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._is_over:
+            raise TimeoutError("it does not answer") from error
+
+
 class PipeStream:
     """One open pipe, as a stream socket: `send`, `receive`, `set_timeout`, `close`."""
 
@@ -39,15 +64,20 @@ class PipeStream:
         pipe: str,
         user: str,
         password: str | None,
-        connect_timeout: float,
-        timeout: float | None = None,
+        timeout: float,
         port: int = PORT,
     ) -> None:
-        """Log in and open; PermissionError: the credentials are refused. OSError, SmbFailed."""
+        """Log in and open; PermissionError: the credentials are refused. OSError, SmbFailed.
+
+        `timeout` in seconds is for connecting, for logging in and opening, and for each call
+        until `set_timeout`.
+        """
+        self._timeout: float | None = timeout
         self._connection = Connection(uuid.uuid4(), host, port, require_signing=True)
         try:
-            self._connection.connect(timeout=connect_timeout)
-            self._pipe = self._opened(host, pipe, user, password)
+            self._connection.connect(timeout=timeout)
+            with _Limit(self._connection, timeout):
+                self._pipe = self._opened(host, pipe, user, password)
         except ValueError as error:
             # So smbprotocol says that there is nobody.
             raise SmbFailed(str(error)) from error
@@ -86,19 +116,22 @@ class PipeStream:
             position = 0
             while position < len(data):
                 piece = data[position : position + 65_536]
-                position += self._pipe.write(piece, 0)
+                with _Limit(self._connection, self._timeout):
+                    position += self._pipe.write(piece, 0)
         except SMBException as error:
             raise OSError(f"SMB: {error}") from error
 
     def receive(self, count: int) -> bytes:
         """What has arrived, up to `count` bytes."""
         try:
-            return bytes(self._pipe.read(0, min(count, 65_536)))
+            with _Limit(self._connection, self._timeout):
+                return bytes(self._pipe.read(0, min(count, 65_536)))
         except SMBException as error:
             raise OSError(f"SMB: {error}") from error
 
     def set_timeout(self, timeout: float | None) -> None:
-        """SMB has its own."""
+        """The longest a later send or receive may take."""
+        self._timeout = timeout
 
     def shut_down(self) -> None:
         self.close()
