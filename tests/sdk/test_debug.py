@@ -132,6 +132,22 @@ def test_a_signal_stops_the_service(tmp_path: Path, number: signal.Signals) -> N
     assert output.splitlines()[-1] == "S: STOPPED"
 
 
+def test_an_output_that_nobody_reads_any_more_keeps_no_service_from_its_end() -> None:
+    code = "import scmd; scmd.service('S')(lambda svc: svc.ready()).main()"
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run(
+        [sys.executable, "-c", code, "debug"],
+        stdin=subprocess.DEVNULL,
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def test_a_status_is_described_in_a_line() -> None:
     pending = ServiceStatus(state=ServiceState.STOP_PENDING, check_point=2, wait_hint=1500)
     assert describe(pending) == "STOP_PENDING (check point 2, wait hint 1.5 s)"

@@ -253,5 +253,8 @@ def describe(status: ServiceStatus) -> str:
 
 
 def _print(line: str) -> None:
-    if sys.stdout is not None:
+    """Whoever read the lines may have gone: that ends no service."""
+    try:
         print(line, flush=True)
+    except OSError:
+        sys.stdout = None
