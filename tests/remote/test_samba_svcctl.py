@@ -10,17 +10,25 @@ import io
 import os
 import re
 import shlex
+import socket
+import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from scmd.client.connection import ConnectionFailed
+from scmd.client.mapping import PORT, tcp_port
 from scmd.client.scm import connect
 from scmd.client.watching import watch
+from scmd.rpc.interface import Interface
 from scmd.tools.main import main
+from scmd.transport.tcp import TcpStream
 from scmd.vocabulary.service import ServiceState
 from tests.remote.samba import PASSWORD, Samba
+from tests.system.machine import eventually
 
 pytestmark = [pytest.mark.root, pytest.mark.peers("smbd", "smbpasswd")]
 
@@ -163,3 +171,49 @@ def test_the_python_api_finds_what_there_is(samba: Samba) -> None:
         with connect(f"//{samba.address}", user="root", password=PASSWORD) as scm:
             scm["Spooler"].stop(wait=True)
         assert next(changes).state == ServiceState.STOPPED
+
+
+@contextmanager
+def dcerpcd(samba: Samba) -> Iterator[None]:
+    """Samba's RPC servers as a daemon, its endpoint mapper among them."""
+    folder = next(Path("/usr").glob("lib*/**/samba-dcerpcd")).parent
+    servers = (folder / name for name in ("rpcd_classic", "rpcd_epmapper", "rpcd_winreg"))
+    with subprocess.Popen(
+        [folder / "samba-dcerpcd", "--foreground", "-s", samba.configuration, *servers],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as daemon:
+        try:
+            eventually(lambda: is_open(samba.address, PORT), "the endpoint mapper")
+            yield
+        finally:
+            daemon.terminate()
+
+
+def is_open(address: str, port: int) -> bool:
+    try:
+        socket.create_connection((address, port)).close()
+    except OSError:
+        return False
+    return True
+
+
+def test_sambas_endpoint_mapper_tells_a_port_or_that_there_is_none(folder: Path) -> None:
+    samba = Samba(folder, f"127.73.{os.getpid() % 250}.{os.getpid() // 250 % 250}", 445)
+    samba.prepare("rpc start on demand helpers = no", front=False)
+    samba.add_user("root")
+    registry = Interface("winreg", "338cd001-2244-31f1-aaaa-900038001003", 1, 0)
+    with dcerpcd(samba), samba.running():
+        stream = TcpStream(samba.address, PORT, 30, 30)
+        port = tcp_port(stream, registry)
+        stream.close()
+        assert port >= 49152
+        assert is_open(samba.address, port)
+        # It serves svcctl by named pipe only: what remains is that.
+        with connect(f"//{samba.address}", user="root", password=PASSWORD) as scm:
+            assert "NETLOGON" in [service.name for service in scm.services()]
+        with pytest.raises(ConnectionFailed) as caught:
+            connect(f"//{samba.address}", user="root")
+        assert "the endpoint mapper at TCP port 135: " in str(caught.value)
