@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import io
 import sys
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 
+from scmd.client.calls import Calls
 from scmd.client.scm import Scm
+from scmd.ndr.values import NULL_HANDLE
+from scmd.tools import net
 from scmd.vocabulary.service import Control, ServiceState
 from tests.client.world import World, report
 from tests.tools.conftest import Run
@@ -31,6 +37,21 @@ def test_start_and_stop_speak_of_the_display_name(web: World, run: Run) -> None:
     assert stopped.out == (
         "The Web Server service is stopping.\nThe Web Server service was stopped successfully.\n\n"
     )
+
+
+def test_the_last_look_is_no_dot(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looks = [report(state) for state in (ServiceState.STOP_PENDING, ServiceState.STOPPED)]
+    calls = SimpleNamespace(query_status=lambda handle: looks.pop(0))
+    statuses = SimpleNamespace(next=lambda progress: looks.pop(0))
+    monkeypatch.setattr(net, "Statuses", lambda *arguments: nullcontext(statuses))
+    monkeypatch.setattr(net, "_DOT_S", 0.0)
+    web = object.__new__(net.Net)
+    web.name = web.display_name = "Web"
+    web._calls = cast(Calls, calls)
+    web._wait(NULL_HANDLE, "stopping", None, ServiceState.STOPPED)
+    assert capsys.readouterr().out == "The Web service is stopping.\n"
 
 
 def test_start_alone_lists_what_runs(web: World, scm: Scm, run: Run) -> None:

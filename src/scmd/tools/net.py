@@ -282,7 +282,7 @@ class Net:
                 status = statuses.next(progress)
                 now = time.monotonic()
                 progress.update(status, now)
-                if doing and now - dot >= _DOT_S:
+                if doing and status.state in PENDING_STATES and now - dot >= _DOT_S:
                     dot = now
                     self._dot(status, progress, now)
         if doing:
