@@ -64,6 +64,22 @@ def test_a_services_life(world: World) -> None:
     winsvc.CloseServiceHandle(scm)
 
 
+def test_a_password_is_taken_up_to_its_length_and_shown_nowhere(world: World) -> None:
+    """256 characters and their NUL are 514 bytes."""
+    scm = winsvc.OpenSCManager(None, None, ALL)
+    longest = "p" * 256
+    create(scm, password=longest)
+    service = winsvc.OpenService(scm, "Web", winsvc.SERVICE_ALL_ACCESS)
+    winsvc.ChangeServiceConfig(service, password=longest)
+    assert "ppp" not in repr(winsvc.QueryServiceConfig(service))
+    with pytest.raises(winsvc.error) as caught:
+        create(scm, "Other", password=longest + "p")
+    assert (caught.value.winerror, caught.value.funcname) == (87, "CreateService")
+    with pytest.raises(winsvc.error) as caught:
+        winsvc.ChangeServiceConfig(service, password=longest + "p")
+    assert (caught.value.winerror, caught.value.funcname) == (87, "ChangeServiceConfig")
+
+
 def test_each_level_comes_back_as_it_went(world: World) -> None:
     scm = winsvc.OpenSCManager(None, None, ALL)
     create(scm)

@@ -51,7 +51,7 @@ def create_service(
     """A handle to the new service, and its tag. Only what CreateService takes is used."""
     if "\0" in config.name:
         raise WinError(Error.INVALID_NAME, "CreateService")
-    secret = _password(calls, password)
+    secret = _password(calls, password, "CreateService")
     request = wire.CreateServiceRequest(
         scm=scm,
         name=config.name,
@@ -102,7 +102,7 @@ def change_config(
         tag_id=0 if assign_tag else None,
         dependencies=None if dependencies is None else _multi_string(dependencies),
         service_start_name=account,
-        password=_password(calls, password),
+        password=_password(calls, password, "ChangeServiceConfig"),
         display_name=display_name,
     )
     return calls.call(wire.CHANGE_SERVICE_CONFIG_W, request).tag_id or 0
@@ -273,8 +273,11 @@ def _multi_string(strings: Sequence[str]) -> bytes:
         raise WinError(Error.INVALID_PARAMETER, "ChangeServiceConfig") from error
 
 
-def _password(calls: Calls, password: str | None) -> bytes | None:
-    """[MS-SCMR] 3.1.4.11: plain, but encrypted where the call goes by named pipe."""
+def _password(calls: Calls, password: str | None, funcname: str) -> bytes | None:
+    """[MS-SCMR] 3.1.4.11: plain, but encrypted where the call goes by named pipe. 87: too long."""
     if password is None:
         return None
-    return calls.connection.concealed((password + "\0").encode("utf-16-le"))
+    secret = calls.connection.concealed((password + "\0").encode("utf-16-le"))
+    if len(secret) > wire.MAX_PASSWORD_BYTES:
+        raise WinError(Error.INVALID_PARAMETER, funcname)
+    return secret

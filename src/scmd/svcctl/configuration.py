@@ -40,8 +40,9 @@ from scmd.vocabulary.service import NO_CHANGE
 
 UniqueDependencies = Annotated[bytes | None, Unique(Bytes(4096))]
 DependenciesSize = Annotated[int, SizeOf("dependencies", 4096)]
-UniquePassword = Annotated[bytes | None, Unique(Bytes(514))]
-PasswordSize = Annotated[int, SizeOf("password", 514, strict=False)]
+MAX_PASSWORD_BYTES = 514
+UniquePassword = Annotated[bytes | None, Unique(Bytes(MAX_PASSWORD_BYTES))]
+PasswordSize = Annotated[int, SizeOf("password", MAX_PASSWORD_BYTES, strict=False)]
 """Some clients send a password of N bytes and say 0; N counts."""
 
 
