@@ -30,10 +30,10 @@ from scmd.core import (
     auto_start,
     feed,
     health,
-    hooks,
     hosted_adoption,
     hosting,
     instances,
+    launch_events,
     launches,
     mains,
     processes,
@@ -296,7 +296,7 @@ def _never_begun(state: State, launch: Launch, users: list[ServiceRecord]) -> No
     if launch.process_id and launch.phase is not LaunchPhase.KILLED:
         # Only with a journal that could not be written: the process was there once.
         launch.cause = GONE
-        _exited(state, launch, ProcessExited(launch.id, None, SIGKILL))
+        launch_events.exited(state, launch, ProcessExited(launch.id, None, SIGKILL))
         return
     drop(state, launch)
     if launch.kind is LaunchKind.COMMAND:
@@ -311,18 +311,6 @@ def _never_begun(state: State, launch: Launch, users: list[ServiceRecord]) -> No
         launch.services.pop(record.id, None)
         if record.attempt is not None and record.launch is None and record.run is None:
             record.attempt.phase = AttemptPhase.WAITING
-
-
-def _exited(state: State, launch: Launch, event: ProcessExited) -> None:
-    match launch.kind:
-        case LaunchKind.PROTOCOL:
-            processes.exited(state, launch, event)
-        case LaunchKind.PROGRAM:
-            hosting.exited(state, launch, event)
-        case LaunchKind.HOOK:
-            hooks.exited(state, launch, event)
-        case LaunchKind.COMMAND:
-            recovery.command_exited(state, launch, event)
 
 
 def _take_in(state: State, held: HeldLaunch) -> None:

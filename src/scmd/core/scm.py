@@ -23,9 +23,9 @@ from scmd.core import (
     essential,
     feed,
     handles,
-    hooks,
     hosting,
     instances,
+    launch_events,
     launches,
     mains,
     processes,
@@ -68,7 +68,6 @@ from scmd.core.messages.events import (
 from scmd.core.notifications import ProcessNotified
 from scmd.core.records import Launch, LaunchKind, ServiceRecord
 from scmd.core.state import State
-from scmd.vocabulary.errors import Error
 
 
 class Scm:
@@ -277,57 +276,17 @@ def _process_event(state: State, event: LaunchFailed | ProcessStarted | ProcessE
     match event:
         case ProcessStarted(process_id=process_id):
             launches.note_missing_limits(state, launch, event)
-            _process_started(state, launch, process_id)
+            launch_events.started(state, launch, process_id)
         case LaunchFailed(error=error, detail=detail):
             if not launch.process_id:
-                _launch_failed(state, launch, error, detail)
+                launch_events.failed(state, launch, error, detail)
         case ProcessExited():
             essential.note_exit(launch, event)
             launch.exit = event
             launches.note_out_of_memory(state, launch, event)
-            _process_exited(state, launch, event)
+            launch_events.exited(state, launch, event)
         case _:
             assert_never(event)
-
-
-def _process_started(state: State, launch: Launch, process_id: int) -> None:
-    match launch.kind:
-        case LaunchKind.PROTOCOL:
-            processes.started(state, launch, process_id)
-        case LaunchKind.PROGRAM:
-            hosting.started(state, launch, process_id)
-        case LaunchKind.HOOK | LaunchKind.COMMAND:
-            launch.process_id = process_id
-        case _:
-            assert_never(launch.kind)
-
-
-def _launch_failed(state: State, launch: Launch, error: Error, detail: str) -> None:
-    match launch.kind:
-        case LaunchKind.PROTOCOL:
-            processes.launch_failed(state, launch, error, detail)
-        case LaunchKind.PROGRAM:
-            hosting.launch_failed(state, launch, error, detail)
-        case LaunchKind.HOOK:
-            hooks.failed(state, launch, error)
-        case LaunchKind.COMMAND:
-            recovery.command_not_run(state, launch, error)
-        case _:
-            assert_never(launch.kind)
-
-
-def _process_exited(state: State, launch: Launch, event: ProcessExited) -> None:
-    match launch.kind:
-        case LaunchKind.PROTOCOL:
-            processes.exited(state, launch, event)
-        case LaunchKind.PROGRAM:
-            hosting.exited(state, launch, event)
-        case LaunchKind.HOOK:
-            hooks.exited(state, launch, event)
-        case LaunchKind.COMMAND:
-            recovery.command_exited(state, launch, event)
-        case _:
-            assert_never(launch.kind)
 
 
 def _protocol_event(state: State, event: Event) -> None:
