@@ -1,7 +1,8 @@
 """Who calls on the local socket, and who performs what they ask.
 
-What the core cannot know and has to be asked of the host first, whether an account exists, is
-looked up on a thread: a slow directory service keeps only the one who asked waiting.
+What the core cannot know and has to be asked of the host first, whether an account exists and
+what a user is called, is looked up on a thread: a slow directory service keeps only the one who
+asked waiting.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import os
 import pwd
 from collections.abc import Callable
 from dataclasses import replace
-from functools import lru_cache
 
 from scmd.core.messages import Caller
 from scmd.core.messages.commands import ChangeConfig, Command, CreateService
@@ -22,7 +22,12 @@ from scmd.linux import accounts
 from scmd.security.sid import service_sid
 from scmd.security.token import unix_token
 from scmd.server.host_requests import HostRequest
+from scmd.transport.local_server import LocalConnection
 from scmd.transport.peer import Peer
+from scmd.transport.streams import Handler
+
+NAMES_KEPT = 1024
+"""Users whose names are not asked for again."""
 
 
 class Performer:
@@ -62,7 +67,92 @@ def _is_to_be_found(account: str | None) -> bool:
     return os.geteuid() == 0
 
 
-def caller_of(peer: Peer, service_with: Callable[[int], str | None]) -> Caller:
+def _user_name(uid: int) -> str:
+    """For people only, never for an access check."""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
+
+
+class LocalCallers:
+    """Opens the conversations of local connections, each with its caller.
+
+    Of a connection whose user's name is not known yet one buffer is read until it is.
+    """
+
+    def __init__(
+        self,
+        open_: Callable[[Caller, LocalConnection], Handler],
+        service_with: Callable[[int], str | None],
+        name_of: Callable[[int], str] = _user_name,
+    ) -> None:
+        self._open = open_
+        self._service_with = service_with
+        self._name_of = name_of
+        self._names: dict[int, str] = {}
+        self._unnamed: dict[int, list[_Unnamed]] = {}
+        self._looking_up = Background()
+
+    def accept(self, connection: LocalConnection) -> Handler:
+        peer = connection.peer
+        own = self._service_with(peer.uid)
+        name = self._names.get(peer.uid) if own is None else f"NT SERVICE\\{own}"
+        if name is not None:
+            return self._open(caller_of(peer, self._service_with, name), connection)
+        unnamed = _Unnamed(connection)
+        waiting = self._unnamed.setdefault(peer.uid, [])
+        waiting.append(unnamed)
+        if len(waiting) == 1:
+            self._looking_up.begin(self._look_up(peer.uid))
+        return unnamed
+
+    async def _look_up(self, uid: int) -> None:
+        name = await asyncio.to_thread(self._name_of, uid)
+        if len(self._names) >= NAMES_KEPT:
+            self._names.clear()
+        self._names[uid] = name
+        for unnamed in self._unnamed.pop(uid):
+            if not unnamed.is_lost:
+                connection = unnamed.connection
+                caller = caller_of(connection.peer, self._service_with, name)
+                unnamed.begin(self._open(caller, connection))
+
+
+class _Unnamed:
+    """The handler of a connection until its conversation begins, and what passes on from then."""
+
+    def __init__(self, connection: LocalConnection) -> None:
+        self.connection = connection
+        self.is_lost = False
+        self._early = b""
+        self._handler: Handler | None = None
+
+    def begin(self, handler: Handler) -> None:
+        self._handler = handler
+        self.connection.hold(False)
+        if self._early:
+            handler.received(self._early)
+            self._early = b""
+
+    def received(self, data: bytes) -> None:
+        if self._handler is not None:
+            self._handler.received(data)
+        else:
+            self._early += data
+            self.connection.hold(True)
+
+    def resumed(self) -> None:
+        if self._handler is not None:
+            self._handler.resumed()
+
+    def lost(self) -> None:
+        self.is_lost = True
+        if self._handler is not None:
+            self._handler.lost()
+
+
+def caller_of(peer: Peer, service_with: Callable[[int], str | None], name: str) -> Caller:
     """The local caller: root, and the owner of a per-user SCM, administer it.
 
     `service_with` tells whose own uid or gid a number is: its process has that service's SID.
@@ -72,15 +162,4 @@ def caller_of(peer: Peer, service_with: Callable[[int], str | None]) -> Caller:
     services = set(filter(None, map(service_with, {peer.uid, *peer.gids})))
     if services:
         token = token.replace(groups=token.groups | set(map(service_sid, services)))
-    own = service_with(peer.uid)
-    name = _user_name(peer.uid) if own is None else f"NT SERVICE\\{own}"
     return Caller(token, name, f"local pid {peer.pid}")
-
-
-@lru_cache(maxsize=1024)
-def _user_name(uid: int) -> str:
-    """For people only, never for an access check."""
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return f"uid {uid}"

@@ -24,7 +24,7 @@ from scmd.core.built_in import SmbFrontChanged
 from scmd.core.memory import Memory
 from scmd.core.messages import effects, events
 from scmd.core.scm import Scm
-from scmd.daemon.callers import Performer, caller_of
+from scmd.daemon.callers import LocalCallers, Performer
 from scmd.daemon.channels import Channels
 from scmd.daemon.chronicle import Chronicle
 from scmd.daemon.host import Host
@@ -124,11 +124,8 @@ class Manager:
             Performer(self._shell.submit, self._host.serve),
             asyncio.get_running_loop().call_soon,
         )
-        self._server = LocalServer(
-            lambda connection: self._conversations.open(
-                caller_of(connection.peer, self._scm.service_with), connection
-            )
-        )
+        callers = LocalCallers(self._conversations.open, self._scm.service_with)
+        self._server = LocalServer(callers.accept)
 
     async def run(self, listener: socket.socket) -> int:
         """Serve until shut down; the exit status."""
