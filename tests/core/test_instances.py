@@ -210,6 +210,17 @@ def test_a_shutdown_ends_the_wait_for_an_instances_restart() -> None:
     assert states(bench, web, *each) == [1, 1]
 
 
+def test_a_restart_that_is_refused_ends_the_wait_for_it() -> None:
+    bench, web, each = made(1)
+    protect(bench, each[0], ((ActionType.RESTART, 1_000),))
+    (only,) = run(bench, web)
+    assert bench.error(ChangeConfig(bench.call(), each[0], start_type=4)) == 0
+    bench.tell(ProcessExited(only, None, 9))
+    assert states(bench, web, *each) == [4, 1]
+    bench.pass_time(1_000)
+    assert states(bench, web, *each) == [1, 1]
+
+
 def test_the_journal_knows_of_one_that_was_refused_after_it_had_done_its_work() -> None:
     bench, web, each = made(AppOneShot="stop")
     for launch in run(bench, web):

@@ -233,6 +233,8 @@ def _restart(state: State, record: ServiceRecord) -> None:
     try:
         starting.begin(state, record, None, actor=ACTOR).restart = True
     except Refused as refused:
+        # Who waited for its restart waits no more.
+        state.changed.append(record)
         if refused.error != Error.SERVICE_ALREADY_RUNNING:
             _log_failed(state, record, ActionType.RESTART, refused.error)
 
