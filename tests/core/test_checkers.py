@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -37,10 +36,9 @@ from scmd.testing.simulated_processes import SimulatedProcess
 from scmd.testing.simulation import simulate
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.status import ServiceStatus
+from tests.core.sabotage import Sabotage, is_noticed, with_each
 
 SEEDS = range(400)
-
-Sabotage = Callable[[pytest.MonkeyPatch], None]
 
 
 def _reply_twice(patch: pytest.MonkeyPatch) -> None:
@@ -166,7 +164,7 @@ def _forget_who_was_told(patch: pytest.MonkeyPatch) -> None:
         original(state, run)
 
     patch.setattr(shutdown, "_tell_everyone", tell)
-    patch.setattr(shutdown, "_settle", lambda run, notice: run.notices.clear())
+    patch.setattr(shutdown, "_settle", lambda _, run, notice: run.notices.clear())
 
 
 def _ask_for_nothing(patch: pytest.MonkeyPatch) -> None:
@@ -267,7 +265,7 @@ def _await_no_time(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(schedules, "_arm", lambda *_: None)
 
 
-SABOTAGES: tuple[Sabotage, ...] = (
+@with_each(
     _explain_nothing,
     _name_no_holders,
     _hush_failures_up,
@@ -308,25 +306,18 @@ SABOTAGES: tuple[Sabotage, ...] = (
     _start_at_other_times,
     _await_no_time,
 )
-
-
-@pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.__name__)
 def test_a_broken_core_is_noticed(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch)
-    assert any(_fails(seed) for seed in SEEDS)
+    assert is_noticed(_play, SEEDS)
 
 
 def test_deaths_in_the_worst_moments_alone_break_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     _die_with_what_was_read(monkeypatch)
-    assert not any(_fails(seed) for seed in range(40))
+    assert not is_noticed(_play, range(40))
 
 
-def _fails(seed: int) -> bool:
-    try:
-        simulate(seed, 200)
-    except Exception:
-        return True
-    return False
+def _play(seed: int) -> None:
+    simulate(seed, 200)
 
 
 def test_results_that_come_with_a_status_are_the_documented_ones() -> None:

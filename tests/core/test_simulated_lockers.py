@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from scmd.core import handles, locks
@@ -11,6 +9,7 @@ from scmd.core.handles import Handle
 from scmd.core.locks import LockStatus
 from scmd.core.state import State
 from scmd.testing.simulation import World
+from tests.core.sabotage import Sabotage, is_noticed, with_each
 
 STEPS = 200
 SEEDS = 200
@@ -18,7 +17,6 @@ EVERYTHING = {
     *("locked", "refused", "denied", "held", "free", "the SCM's"),
     *("unlocked", "not one's own", "abandoned"),
 }
-Sabotage = Callable[[pytest.MonkeyPatch], None]
 
 
 def play(seed: int) -> World:
@@ -26,11 +24,6 @@ def play(seed: int) -> World:
     if world.lockers.are_there:
         world.run(STEPS)
     return world
-
-
-def play_all() -> None:
-    for seed in range(SEEDS):
-        play(seed)
 
 
 def test_the_lockers_see_everything_there_is() -> None:
@@ -67,12 +60,7 @@ def _forget_since_when(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(locks, "held", lambda state: LockStatus(original(state).owner, 0))
 
 
-@pytest.mark.parametrize(
-    "sabotage",
-    [_lock_for_everybody, _hold_for_ever, _let_guests_lock, _forget_since_when],
-    ids=lambda sabotage: sabotage.__name__,
-)
+@with_each(_lock_for_everybody, _hold_for_ever, _let_guests_lock, _forget_since_when)
 def test_a_broken_lock_is_noticed(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch)
-    with pytest.raises(AssertionError):
-        play_all()
+    assert is_noticed(play, range(SEEDS))

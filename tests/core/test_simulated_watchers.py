@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,9 +11,9 @@ from scmd.core.changes import Change, Feed
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.testing.simulation import World
+from tests.core.sabotage import Sabotage, is_noticed, with_each
 
 STEPS = 200
-Sabotage = Callable[[pytest.MonkeyPatch], None]
 
 
 def play(seed: int) -> World:
@@ -121,7 +120,7 @@ def _forget_deletions(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(feed, "add", add)
 
 
-SABOTAGES: tuple[Sabotage, ...] = (
+@with_each(
     _tell_a_state_again,
     _never_tell_at_once,
     _miss_entries,
@@ -133,17 +132,6 @@ SABOTAGES: tuple[Sabotage, ...] = (
     _journal_no_intents,
     _forget_deletions,
 )
-
-
-@pytest.mark.parametrize("sabotage", SABOTAGES, ids=lambda sabotage: sabotage.__name__)
 def test_a_broken_contract_is_noticed(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch)
-    assert any(_fails(seed) for seed in range(1_500))
-
-
-def _fails(seed: int) -> bool:
-    try:
-        play(seed)
-    except Exception:
-        return True
-    return False
+    assert is_noticed(play, range(1_500))
