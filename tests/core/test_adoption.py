@@ -249,6 +249,19 @@ def test_a_hook_is_waited_for_or_begun(
         assert new.one(LaunchProcess).spec.argv == ("/bin/program",)
 
 
+def test_a_hook_before_a_start_that_has_no_program_any_more() -> None:
+    bench = Bench()
+    service = bench.create_hosted(**{"AppEvents/Start/Pre": HOOK})
+    bench.start(service)
+    bench.scm.state.records[ServiceId(1)].parameters = {}
+    new = successor(bench, held(bench.launched(), hook=True))
+    new.tell(ProcessExited(bench.launched(), 0, None))
+    assert new.found(LaunchProcess) == []
+    status = new.status(new.open("A"))
+    assert status.state == ServiceState.STOPPED
+    assert status.win32_exit_code == Error.FILE_NOT_FOUND
+
+
 def test_limits_that_are_not_in_force_are_known_to_a_new_manager() -> None:
     bench = Bench()
     bench.start(bench.create_hosted())

@@ -235,21 +235,26 @@ def _connect(state: State, record: ServiceRecord, memory: ServiceMemory, users: 
     if memory.stage:
         hook = state.launches.get(LaunchId(memory.hook))
         stage = Stage.__members__.get(memory.stage, Stage.RUNNING)
-        hosted_adoption.restore(record, _plan(state, record), stage, hook)
+        plan, refused = _plan(state, record)
+        hosted_adoption.restore(record, plan, stage, hook)
         assert record.run is not None
+        record.run.refused = refused
         record.run.watch = Watch(health.restored(memory.health))
         record.run.watch.text, record.run.named = memory.said, memory.named
         if memory.reloading is not None:
             reloads.restore(state, record.run, memory.reloading)
 
 
-def _plan(state: State, record: ServiceRecord) -> srvany.Plan:
-    """How the program is to be stopped, by its Parameters of now; the defaults without any."""
+def _plan(state: State, record: ServiceRecord) -> tuple[srvany.Plan, Refused | None]:
+    """How the program is to be stopped, by its Parameters of now.
+
+    When they are refused, the defaults, and why: no program can be launched by them.
+    """
     try:
-        return srvany.plan(record.id, record.config, instances.parameters_of(state, record))
-    except Refused:
+        return srvany.plan(record.id, record.config, instances.parameters_of(state, record)), None
+    except Refused as refused:
         program = {"Application": RegistryValue.of("/")}
-        return srvany.plan(record.id, record.config, program)
+        return srvany.plan(record.id, record.config, program), refused
 
 
 # What the keeper says -------------------------------------------------------------------------
@@ -338,7 +343,7 @@ def _take_in(state: State, held: HeldLaunch) -> None:
         processes.resume(state, launch, held, [], ServiceId(0))
         status.starting(state, record, state.settings.pipe_timeout, ADOPTED)
     else:
-        hosted_adoption.take_in(state, record, _plan(state, record), launch)
+        hosted_adoption.take_in(state, record, _plan(state, record)[0], launch)
 
 
 def _settle(state: State, record: ServiceRecord, memory: ServiceMemory) -> None:

@@ -19,6 +19,7 @@ from scmd.core.records import Launch, ServiceRecord, StartAttempt
 from scmd.core.reloads import Reload
 from scmd.core.state import State
 from scmd.core.watches import Watch
+from scmd.vocabulary.errors import Refused
 from scmd.vocabulary.service import ControlsAccepted, ServiceState
 from scmd.vocabulary.status import ServiceStatus
 
@@ -63,6 +64,7 @@ class HostedRun:
         "plan",
         "questions",
         "record",
+        "refused",
         "reload",
         "stage",
         "watch",
@@ -87,6 +89,8 @@ class HostedRun:
         self.look_again: Deadline | None = None
         """When its pid file is looked at the next time."""
         self.reload: Reload | None = None
+        self.refused: Refused | None = None
+        """Why it cannot be launched: its Parameters have changed while no manager was there."""
         self.watch = Watch(plan.health)
 
     @property

@@ -93,6 +93,9 @@ def _pre_hook_outcome(state: State, run: HostedRun) -> Callable[[int, int], None
         if error:
             cause = "its hook before the start failed"
             attempts.fail(state, run.attempt, error, cause, specific=specific, launch=hook)
+        elif run.refused is not None:
+            cause = run.refused.detail or run.refused.error.text
+            attempts.fail(state, run.attempt, run.refused.error, cause)
         else:
             _launch(state, run)
 
