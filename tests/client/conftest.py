@@ -6,7 +6,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from scmd import winsvc
 from scmd.client.calls import Calls, open_calls
+from scmd.client.functions import ScHandle
 from scmd.client.scm import Scm, connect
 from tests.client.world import World
 
@@ -29,3 +31,23 @@ def calls(world: World) -> Iterator[Calls]:
 def scm(world: World) -> Iterator[Scm]:
     with connect() as scm:
         yield scm
+
+
+@pytest.fixture
+def manager(world: World) -> Iterator[ScHandle]:
+    with winsvc.OpenSCManager(None, None, winsvc.SC_MANAGER_ALL_ACCESS) as manager:
+        yield manager
+
+
+@pytest.fixture
+def web(manager: ScHandle) -> Iterator[ScHandle]:
+    with created(manager, "Web") as service:
+        yield service
+
+
+def created(manager: ScHandle, name: str) -> ScHandle:
+    made = winsvc.CreateService(
+        manager, name, None, winsvc.SERVICE_ALL_ACCESS, 0x10, 3, 1, "/usr/bin/web"
+    )
+    assert isinstance(made, ScHandle)
+    return made

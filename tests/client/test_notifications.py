@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -11,30 +10,10 @@ from scmd import winsvc
 from scmd.client.functions import ScHandle
 from scmd.vocabulary.winerror import WinError
 from scmd.winsvc import ServiceNotify
-from tests.client.world import World
+from tests.client.conftest import created
 
 IO = winsvc.WAIT_IO_COMPLETION
 PATIENCE = 60_000
-
-
-@pytest.fixture
-def manager(world: World) -> Iterator[ScHandle]:
-    with winsvc.OpenSCManager(None, None, winsvc.SC_MANAGER_ALL_ACCESS) as manager:
-        yield manager
-
-
-@pytest.fixture
-def web(manager: ScHandle) -> Iterator[ScHandle]:
-    with created(manager, "Web") as service:
-        yield service
-
-
-def created(manager: ScHandle, name: str) -> ScHandle:
-    made = winsvc.CreateService(
-        manager, name, None, winsvc.SERVICE_ALL_ACCESS, 0x10, 3, 1, "/usr/bin/web"
-    )
-    assert isinstance(made, ScHandle)
-    return made
 
 
 class Told:

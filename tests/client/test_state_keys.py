@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -11,22 +11,8 @@ from scmd import winsvc
 from scmd.client.functions import ScHandle
 from scmd.vocabulary.winerror import WinError
 from scmd.winsvc import REG_NOTIFY_CHANGE_LAST_SET, StateKey
-from tests.client.test_notifications import created
-from tests.client.world import World
 
 PATIENCE_MS = 60_000
-
-
-@pytest.fixture
-def manager(world: World) -> Iterator[ScHandle]:
-    with winsvc.OpenSCManager(None, None, winsvc.SC_MANAGER_ALL_ACCESS) as manager:
-        yield manager
-
-
-@pytest.fixture
-def web(manager: ScHandle) -> Iterator[ScHandle]:
-    with created(manager, "Web") as service:
-        yield service
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from queue import Queue
 from typing import Any
 
@@ -12,23 +11,10 @@ import pytest
 from scmd import winsvc
 from scmd.client.functions import ScHandle
 from scmd.vocabulary.winerror import WinError
-from tests.client.test_notifications import created
-from tests.client.world import World
+from tests.client.conftest import created
 
 PATIENCE_S = 60.0
 Calls = Queue[tuple[int, object]]
-
-
-@pytest.fixture
-def manager(world: World) -> Iterator[ScHandle]:
-    with winsvc.OpenSCManager(None, None, winsvc.SC_MANAGER_ALL_ACCESS) as manager:
-        yield manager
-
-
-@pytest.fixture
-def web(manager: ScHandle) -> Iterator[ScHandle]:
-    with created(manager, "Web") as service:
-        yield service
 
 
 class Subscribed:

@@ -13,6 +13,7 @@ from scmd.daemon.callers import LocalCallers, caller_of
 from scmd.security.sid import ADMINISTRATORS, service_sid
 from scmd.transport.local_server import LocalConnection, LocalServer
 from scmd.transport.peer import Peer
+from scmd.transport.streams import Handler
 
 SERVICES = {5001: "Web", 5002: "Db"}
 
@@ -62,7 +63,13 @@ class House:
         self.asked: list[int] = []
         self.answers = threading.Event()
         self.opened: list[Echo] = []
-        self.server = LocalServer(LocalCallers(self._open, services.get, self._name_of).accept)
+        self.accepted: asyncio.Queue[LocalConnection] = asyncio.Queue()
+        self.callers = LocalCallers(self._open, services.get, self._name_of)
+        self.server = LocalServer(self._accept)
+
+    def _accept(self, connection: LocalConnection) -> Handler:
+        self.accepted.put_nowait(connection)
+        return self.callers.accept(connection)
 
     def _open(self, caller: Caller, connection: LocalConnection) -> Echo:
         self.opened.append(Echo(caller, connection))
@@ -80,11 +87,9 @@ class House:
         await self.server.start(listening)
 
     async def connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        before = self.server.connections
         streams = await asyncio.open_unix_connection(str(self.path))
         async with asyncio.timeout(10):
-            while self.server.connections == before:
-                await asyncio.sleep(0)
+            await self.accepted.get()
         return streams
 
 
