@@ -16,7 +16,11 @@ def check_adoption(checkers: Checkers) -> None:
     world = checkers.world
     records = world.scm.state.records
     for launch, run in checkers.runs.items():
-        if run.killed or not world.processes[launch].alive:
+        process = world.processes[launch]
+        if run.killed or not process.alive:
+            continue
+        if process.exit is not None and launch in world.scm.state.strays:
+            # Its first process's exit was its end; what is left of the tree ends with the launch.
             continue
         services = {run.spec_service} if run.is_program else run.services
         for service in services:

@@ -1,8 +1,8 @@
 """What must hold of scheduled services, judged by the calendar and the world's own clocks.
 
 Nobody is started by a calendar at a time that the calendar does not name, but for a run that
-makes up for missed ones; nobody twice for one time, unless the clock was put back by hours;
-and whoever has a schedule is waited for.
+makes up for missed ones; nobody twice for one time, unless the clock was put back by hours or
+the schedule was set anew; and whoever has a schedule is waited for.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from datetime import UTC
 
 from scmd.core import schedules
 from scmd.core.calendars import Every, next_after, parse
-from scmd.core.messages import ServiceId
+from scmd.core.messages import Parameters, ServiceId
 from scmd.core.messages.commands import Command
-from scmd.core.messages.effects import Effect, StatusChanged
+from scmd.core.messages.effects import Effect, SaveRecord, StatusChanged
 from scmd.core.messages.events import ClockRead, Event
+from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.service import ServiceState, StartType
 
 TYPE_CHECKING = False
@@ -22,6 +23,14 @@ if TYPE_CHECKING:
     from scmd.testing.simulation import World
 
 _TRIES = 4
+_SAID_BY = (schedules.WHEN, schedules.ZONE, schedules.MISSED)
+
+
+def _schedule(config: ServiceConfig, parameters: Parameters) -> object:
+    """What makes two schedules two; None: it has none that counts."""
+    if config.start_type == StartType.DISABLED:
+        return None
+    return [parameters.get(name) for name in _SAID_BY]
 
 
 class ScheduleChecker:
@@ -43,12 +52,24 @@ class ScheduleChecker:
         self._latest = max(self._latest, self.world.wall)
 
     def effect(self, effect: Effect) -> None:
+        if isinstance(effect, SaveRecord):
+            self._saved(effect)
         if not isinstance(effect, StatusChanged) or effect.actor != schedules.ACTOR:
             return
         if effect.before == ServiceState.STOPPED == effect.status.state:
             return
         if effect.before == ServiceState.STOPPED:
             self._started(effect)
+
+    def _saved(self, effect: SaveRecord) -> None:
+        """A schedule that is another one, or none for a while, counts from now on."""
+        stored = self.world.disk.get(effect.service)
+        if stored is None or effect.service not in self._last:
+            return
+        new = stored.parameters if effect.parameters is None else effect.parameters
+        before = _schedule(stored.config, stored.parameters)
+        if _schedule(effect.config, new) != before:
+            del self._last[effect.service]
 
     def _started(self, change: StatusChanged) -> None:
         assert not self.world.checkers.shutting_down, "nobody is started in a shutdown"
