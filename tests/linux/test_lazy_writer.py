@@ -98,13 +98,30 @@ def test_what_an_earlier_process_left_comes_first_and_may_be_there(tmp_path: Pat
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("other", [b"", b"notes\n1\n", b'{"scmd_spool":99,"owner":"x"}\n1\n'])
+@pytest.mark.parametrize(
+    "other", [b"", b"notes\n1\n", b'{"scmd_spool":99,"owner":"x"}\n1\n', b"[" * 100_000]
+)
 def test_a_file_that_is_not_ours_gives_no_lines(tmp_path: Path, other: bytes) -> None:
     (tmp_path / "w.7").write_bytes(other)
     spool = Spool(tmp_path / "w", "x")
     assert spool.found == []
     spool.add(b"1\n")
     assert Spool(tmp_path / "w", "x").found == [b"1\n"]
+
+
+def test_a_file_that_cannot_be_read_is_left_said_and_costs_nothing_else(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = Spool(tmp_path / "w", "x")
+    before.add(b"1\n")
+    (tmp_path / "w.2").mkdir()
+    store = Store()
+    writer = LazyWriter("test", store.write, Spool(tmp_path / "w", "x"), linger_s=3600)
+    writer.add(b"3\n")
+    writer.close()
+    assert store.lines == [b"1\n", b"3\n"]
+    assert [path.name for path in tmp_path.iterdir()] == ["w.2"]
+    assert f"{tmp_path / 'w.2'} is left as it is: Is a directory" in caplog.text
 
 
 def test_without_a_place_for_the_spool_lines_are_written_all_the_same(tmp_path: Path) -> None:

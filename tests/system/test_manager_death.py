@@ -204,6 +204,30 @@ def test_a_lost_journal_costs_no_service(machine: Machine) -> None:
         machine.scmd("net", "stop", name)
 
 
+def test_files_that_cannot_be_used_cost_nothing_but_what_is_in_them(machine: Machine) -> None:
+    """Directories, since nothing else is unreadable for root."""
+    machine.install("Web", "sleep", "1000")
+    machine.scmd("net", "start", "Web")
+    process_id = machine.status("Web").process_id
+    machine.expected_complaints = "is left as it is|cannot be written|no journal"
+    in_the_way = [
+        machine.runtime / name for name in ("events.waiting.1000", "history.waiting.1000")
+    ]
+    in_the_way += [machine.runtime / "journal", machine.state / "events" / "events.jsonl.2"]
+    (machine.runtime / "journal").unlink()
+    for path in in_the_way:
+        path.mkdir()
+    kill_manager(machine)
+    for path in in_the_way[:2]:
+        machine.await_line(f"{path} is left as it is: Is a directory")
+    assert machine.await_state("Web", "RUNNING").process_id == process_id
+    machine.scmd("net", "stop", "Web")
+    states = [entry["state"] for entry in machine.json("history", "Web")]
+    assert states == ["START_PENDING", "RUNNING", "RUNNING", "STOP_PENDING", "STOPPED"]
+    assert "The Web service entered the stopped state." in machine.scmd("events")
+    assert all(path.is_dir() for path in in_the_way)
+
+
 def test_upgrade_replaces_all_but_the_keeper_and_the_services(machine: Machine) -> None:
     script = "i=0; while :; do echo line $i; i=$((i+1)); sleep 0.001; done"
     machine.install("Writer", "/bin/sh", "-c", script)

@@ -88,11 +88,11 @@ class EventFiles:
         """A descriptor and the first number; None for a file that is not there or not ours."""
         try:
             handle = os.open(self._aged(age), os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError:
+        except OSError:
             return None
         try:
             return handle, first_number(os.pread(handle, 256, 0).partition(b"\n")[0])
-        except EventError:
+        except (EventError, OSError):
             os.close(handle)
             return None
 

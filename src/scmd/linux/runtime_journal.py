@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from scmd.core.memory import (
@@ -113,7 +114,8 @@ class RuntimeJournal:
 
     def _give_up(self, failed: OSError) -> None:
         self.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path.unlink()
         if not self._failing:
             self._failing = True
             log.error(

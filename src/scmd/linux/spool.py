@@ -3,18 +3,23 @@
 Writing to a file in the runtime directory costs some microseconds and wakes nobody, and the page
 cache outlives the process. Each line is added at once, in the file `NAME.<number>`; when a batch
 is about to be put in its place the next file begins, and the files before it go when that is done.
-What is found at the start is an earlier process's: perhaps in its place, perhaps not.
+What is found at the start is an earlier process's: perhaps in its place, perhaps not. A file that
+cannot be read is left where it is.
 
 The first line of a file has the format and whose lines they are; another owner's are dropped.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
+
+from scmd.storage.documents import NOT_READABLE
 
 FORMAT = 1
 
@@ -26,6 +31,8 @@ class _Header(msgspec.Struct, frozen=True):
 
 _HEADERS = msgspec.json.Decoder(_Header)
 
+log = logging.getLogger("scmd.manager")
+
 
 class Spool:
     """One process's, at a time. Lines end with a line end; failures are nobody's problem."""
@@ -35,11 +42,14 @@ class Spool:
         self._path = path
         self._header = msgspec.json.encode(_Header(FORMAT, owner)) + b"\n"
         self._owner = owner
-        self._kept = self._numbers()
+        self._kept: list[int] = []
         """The files there are."""
-        self.found = [line for number in self._kept for line in self._lines(number)]
+        self.found: list[bytes] = []
         """What an earlier process had added and not put in its place, oldest first."""
-        self._number = max(self._kept, default=0) + 1
+        self._number = 1
+        for number in self._numbers():
+            self._number = number + 1
+            self._take_up(number)
         self._file = -1
 
     def add(self, line: bytes) -> None:
@@ -65,8 +75,9 @@ class Spool:
     def done(self, begun: int) -> None:
         """It is in its place, and so is what was found."""
         for number in [number for number in self._kept if number <= begun]:
-            self._at(number).unlink(missing_ok=True)
             self._kept.remove(number)
+            with suppress(OSError):
+                self._at(number).unlink()
 
     def _at(self, number: int) -> Path:
         return self._path.with_name(f"{self._path.name}.{number}")
@@ -79,15 +90,20 @@ class Spool:
             if name == self._path.name and number.isascii() and number.isdecimal()
         )
 
-    def _lines(self, number: int) -> list[bytes]:
+    def _take_up(self, number: int) -> None:
         try:
             data = self._at(number).read_bytes()
-        except OSError:
-            return []
+        except OSError as error:
+            log.error("%s is left as it is: %s", self._at(number), error.strerror)
+            return
+        self._kept.append(number)
+        self.found += self._lines(data)
+
+    def _lines(self, data: bytes) -> list[bytes]:
         first, *lines = data.splitlines(keepends=True) or [b""]
         try:
             header = _HEADERS.decode(first)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except NOT_READABLE:
             return []
         if header.scmd_spool > FORMAT or header.owner != self._owner:
             return []

@@ -12,6 +12,9 @@ import msgspec
 
 _ENCODER = msgspec.json.Encoder()
 
+NOT_READABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What a decoder raises for bytes that are not its document, however deeply nested they are."""
+
 
 def to_json(value: object) -> bytes:
     """The document of a value that msgspec can encode; lone surrogates are replaced."""

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from scmd.storage.documents import sound_text, to_json
+from scmd.storage.documents import NOT_READABLE, sound_text, to_json
 
 FORMAT = 1
 """The version in a header line; older files stay readable, newer ones are refused."""
@@ -79,7 +79,7 @@ def record_from_line(line: bytes) -> EventRecord:
     """The record; EventError for anything else."""
     try:
         return _RECORDS.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_READABLE as error:
         raise EventError(f"not an event record: {error}") from error
 
 
@@ -107,7 +107,7 @@ def first_number(line: bytes) -> int:
     """The number a header line announces; EventError: no header, or a newer format's."""
     try:
         header = _HEADERS.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_READABLE as error:
         raise EventError(f"not an event log: {error}") from error
     if header.scmd_events > FORMAT:
         raise EventError(f"event log format {header.scmd_events}, newer than {FORMAT}")

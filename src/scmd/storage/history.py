@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from scmd.storage.documents import to_json
+from scmd.storage.documents import NOT_READABLE, to_json
 
 FORMAT = 1
 """The version in the first line; a file of a newer one is left as it is."""
@@ -57,7 +57,7 @@ def check_header(line: bytes) -> None:
     """HistoryError unless this is the first line of a history that can be continued."""
     try:
         header = _HEADERS.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except NOT_READABLE as error:
         raise HistoryError(f"not a history: {error}") from error
     if header.scmd_history > FORMAT:
         raise HistoryError(f"history format {header.scmd_history}, newer than {FORMAT}")
@@ -71,6 +71,6 @@ def sound_lines(lines: Iterable[bytes]) -> list[bytes]:
 def _is_entry(line: bytes) -> bool:
     try:
         _LINES.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except NOT_READABLE:
         return False
     return True

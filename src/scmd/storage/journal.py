@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 
 import msgspec
 
-from scmd.storage.documents import to_json
+from scmd.storage.documents import NOT_READABLE, to_json
 
 FORMAT = 1
 """The version in the header line; a journal of another version is void."""
@@ -62,7 +62,7 @@ class Lines:
                 continue
             try:
                 yield decoder.decode(line[1:])
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except NOT_READABLE:
                 continue
 
 
@@ -74,6 +74,6 @@ def header(owner: Owner) -> bytes:
 def _belongs_to(line: bytes, owner: Owner) -> bool:
     try:
         found = msgspec.json.decode(line, type=_Header)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except NOT_READABLE:
         return False
     return found == _Header(FORMAT, owner)
