@@ -15,6 +15,7 @@ from contextlib import contextmanager
 
 from scmd.core.messages import Caller
 from scmd.core.messages.commands import Command
+from scmd.rpc.events import Authenticated
 from scmd.rpc.mgmt import MGMT
 from scmd.rpc.security.lockout import Lockout, OriginAttempts
 from scmd.rpc.security.md4 import nt_hash
@@ -105,7 +106,6 @@ class Port:
         sock, _ = self._listening.accept()
         terms = Terms(
             policy=self._policy,
-            caller_of=self._caller,
             refused=self.refusals.append,
             machine="127.0.0.1",
             secondary_address=str(self.number),
@@ -127,6 +127,8 @@ class Port:
                 self.world.handle(output)
             elif isinstance(output, HostRequest):
                 self.world.answer(output)
+            elif isinstance(output, Authenticated):
+                session.identified(output, self._caller(output.identity))
             else:
                 is_over = isinstance(output, Close)
         if is_over:

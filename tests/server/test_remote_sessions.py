@@ -12,6 +12,7 @@ from scmd.ndr.values import ContextHandle
 from scmd.rpc import client
 from scmd.rpc.client import BindAccepted, BindRefused, ClientConnection, Fault, Response
 from scmd.rpc.errors import ACCESS_DENIED
+from scmd.rpc.events import Authenticated
 from scmd.rpc.mgmt import INQ_PRINC_NAME, MGMT, InqPrincNameRequest
 from scmd.rpc.security.initiation import Initiation
 from scmd.rpc.security.provider import KERBEROS, NTLM, PRIVACY, Identity, SecurityPolicy
@@ -44,8 +45,11 @@ class Remote:
         group: int = 0,
         minimum_level: int = PRIVACY,
         principal: str = "",
+        is_prompt: bool = True,
     ) -> None:
         self.refusals: list[str] = []
+        self.unknown: list[Authenticated] = []
+        """Who is still to be identified, where that is not prompt."""
         password = user or "nobody"
         terms = Terms(
             policy=SecurityPolicy(
@@ -53,7 +57,6 @@ class Remote:
                 minimum_level=minimum_level,
                 open_interfaces=frozenset({MGMT}),
             ),
-            caller_of=self._caller_of,
             refused=self.refusals.append,
             machine=machine,
             interfaces=sessions.with_management(INTERFACES, principal),
@@ -66,6 +69,7 @@ class Remote:
         self.answers: list[object] = []
         self.asked: list[Command | HostRequest] = []
         self.is_closed = False
+        self.is_prompt = is_prompt
         self.send(self.near.bind([SVCCTL, MGMT], group))
 
     def _caller_of(self, identity: Identity) -> Caller | None:
@@ -74,6 +78,11 @@ class Remote:
             return None
         token = unix_token(uid, (uid,), administrator=False, local=False)
         return Caller(token, identity.user, "10.0.0.7:1")
+
+    def identify(self) -> None:
+        for event in self.unknown:
+            self.session.identified(event, self._caller_of(event.identity))
+        self.unknown.clear()
 
     def send(self, data: bytes) -> None:
         while data:
@@ -87,6 +96,10 @@ class Remote:
                 self.answers += self.near.receive_data(output)
             elif isinstance(output, Close):
                 self.is_closed = True
+            elif isinstance(output, Authenticated):
+                self.unknown.append(output)
+                if self.is_prompt:
+                    self.identify()
             else:
                 assert not isinstance(output, CallsAbandoned)
                 self.asked.append(output)
@@ -125,6 +138,29 @@ def test_a_call_is_made_by_who_authenticated(sessions: Sessions, auth_type: int)
     asked = remote.call(15, OPEN)
     assert isinstance(asked, OpenScm)
     assert asked.call.caller.name == "ann"
+
+
+@pytest.mark.parametrize("auth_type", sorted(LEGS))
+def test_calls_wait_until_it_is_known_who_makes_them(sessions: Sessions, auth_type: int) -> None:
+    remote = Remote(sessions, auth_type=auth_type, is_prompt=False)
+    assert remote.call(15, OPEN) is None
+    assert remote.session.is_backed_up
+    remote.identify()
+    remote.collect()
+    (asked,) = remote.asked
+    assert isinstance(asked, OpenScm)
+    assert asked.call.caller.name == "ann"
+    assert not remote.session.is_backed_up
+
+
+def test_who_is_gone_before_it_is_known_who_it_was_leaves_nothing(sessions: Sessions) -> None:
+    remote = Remote(sessions, is_prompt=False)
+    remote.call(15, OPEN)
+    remote.session.closed()
+    remote.identify()
+    remote.collect()
+    assert remote.asked == []
+    assert len(sessions.associations) == 0
 
 
 def test_an_identity_without_an_account_is_denied(sessions: Sessions) -> None:

@@ -17,6 +17,7 @@ from scmd.ndr.structure import BIG_ENDIAN, NDR64
 from scmd.ndr.values import NULL_HANDLE, ContextHandle
 from scmd.rpc.client import BindAccepted, BindRefused, ClientConnection, Fault, Response
 from scmd.rpc.errors import OPERATION_RANGE
+from scmd.rpc.events import Authenticated
 from scmd.rpc.interface import Interface
 from scmd.scmd_interface.operations import QUERY_VERSION, SCMD, EmptyRequest
 from scmd.security.token import Token
@@ -84,6 +85,7 @@ class Client:
         elif isinstance(output, CallsAbandoned):
             self.abandoned += output.calls
         else:
+            assert not isinstance(output, Authenticated), "nobody authenticates here"
             self.asked.append(output)
 
     def call(self, opnum: int, stub: bytes, interface: Interface = SVCCTL) -> int:

@@ -14,9 +14,9 @@ import pytest
 
 from scmd.transport.admission import Admission, Limits
 from scmd.transport.network_server import NetworkConnection, NetworkServer
-from scmd.transport.pipe_auth import encode_reply
+from scmd.transport.pipe_auth import PipePeer, encode_reply
 from scmd.transport.pipe_server import Pipe, PipeServer
-from scmd.transport.streams import Handler, StreamServer
+from scmd.transport.streams import StreamServer
 from tests.transport.test_pipe_auth import REQUEST
 
 PATIENCE = 30
@@ -188,8 +188,8 @@ class PipeEcho:
 
 @pytest.fixture
 async def pipe(tmp_path: Path) -> AsyncIterator[tuple[str, PipeServer]]:
-    def accept(peer: object, pipe: Pipe) -> Handler | None:
-        return PipeEcho(pipe) if getattr(peer, "account", "") == "root" else None
+    def accept(peer: PipePeer, pipe: Pipe) -> None:
+        pipe.begin(PipeEcho(pipe) if peer.account == "root" else None)
 
     path = str(tmp_path / "np")
     listening = socket.socket(socket.AF_UNIX)
@@ -216,6 +216,36 @@ async def test_a_pipe_speaks_in_messages(pipe: tuple[str, PipeServer]) -> None:
     await end_of(writer)
 
 
+async def test_a_pipe_whose_user_is_not_known_yet_waits(tmp_path: Path) -> None:
+    asked: asyncio.Queue[Pipe] = asyncio.Queue()
+    path = str(tmp_path / "np")
+    listening = socket.socket(socket.AF_UNIX)
+    listening.bind(path)
+    listening.listen()
+    server = PipeServer(
+        lambda peer, pipe: asked.put_nowait(pipe), trusted=frozenset({os.geteuid()})
+    )
+    await server.start(listening)
+    reader, writer = await asyncio.open_unix_connection(path)
+    pdu = bytes.fromhex("05000003 10000000 2800 0000 01000000") + bytes(24)
+    writer.write(REQUEST + b"\x28\0" + pdu)
+    async with asyncio.timeout(PATIENCE):
+        waiting = await asked.get()
+        waiting.begin(PipeEcho(waiting))
+        assert await reader.readexactly(36) == encode_reply(7)
+        assert await reader.readexactly(42) == b"\x28\0" + pdu
+        # Another one goes before its user is known.
+        _, other = await asyncio.open_unix_connection(path)
+        other.write(REQUEST)
+        waiting = await asked.get()
+        assert not waiting.is_lost
+    await end_of(other)
+    await end_of(writer)
+    server.close()
+    await emptied(server)
+    assert waiting.is_lost
+
+
 async def test_an_unknown_level_and_a_refused_user_end_the_pipe(
     pipe: tuple[str, PipeServer],
 ) -> None:
@@ -237,7 +267,7 @@ async def test_only_root_is_believed(tmp_path: Path) -> None:
     listening = socket.socket(socket.AF_UNIX)
     listening.bind(str(tmp_path / "np"))
     listening.listen()
-    server = PipeServer(lambda peer, pipe: PipeEcho(pipe), trusted=frozenset({4711}))
+    server = PipeServer(lambda peer, pipe: pipe.begin(None), trusted=frozenset({4711}))
     await server.start(listening)
     reader, writer = await asyncio.open_unix_connection(str(tmp_path / "np"))
     assert await closed(reader)

@@ -92,8 +92,7 @@ class Host:
                 self._on_reply(Reply(request.call.id, Error.SUCCESS))
                 self._on_replace()
             case QueryRemote():
-                status = remote_requests.query(self._remote)
-                self._on_reply(Reply(request.call.id, Error.SUCCESS, status))
+                self._background.begin(self._query_remote(request))
             case ChangeRemote():
                 self._background.begin(self._change_remote(request))
             case ReadLog():
@@ -125,6 +124,10 @@ class Host:
             self._on_reply(reply)
 
         self._background.begin(answer())
+
+    async def _query_remote(self, request: QueryRemote) -> None:
+        status = await remote_requests.query(self._remote)
+        self._on_reply(Reply(request.call.id, Error.SUCCESS, status))
 
     async def _change_remote(self, request: ChangeRemote) -> None:
         error, detail = await remote_requests.change(self._remote, request.change)

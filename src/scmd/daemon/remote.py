@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from scmd.core.messages import Caller, SaveId
 from scmd.daemon import remote_places as places
+from scmd.daemon.background import Background
 from scmd.daemon.keeper_link import KeeperLink, KeeperState
 from scmd.daemon.keeper_listeners import PIPE, TCP
 from scmd.daemon.remote_callers import RemoteCallers, anonymous
@@ -30,7 +31,7 @@ from scmd.rpc.server import REMOTE_FRAGMENT
 from scmd.scmd_interface.operations import SCMD
 from scmd.server.conversation import Channel
 from scmd.server.mapper_server import EndpointMapper
-from scmd.server.session import Terms
+from scmd.server.session import Found, Terms
 from scmd.storage.remote_settings import RemoteSettings, changes_to, settings_of
 from scmd.svcctl.interface import SVCCTL
 from scmd.transport.network_server import NetworkConnection, NetworkServer
@@ -82,6 +83,7 @@ class Remote:
         self._mapper = EndpointMapper(self._towers).operations()
         self.users = users
         self.callers = RemoteCallers(users)
+        self._looking_up = Background()
         self._security: RemoteSecurity | None = None
         self.settings = settings_of(database.control_values())
         self.callers.administrators = self.settings.administrators
@@ -140,23 +142,27 @@ class Remote:
         """What is served now, by the keeper's names."""
         return sorted(self._servers)
 
-    def status(self) -> dict[str, Any]:
+    async def status(self) -> dict[str, Any]:
         """For RQueryRemote (docs/scmd-interface.md)."""
+        users = await asyncio.to_thread(self._users_status)
         return {
             "settings": asdict(self.settings),
             "listening": self.end_points(),
             "failed": self._failed,
             "connections": sum(server.connections for server in self._servers.values()),
-            "users": [
-                {
-                    "name": user.name,
-                    "sid": self.callers.sid_of(user),
-                    "administrator": user.administrator,
-                    "password": user.nt_hash is not None,
-                }
-                for user in self.users
-            ],
+            "users": users,
         }
+
+    def _users_status(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "name": user.name,
+                "sid": self.callers.sid_of(user),
+                "administrator": user.administrator,
+                "password": user.nt_hash is not None,
+            }
+            for user in self.users
+        ]
 
     # Listening ------------------------------------------------------------------------------
 
@@ -227,15 +233,15 @@ class Remote:
         return self._open(anonymous(origin), connection, terms)
 
     def _terms(self, connection: NetworkConnection, origin: str, port: int) -> Terms:
-        def caller_of(identity: Identity) -> Caller | None:
-            caller = self.callers.caller_of(identity, origin)
+        async def look_up(identity: Identity, found: Found) -> None:
+            caller = await asyncio.to_thread(self.callers.caller_of, identity, origin)
             if caller is not None:
                 connection.proved()
-            return caller
+            found(caller)
 
         return Terms(
             policy=self._secured().policy(self.settings, connection.origin),
-            caller_of=caller_of,
+            find_caller=lambda *asked: self._looking_up.begin(look_up(*asked)),
             refused=lambda reason: self._audit("somebody", origin, "log on", reason, LOGON_FAILURE),
             machine=connection.origin,
             secondary_address=str(port),
@@ -250,19 +256,25 @@ class Remote:
             self._security = RemoteSecurity(self.users)
         return self._security
 
-    def _accept_pipe(self, peer: PipePeer, pipe: Pipe) -> Handler | None:
+    def _accept_pipe(self, peer: PipePeer, pipe: Pipe) -> None:
+        self._looking_up.begin(self._begin_pipe(peer, pipe))
+
+    async def _begin_pipe(self, peer: PipePeer, pipe: Pipe) -> None:
         assert self._open is not None
-        caller = self.callers.pipe_caller(peer)
+        caller = await asyncio.to_thread(self.callers.pipe_caller, peer)
+        if pipe.is_lost:
+            return
         if caller is None:
             origin = f"{peer.address}:{peer.port} (SMB)"
             self._audit(peer.account or "somebody", origin, "log on", "as a guest", LOGON_FAILURE)
-            return None
+            pipe.begin(None)
+            return
         terms = Terms(
             machine=peer.address,
             secondary_address=PIPE_ADDRESS,
             max_fragment=REMOTE_FRAGMENT,
         )
-        return self._open(caller, pipe, terms)
+        pipe.begin(self._open(caller, pipe, terms))
 
     def _towers(self) -> Iterable[Tower]:
         if not self.settings.tcp:

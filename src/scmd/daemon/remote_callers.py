@@ -3,6 +3,9 @@
 Only users that an administrator has added may come by TCP. One whose name a Unix user has is that
 user with his groups; any other has a SID of his own. By the named pipe smbd has authenticated the
 user, and its SIDs count. Everybody from elsewhere has NETWORK and never INTERACTIVE.
+
+Users and groups are looked up, which a slow directory service delays: not for the event loop's
+thread.
 """
 
 from __future__ import annotations

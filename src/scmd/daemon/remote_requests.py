@@ -21,8 +21,8 @@ _FORBIDDEN = set('"/\\[]:;|=,+*?<>@%')
 """What cannot be in an account's name on Windows, and what separates a domain or a password."""
 
 
-def query(remote: Remote) -> bytes:
-    return to_json(remote.status())
+async def query(remote: Remote) -> bytes:
+    return to_json(await remote.status())
 
 
 def described(document: bytes) -> str:

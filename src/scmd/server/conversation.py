@@ -9,11 +9,13 @@ in as protocols, so everything here is as pure as the sessions are.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from scmd.core.messages import Caller
 from scmd.core.messages.effects import Reply
 from scmd.core.messages.events import AssociationEnded, CallsAbandoned
+from scmd.rpc.events import Authenticated
 from scmd.server.session import LOCAL, Close, Session, Sessions, Terms
 from scmd.server.steps import Asked
 
@@ -150,6 +152,8 @@ class Conversation:
                 channel.close()
             elif isinstance(output, CallsAbandoned):
                 performer.happened(output)
+            elif isinstance(output, Authenticated):
+                session.terms.find_caller(output.identity, partial(self._identified, output))
             else:
                 assert not isinstance(output, bytes)
                 performer.perform(output)
@@ -157,6 +161,10 @@ class Conversation:
                 if begun >= TURN:
                     return True
         return False
+
+    def _identified(self, event: Authenticated, caller: Caller | None) -> None:
+        self._session.identified(event, caller)
+        self.pump()
 
     def _resume(self) -> None:
         self._is_scheduled = False

@@ -6,8 +6,9 @@ hands each `Reply` to `Sessions.answer`, at once or much later, and asks the ses
 for its next output. Whoever does not ask for more, because the client does not take what it
 was sent, makes the session wait; `is_backed_up` then says not to read from that client.
 
-Whose calls they are is settled here too: a connection begins as its `Caller`, and for each security
-context that `rpc` says was established the end point's `Terms` say who that is.
+Whose calls they are is settled here too: a connection begins as its `Caller`; of each security
+context that `rpc` says was established an output asks who that is, by the end point's `Terms`, and
+the calls made in it wait until `identified` has been told.
 
 At most `MAX_PENDING` calls of one connection are in work at a time, beside those that wait
 for something that may never happen (`ServedOperation.blocks`). Calls whose connection ends stay
@@ -60,8 +61,11 @@ INTERFACES: Mapping[Interface, Mapping[int, ServedOperation]] = {
 }
 
 
-def _nobody(identity: Identity) -> Caller | None:
-    return None
+Found = Callable[[Caller | None], None]
+
+
+def _nobody(identity: Identity, found: Found) -> None:
+    found(None)
 
 
 def _unheard(message: str) -> None:
@@ -73,8 +77,9 @@ class Terms:
     """How one connection is taken. Made by the end point that accepted it."""
 
     policy: SecurityPolicy = TRUSTED_TRANSPORT
-    caller_of: Callable[[Identity], Caller | None] = _nobody
-    """Who an authenticated identity is here; None: nobody, its calls are denied."""
+    find_caller: Callable[[Identity, Found], None] = _nobody
+    """Finds out who an authenticated identity is here, and tells it at once or later; None:
+    nobody, its calls are denied."""
     refused: Callable[[str], None] = _unheard
     """Told of each refused authentication, for the audit."""
     machine: Hashable = None
@@ -94,7 +99,7 @@ class Close:
     """End the connection once everything before has been sent."""
 
 
-Output = Command | HostRequest | CallsAbandoned | bytes | Close
+Output = Command | HostRequest | CallsAbandoned | Authenticated | bytes | Close
 _CLOSE = Close()
 
 
@@ -190,7 +195,7 @@ class Session:
 
     def __init__(self, sessions: Sessions, caller: Caller, terms: Terms) -> None:
         self.caller = caller
-        self._terms = terms
+        self.terms = terms
         self._sessions = sessions
         self._interfaces = terms.interfaces or sessions.interfaces
         self._connection = ServerConnection(
@@ -223,7 +228,7 @@ class Session:
             elif type(event) is BindRequested:
                 self._bind(event)
             elif type(event) is Authenticated:
-                self._authenticated(event)
+                self._outputs.append(event)
             elif type(event) is AuthenticationRefused:
                 self._refused(event.message)
             elif type(event) is CallCancelled:
@@ -235,17 +240,32 @@ class Session:
             self._collect()
 
     def next(self) -> Output | None:
-        """What is to be done next; None: nothing until `receive` or `Sessions.answer`."""
+        """What is to be done next; None: nothing until the session is told something.
+
+        `Authenticated` is to be answered by `identified`.
+        """
         while True:
             if self._outputs:
                 return self._outputs.popleft()
             if not self._waiting or len(self._in_work) >= MAX_PENDING or self._is_over:
                 return None
-            request = self._waiting.popleft()
+            request = self._waiting[0]
+            if request.security not in self._identities:
+                return None  # Who makes it is being found out.
+            self._waiting.popleft()
             self._begin(request)
             if request.call_id in self._cancelled:
                 self._cancelled.discard(request.call_id)
                 self._cancel(request.call_id)
+
+    def identified(self, event: Authenticated, caller: Caller | None) -> None:
+        """Who that is; None: nobody here. Ask `next` afterwards."""
+        if self._is_over:
+            return
+        if caller is None:
+            self._refused(f"{event.identity} has no account here")
+        if self._group is not None:
+            self._identify(event.context, caller)
 
     @property
     def is_backed_up(self) -> bool:
@@ -347,7 +367,7 @@ class Session:
     # The connection --------------------------------------------------------------------------
 
     def _bind(self, event: BindRequested) -> None:
-        machine = self._terms.machine
+        machine = self.terms.machine
         owner = self.caller.token if machine is None else machine
         group = self._sessions.associations.join(event.group, owner)
         if group is None:
@@ -357,18 +377,11 @@ class Session:
         self._identify(None, self.caller)
         self._connection.accept_bind(group)
 
-    def _authenticated(self, event: Authenticated) -> None:
-        caller = self._terms.caller_of(event.identity)
-        if caller is None:
-            self._refused(f"{event.identity} has no account here")
-        if self._group is not None:
-            self._identify(event.context, caller)
-
     def _refused(self, reason: str) -> None:
         """For the audit, once a connection: what is refused afterwards follows from it."""
         if not self._is_refused:
             self._is_refused = True
-            self._terms.refused(reason)
+            self.terms.refused(reason)
 
     def _identify(self, context: Protection | None, caller: Caller | None) -> None:
         """Remember whose calls come in this context, and in which of the core's associations."""

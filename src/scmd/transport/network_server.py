@@ -34,7 +34,10 @@ class NetworkConnection(StreamConnection):
     _allowance = 0
 
     def proved(self) -> None:
-        """The client is who it says: the limits of new connections are over."""
+        """The client is who it says: the limits of new connections are over.
+
+        Without effect once the connection is over.
+        """
         if not self.is_proved and self._deadline is not None:
             self.is_proved = True
             self._deadline.cancel()
@@ -60,6 +63,7 @@ class NetworkConnection(StreamConnection):
         """It is over. For the server."""
         if self._deadline is not None:
             self._deadline.cancel()
+            self._deadline = None
 
 
 class NetworkServer(StreamServer):

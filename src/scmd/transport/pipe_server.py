@@ -33,9 +33,9 @@ _PDU_HEADER = 16
 
 
 class Accept(Protocol):
-    """Who takes a pipe over; None: this user is not served."""
+    """Who takes a pipe over; `pipe.begin` is to be called, at once or later."""
 
-    def __call__(self, peer: PipePeer, pipe: Pipe) -> Handler | None: ...
+    def __call__(self, peer: PipePeer, pipe: Pipe) -> None: ...
 
 
 class Pipe:
@@ -48,6 +48,9 @@ class Pipe:
         self._refused = refused
         self._accept = accept
         self._handler: Handler | None = None
+        self._level: int | None = None
+        """Of the request, which was understood."""
+        self.is_lost = False
         self._pending = bytearray()
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_later(HANDOVER_SECONDS, stream.abort)
@@ -56,7 +59,7 @@ class Pipe:
 
     def received(self, data: bytes) -> None:
         self._pending += data
-        if self._handler is None:
+        if self._level is None:
             try:
                 self._take_over()
             except PipeAuthError as error:
@@ -64,21 +67,30 @@ class Pipe:
                 # Samba cannot read a refusal of a level it does not know: the end is one.
                 self._stream.abort()
                 return
-        if self._handler is not None:
-            payload = self._messages()
-            if payload:
-                self._handler.received(payload)
+        self._pass_on()
 
     def resumed(self) -> None:
         if self._handler is not None:
             self._handler.resumed()
 
     def lost(self) -> None:
+        self.is_lost = True
         self._deadline.cancel()
         if self._handler is not None:
             self._handler.lost()
 
     # For the handler ------------------------------------------------------------------------
+
+    def begin(self, handler: Handler | None) -> None:
+        """The pipe is this handler's from now on; None: its user is not served."""
+        assert self._level is not None, "nobody has asked"
+        self._stream.send(encode_reply(self._level, 0 if handler else ACCESS_DENIED))
+        if handler is None:
+            self._stream.close()
+            return
+        self._handler = handler
+        self._stream.hold(False)
+        self._pass_on()
 
     @property
     def congested(self) -> bool:
@@ -113,10 +125,15 @@ class Pipe:
         peer = decode_request(bytes(self._pending[:size]))
         del self._pending[:size]
         self._deadline.cancel()
-        self._handler = self._accept(peer, self)
-        self._stream.send(encode_reply(peer.level, 0 if self._handler else ACCESS_DENIED))
+        self._level = peer.level
+        self._accept(peer, self)
+
+    def _pass_on(self) -> None:
         if self._handler is None:
-            self._stream.close()
+            # Nothing is to come before the answer; what comes all the same stays in the socket.
+            self._stream.hold(self._level is not None)
+        elif payload := self._messages():
+            self._handler.received(payload)
 
     def _messages(self) -> bytes:
         """The contents of the messages that are complete."""
