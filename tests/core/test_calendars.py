@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -158,6 +158,21 @@ def test_time_goes_forward_and_skips_nothing(text: str, after: datetime, zone: s
     shown = datetime.fromtimestamp(first, tz)
     if calendar.follows_clock:
         assert (shown.minute, shown.hour) in {(m, h) for m in calendar.minutes for h in range(24)}
+
+
+@given(
+    st.sampled_from(["* * * * *", "*/7 */5 * * *", "30 2 * * 1", "0 23 L * *", "59 0 1,13 * fri"]),
+    st.datetimes(datetime(2020, 1, 1), datetime(2035, 1, 1)),
+    st.sampled_from([(UTC, "UTC"), (timezone(timedelta(hours=5, minutes=45)), "Asia/Kathmandu")]),
+)
+def test_clocks_that_are_never_moved_show_the_same(
+    text: str, after: datetime, zones: tuple[timezone, str]
+) -> None:
+    calendar, (unmoved, name) = parse("AppSchedule", text), zones
+    assert isinstance(calendar, Calendar)
+    at = int(after.replace(tzinfo=UTC).timestamp())
+    for moment in (at, at - at % 60, at - at % 86_400 - 1):
+        assert next_after(calendar, moment, unmoved) == next_after(calendar, moment, ZoneInfo(name))
 
 
 def test_a_weekday_that_a_first_rarely_is_comes_in_the_end() -> None:

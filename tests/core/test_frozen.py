@@ -32,6 +32,17 @@ class Ordinary:
 
 
 @frozen
+class Long(Base):
+    """More fields than are set one by one."""
+
+    a: int = 1
+    b: int = 2
+    c: int = 3
+    d: int = 4
+    e: int = 5
+
+
+@frozen
 class Empty:
     pass
 
@@ -51,6 +62,18 @@ def test_nothing_can_be_set_afterwards() -> None:
     with pytest.raises(FrozenInstanceError):
         del message.text
     assert not hasattr(message, "__dict__")
+
+
+def test_one_of_many_fields_is_as_the_others() -> None:
+    long = Long(7, 8, d=9)
+    assert (long.number, long.a, long.b, long.c, long.d, long.e) == (7, 8, 2, 3, 9, 5)
+    assert type(long) is Long
+    assert isinstance(long, Base)
+    assert long == replace(long) == pickle.loads(pickle.dumps(long)) != replace(long, e=6)
+    with pytest.raises(FrozenInstanceError):
+        setattr(long, "a", 2)  # noqa: B010 # mypy knows that it cannot be assigned
+    with pytest.raises(FrozenInstanceError):
+        del long.a
 
 
 def test_equality_hash_representation_and_replacement() -> None:

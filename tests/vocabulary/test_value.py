@@ -61,10 +61,16 @@ def test_a_class_that_is_used_much_makes_the_same_values() -> None:
     class More(Often):
         z: int
         y: int = 3
+        a: int = 4
+        b: int = 5
 
+    many = [More(x=1, z=number) for number in range(2 * OFTEN)]
     assert [(value.x, value.y) for value in first] == [(n, 2) for n in range(2 * OFTEN)]
     assert Often.__init__ is not Value.__init__, "it has none of its own"
-    assert More(x=1, z=4).as_dict() == {"x": 1, "y": 3, "z": 4}
+    assert More.__init__ is not Value.__init__, "it has none of its own"
+    assert many[4].as_dict() == {"x": 1, "y": 3, "z": 4, "a": 4, "b": 5}
+    assert type(many[-1]) is More
+    assert many[-1] == many[-1].replace() != many[-2]
     assert first[1] == Often(x=1).replace() != Often(x=1, y=5)
     with pytest.raises(TypeError, match=r"Often\.__init__\(\) missing .* 'x'"):
         Often()  # type: ignore[call-arg] # what is tested

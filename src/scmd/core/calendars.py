@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from itertools import islice
 
 from scmd.core.frozen import frozen
@@ -153,6 +153,8 @@ def _field(
 def next_after(calendar: Calendar, after: int, zone: tzinfo) -> int | None:
     """The first instant later than `after`; None: not in the years that dates can have."""
     start = datetime.fromtimestamp(after, zone)
+    if isinstance(zone, timezone):
+        return _next_unmoved(calendar, start)
     best: int | None = None
     for day in _days_from(calendar, start.date()):
         if best is not None and day > datetime.fromtimestamp(best, zone).date() + timedelta(1):
@@ -161,6 +163,20 @@ def next_after(calendar: Calendar, after: int, zone: tzinfo) -> int | None:
             if instant > after and (best is None or instant < best):
                 best = instant
     return best
+
+
+def _next_unmoved(calendar: Calendar, start: datetime) -> int | None:
+    """The same where clocks are never moved, so that one minute comes after the other."""
+    for day in _days_from(calendar, start.date()):
+        for hour in calendar.hours:
+            if (day, hour) < (start.date(), start.hour):
+                continue
+            this_hour = (day, hour) == (start.date(), start.hour)
+            for minute in calendar.minutes:
+                if minute > start.minute or not this_hour:
+                    found = datetime(day.year, day.month, day.day, hour, minute)
+                    return int(found.replace(tzinfo=start.tzinfo).timestamp())
+    return None
 
 
 def _days_from(calendar: Calendar, first: date) -> Iterator[date]:

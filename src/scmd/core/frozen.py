@@ -1,7 +1,7 @@
 """Frozen dataclasses that are made as fast as their slots can be filled, and declared as fast.
 
 The `__init__` of an ordinary one sets each field by way of `object.__setattr__`, and took longer
-for a message than what the SCM did about it. This one calls the slots themselves. The other methods
+for a message than what the SCM did about it. This one fills the slots themselves. The other methods
 of an ordinary one are compiled for each class, which was a third of a manager's start; here all
 classes share theirs. To users it is as `@dataclass(frozen=True, slots=True)` has it.
 """
@@ -42,6 +42,8 @@ def _nothing(_: object) -> tuple[()]:
 
 
 def __eq__(self: Any, other: Any) -> Any:
+    if self is other:
+        return True
     if other.__class__ is not self.__class__:
         return NotImplemented
     return self._values(self) == self._values(other)

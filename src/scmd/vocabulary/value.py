@@ -22,6 +22,8 @@ SECRETS = ("password",)
 """Fields that no representation shows."""
 OFTEN = 64
 """How many values of a class are made before it gets its own `__init__`."""
+FEW = 4
+"""Fields."""
 
 
 @dataclass_transform(kw_only_default=True, frozen_default=True)
@@ -120,11 +122,22 @@ class Value(metaclass=_ValueType):
 def initializer(
     kind: type, fields: Sequence[str], defaults: Mapping[str, Any], first: str = "self"
 ) -> Callable[..., None]:
-    """An `__init__` that fills these slots; `first` is what its parameters begin with."""
-    names: dict[str, Any] = {f"_set_{field}": getattr(kind, field).__set__ for field in fields}
-    names.update({f"_default_{field}": value for field, value in defaults.items()})
+    """An `__init__` that fills these slots; `first` is what its parameters begin with.
+
+    A few are set by their descriptors. With more it is faster to let the value be of another
+    class meanwhile, to whose instances can be assigned as to any others.
+    """
+    names: dict[str, Any] = {f"_default_{field}": value for field, value in defaults.items()}
+    if len(fields) <= FEW:
+        names.update({f"_set_{field}": getattr(kind, field).__set__ for field in fields})
+        lines = [f"_set_{field}(self, {field})" for field in fields]
+    else:
+        names["_open"] = _open_twin(kind)
+        names["_set_class"] = object.__dict__["__class__"].__set__
+        lines = ["_kind = self.__class__", "_set_class(self, _open)"]
+        lines += [f"self.{field} = {field}" for field in fields]
+        lines.append("self.__class__ = _kind")
     parameters = [f"{field}=_default_{field}" if field in defaults else field for field in fields]
-    lines = [f"_set_{field}(self, {field})" for field in fields]
     exec(
         f"def __init__({', '.join([first, *parameters])}):\n " + "\n ".join(lines or ["pass"]),
         names,
@@ -132,6 +145,17 @@ def initializer(
     made: Callable[..., None] = names["__init__"]
     made.__qualname__ = f"{kind.__qualname__}.__init__"
     return made
+
+
+def _open_twin(kind: type) -> type:
+    """A class of the same layout, so that instances can be of either, which is not immutable."""
+    namespace = {
+        "__slots__": kind.__dict__["__slots__"],
+        "__setattr__": object.__setattr__,
+        "__delattr__": object.__delattr__,
+    }
+    # Without what a metaclass of our own does.
+    return type.__new__(type(kind), f"Open{kind.__name__}", kind.__bases__, namespace)
 
 
 def _rebuild(cls: type[Value], values: dict[str, Any]) -> Value:
