@@ -248,12 +248,19 @@ def test_what_came_before_the_violation_is_heard() -> None:
     assert [type(event) for event in heard] == [events.Request, events.ProtocolViolated]
 
 
-chunks = st.one_of(
-    st.binary(max_size=80),
+@pytest.mark.parametrize("first", [pdu.WHOLE, pdu.FIRST_FRAGMENT])
+def test_a_call_that_is_not_over_cannot_be_made_again(first: int) -> None:
+    _, far = bound()
+    far.receive_data(fragment(1, first, b""))
+    [event] = far.receive_data(fragment(1, pdu.WHOLE, b""))
+    assert isinstance(event, events.ProtocolViolated)
+
+
+pdus = st.one_of(
     st.builds(
         fragment,
-        st.integers(1, 4),
-        st.integers(0, 255),
+        st.integers(1, 2),
+        st.sampled_from([pdu.WHOLE, pdu.FIRST_FRAGMENT, pdu.LAST_FRAGMENT]) | st.integers(0, 255),
         st.binary(max_size=30),
         st.integers(0, 3),
         st.integers(0, 2),
@@ -264,9 +271,11 @@ chunks = st.one_of(
             bind_pdu((syntax(OTHER), (pdu.NDR64_SYNTAX,)), kind=pdu.ALTER_CONTEXT),
             pdu.encode(pdu.ORPHANED, pdu.WHOLE, "<", 1, b""),
             pdu.encode(pdu.CO_CANCEL, pdu.WHOLE, ">", 2, b""),
+            pdu.call_header(pdu.REQUEST, pdu.WHOLE, "<", 48, 16, 3, 0, 0, 0) + bytes(24),
         ]
     ),
 )
+chunks = st.one_of(st.binary(max_size=80), pdus)
 
 
 @settings(deadline=None, max_examples=200)
@@ -281,3 +290,25 @@ def test_no_bytes_make_the_server_raise(pieces: list[bytes], is_bound: bool) -> 
                 far.respond(event.call_id, b"")
         for frame in pdu.Framer().frames(far.data_to_send()):
             assert len(frame[5]) <= 65535
+
+
+@settings(deadline=None, max_examples=200)
+@given(said=st.lists(st.tuples(st.lists(pdus, min_size=1, max_size=2), st.booleans()), max_size=12))
+def test_pdus_mean_the_same_in_one_piece_and_byte_by_byte(
+    said: list[tuple[list[bytes], bool]],
+) -> None:
+    far, other = bound()[1], bound()[1]
+    for together, is_answered in said:
+        data = b"".join(together)
+        whole = _heard(far, [data], is_answered)
+        assert whole == _heard(other, [bytes([byte]) for byte in data], is_answered)
+
+
+def _heard(far: server.ServerConnection, pieces: list[bytes], is_answered: bool) -> list[object]:
+    """What these bytes say to a server, and what comes back."""
+    told = [event for piece in pieces for event in far.receive_data(piece)]
+    for event in told:
+        if is_answered and isinstance(event, events.Request):
+            far.respond(event.call_id, event.stub)
+    described = [(type(event), [getattr(event, n) for n in event.__slots__]) for event in told]
+    return [*described, far.data_to_send(), far.open_calls]

@@ -71,10 +71,10 @@ REFUSALS = frozenset({OpenScm, OpenService})
 
 
 def expect(state: State, command: Command) -> None:
-    """Have the command's reply told. A command that had to wait is expected already."""
-    action = ACTIONS.get(type(command))
-    if action is None or command.call.id in state.audits:
+    """Have the reply of a command of `ACTIONS` told. One that had to wait is expected already."""
+    if command.call.id in state.audits:
         return
+    action = ACTIONS[type(command)]
     words = action if isinstance(action, str) else action(command)
     caller, target = command.call.caller, _target(state, command)
     only_refusal = type(command) in REFUSALS

@@ -43,10 +43,14 @@ class Deadlines:
 
     def next(self) -> int | None:
         """The earliest armed instant, or None."""
-        if not self._heap:
+        heap = self._heap
+        if not heap:
             return None
-        self._put_right()
-        return self._heap[0][0] if self._heap else None
+        at, serial, deadline = heap[0]
+        if deadline.at != at or deadline.entry != (at, serial):
+            self._put_right()
+            return heap[0][0] if heap else None
+        return at
 
     def pop_due(self, now: int) -> Deadline | None:
         """The next deadline that is due, no longer armed; None when none is."""

@@ -103,7 +103,9 @@ def scm(state: State, call: Call, id: HandleId, access: int = 0) -> None:
 
 def service(state: State, call: Call, id: HandleId, access: int = 0) -> ServiceRecord:
     """The service of a service handle that was granted all of `access`."""
-    handle = lookup(state, call, id)
+    handle = state.handles.get(id)
+    if handle is None or handle.association != call.association:
+        handle = lookup(state, call, id)
     if handle.record is None:
         raise Refused(Error.INVALID_HANDLE)
     if access & ~handle.granted:

@@ -45,9 +45,9 @@ class Performer:
     def perform(self, asked: Command | HostRequest) -> None:
         if not isinstance(asked, Command):
             self._on_host_request(asked)
-        elif isinstance(asked, CreateService) and _is_to_be_found(asked.config.account):
+        elif type(asked) is CreateService and _is_to_be_found(asked.config.account):
             self._looking_up.begin(self._perform_with(asked, asked.config.account))
-        elif isinstance(asked, ChangeConfig) and _is_to_be_found(asked.account):
+        elif type(asked) is ChangeConfig and _is_to_be_found(asked.account):
             self._looking_up.begin(self._perform_with(asked, asked.account or ""))
         else:
             self._on_message(asked)

@@ -12,11 +12,13 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from time import monotonic
 from typing import assert_never
 
 from scmd.control_pipe import packets
 from scmd.core import messages
 from scmd.core.messages import commands, effects, events
+from scmd.core.messages.effects import Reply
 from scmd.core.scm import Scm
 from scmd.daemon.channels import Channels
 from scmd.daemon.keeper_link import KeeperLink
@@ -88,8 +90,8 @@ class Shell:
         self._busy = True
         try:
             while waiting:
-                for effect in self._scm.handle(waiting.popleft(), self._now()):
-                    if type(effect) is effects.Reply:
+                for effect in self._scm.handle(waiting.popleft(), now()):
+                    if type(effect) is Reply:
                         self._on_reply(effect)
                     else:
                         self._perform(effect)
@@ -102,9 +104,6 @@ class Shell:
 
     def _follow(self, launch: messages.LaunchId, process_id: int) -> None:
         self._keeper.follow(launch, process_id)
-
-    def _now(self) -> messages.Millis:
-        return messages.Millis(int(self._loop.time() * 1000))
 
     def _arm(self) -> None:
         deadline = self._scm.next_deadline()
@@ -121,7 +120,7 @@ class Shell:
         self._timer = self._deadline = None
         self._busy = True
         try:
-            for effect in self._scm.expire(self._now()):
+            for effect in self._scm.expire(now()):
                 self._perform(effect)
         except Exception as failed:
             self._on_failure(failed)
@@ -190,6 +189,11 @@ class Shell:
         self._saves -= 1
         if not self._saves:
             self._saved.set()
+
+
+def now() -> int:
+    """Milliseconds of the loop's clock."""
+    return int(monotonic() * 1000)
 
 
 def _control(effect: effects.SendControl) -> packets.Control:

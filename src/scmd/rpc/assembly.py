@@ -35,20 +35,20 @@ class Assemblies:
     def __init__(self) -> None:
         self.size = 0
         """Bytes of stub of all of them."""
-        self._partials: dict[int, Partial] = {}
+        self.by_call: dict[int, Partial] = {}
 
     def __contains__(self, call_id: int) -> bool:
-        return call_id in self._partials
+        return call_id in self.by_call
 
     def __len__(self) -> int:
-        return len(self._partials)
+        return len(self.by_call)
 
     def begin(self, call_id: int, partial: Partial) -> None:
-        self._partials[call_id] = partial
+        self.by_call[call_id] = partial
 
     def add(self, call_id: int, fragment: Partial, stub: bytes) -> None:
         """Take a fragment of a call that has begun; RpcError: it says something else."""
-        partial = self._partials[call_id]
+        partial = self.by_call[call_id]
         if (fragment.context_id, fragment.opnum) != (partial.context_id, partial.opnum) or (
             fragment.security is not partial.security
         ):
@@ -58,11 +58,11 @@ class Assemblies:
 
     def take(self, call_id: int) -> Partial | None:
         """The call is complete, or given up."""
-        partial = self._partials.pop(call_id, None)
+        partial = self.by_call.pop(call_id, None)
         if partial is not None:
             self.size -= len(partial.stub)
         return partial
 
     def clear(self) -> None:
-        self._partials.clear()
+        self.by_call.clear()
         self.size = 0

@@ -53,13 +53,16 @@ NAK_INVALID_CHECKSUM = 9
 HEADER_SIZE = 16
 CALL_HEADER_SIZE = 24
 """Of requests (without object UUID), responses and, with the status, faults."""
+_DREP = {"<": b"\x10\0\0\0", ">": b"\0\0\0\0"}
+_MINOR_VERSION = 0
 _HEADERS = {"<": Packer("<BBBB4sHHI"), ">": Packer(">BBBB4sHHI")}
 _CALLS = {"<": Packer("<BBBB4sHHIIHH"), ">": Packer(">BBBB4sHHIIHH")}
+_PLAIN_REQUEST = bytes((5, _MINOR_VERSION, REQUEST, WHOLE)) + _DREP["<"]
+_REST = Packer("<HHIIHH")
+"""Of a call's header, what follows these eight bytes."""
 _CALL_ENDS = {"<": Packer("<HH"), ">": Packer(">HH")}
 _FAULTS = {"<": Packer("<BBBB4sHHIIHBBII"), ">": Packer(">BBBB4sHHIIHBBII")}
 _TRAILERS = {"<": Packer("<BBBBI"), ">": Packer(">BBBBI")}
-_DREP = {"<": b"\x10\0\0\0", ">": b"\0\0\0\0"}
-_MINOR_VERSION = 0
 
 Frame = tuple[int, int, str, int, int, bytes]
 """Type, flags, order, call id, length of the authentication token, the whole PDU."""
@@ -76,6 +79,19 @@ class Framer:
         self._pending = bytearray()
         self.error: RpcError | None = None
         """Set for good at the first header that is none; what came before it is returned."""
+
+    def plain_request(self, data: bytes) -> tuple[int, int, int, bytes] | None:
+        """Call id, context id, opnum and stub, if `data` is nothing but one request in one piece.
+
+        Of those that most calls are: little endian, unprotected, no object. Anything else is left
+        for `frames`.
+        """
+        if data[:8] != _PLAIN_REQUEST or len(data) < CALL_HEADER_SIZE or self._pending:
+            return None
+        length, auth_length, call_id, _, context_id, opnum = _REST.unpack_from(data, 8)
+        if length != len(data) or auth_length:
+            return None
+        return call_id, context_id, opnum, data[CALL_HEADER_SIZE:]
 
     def frames(self, data: bytes) -> list[Frame]:
         """The PDUs that are complete now."""

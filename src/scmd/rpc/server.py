@@ -134,6 +134,10 @@ class ServerConnection:
 
     def receive_data(self, data: bytes) -> list[ServerEvent]:
         """What the peer's bytes mean. Never raises; nothing more comes once closing."""
+        if self._is_bound and self._acceptance is None and not self.is_closing:
+            request = self._plain_request(data)
+            if request is not None:
+                return [request]
         events: list[ServerEvent] = []
         try:
             frames = self._framer.frames(data)
@@ -203,6 +207,27 @@ class ServerConnection:
         return len(self._calls)
 
     # Requests ---------------------------------------------------------------------------
+
+    def _plain_request(self, data: bytes) -> Request | None:
+        """The short way of what most calls are; None: `data` has to go the long one."""
+        plain = self._framer.plain_request(data)
+        if plain is None:
+            return None
+        call_id, context_id, opnum, stub = plain
+        context, calls = self._contexts.get(context_id), self._calls
+        if (
+            context is None
+            or call_id in calls
+            or len(calls) >= MAX_CALLS
+            or self._assemblies.by_call
+        ):
+            return None
+        statistics = self._statistics
+        statistics.received += 1
+        statistics.calls += 1
+        self._last_call = call_id
+        calls[call_id] = (context_id, "<", None)
+        return Request(call_id, context_id, context[0], opnum, stub, context[1], None, None)
 
     def _request(self, frame: pdu.Frame, events: list[ServerEvent]) -> None:
         _, flags, order, call_id, auth_length, _ = frame

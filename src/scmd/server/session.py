@@ -103,24 +103,14 @@ Output = Command | HostRequest | CallsAbandoned | Authenticated | bytes | Close
 _CLOSE = Close()
 
 
-class _Pending:
+class _Pending(Work):
     """A call in work: whose it is, and the steps that wait for a reply."""
 
-    __slots__ = ("call", "request", "served", "session", "steps")
-
-    def __init__(
-        self,
-        session: Session,
-        request: Request,
-        served: ServedOperation,
-        call: Call,
-        steps: Steps[Structure],
-    ) -> None:
-        self.session = session
-        self.request = request
-        self.served = served
-        self.call = call
-        self.steps = steps
+    __slots__ = ("request", "served", "session", "steps")
+    session: Session
+    request: Request
+    served: ServedOperation
+    steps: Steps[Structure]
 
 
 class Sessions:
@@ -169,7 +159,7 @@ class Sessions:
         last, last_form, stub = self._last_response
         form |= served.charset
         if response is not last or form != last_form:
-            stub = served.operation.encode_response(response, form)
+            stub = response.encode(form)
             self._last_response = response, form, stub
         return stub
 
@@ -215,6 +205,7 @@ class Session:
         self._cancelled: set[int] = set()
         """Calls that were cancelled before they were begun."""
         self._is_closing = False
+        """The end was told; nothing is sent any more."""
         self._is_over = False
         self._is_refused = False
 
@@ -236,18 +227,24 @@ class Session:
             # A violation of the protocol shows in `is_closing`.
         if self._connection.is_closing:
             self._waiting.clear()
-        if self._connection.outgoing or self._connection.is_closing:
-            self._collect()
 
     def next(self) -> Output | None:
         """What is to be done next; None: nothing until the session is told something.
 
         `Authenticated` is to be answered by `identified`.
         """
+        connection, outputs = self._connection, self._outputs
         while True:
-            if self._outputs:
-                return self._outputs.popleft()
-            if not self._waiting or len(self._in_work) >= MAX_PENDING or self._is_over:
+            if outputs:
+                return outputs.popleft()
+            if self._is_closing or self._is_over:
+                return None
+            if connection.outgoing:
+                return connection.data_to_send()
+            if connection.is_closing:
+                self._is_closing = True
+                return _CLOSE
+            if not self._waiting or len(self._in_work) >= MAX_PENDING:
                 return None
             request = self._waiting[0]
             if request.security not in self._identities:
@@ -309,14 +306,19 @@ class Session:
             self._fault(request, error.status)
             return
         call = Call(sessions.next_call(), *identity)
-        work = Work(call, sessions.handles, sessions.resume, served.charset)
-        steps = served.perform(work, arguments)
-        self._step(_Pending(self, request, served, call, steps), None)
+        pending = _Pending(call, sessions.handles, sessions.resume, served.charset)
+        pending.session = self
+        pending.request = request
+        pending.served = served
+        pending.steps = served.perform(pending, arguments)
+        self._step(pending, None)
 
     def advance(self, pending: _Pending, reply: Reply) -> None:
         """Carry a call of this session on. For `Sessions`."""
-        self._in_work.discard(pending.call.id)
-        self._blocked.pop(pending.request.call_id, None)
+        if pending.served.blocks:
+            self._blocked.pop(pending.request.call_id, None)
+        else:
+            self._in_work.discard(pending.call.id)
         if reply.error == CONTEXT_MISMATCH:
             pending.steps.close()
             self._fault(pending.request, CONTEXT_MISMATCH)
@@ -326,7 +328,7 @@ class Session:
     def _step(self, pending: _Pending, reply: Reply | None) -> None:
         """Run the steps up to their next question, response or fault."""
         try:
-            asked = next(pending.steps) if reply is None else pending.steps.send(reply)
+            asked = pending.steps.send(reply)  # type: ignore[arg-type] # None begins them
         except StopIteration as stop:
             self._respond(pending, stop.value)
         except ForeignHandle:
@@ -358,11 +360,9 @@ class Session:
             self._fault(request, error.status)
             return
         self._connection.respond(request.call_id, stub)
-        self._collect()
 
     def _fault(self, request: Request, status: int) -> None:
         self._connection.fault(request.call_id, status)
-        self._collect()
 
     # The connection --------------------------------------------------------------------------
 
@@ -391,14 +391,3 @@ class Session:
         assert self._group is not None, "a caller before the bind"
         association = self._sessions.associations.association(self._group, caller.token)
         self._identities[context] = (association, caller)
-
-    def _collect(self) -> None:
-        """Queue what the connection has to send, and its end; nothing comes after that."""
-        data = self._connection.data_to_send()
-        if self._is_closing or self._is_over:
-            return
-        if data:
-            self._outputs.append(data)
-        if self._connection.is_closing:
-            self._is_closing = True
-            self._outputs.append(_CLOSE)
