@@ -18,12 +18,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
+from scmd.client.calls import open_calls
 from scmd.client.scm import Scm, connect
 from scmd.core.messages import SaveId
 from scmd.linux.database import Database, SaveControl
+from scmd.tools.events import all_lines
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryValue
-from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.service import ScmAccess, ServiceState
 from scmd.vocabulary.status import ServiceStatus
 from tests.system.installation import command, public_command
 
@@ -320,7 +322,10 @@ class Machine:
 
     def events(self, id: int) -> list[dict[str, Any]]:
         """The events with this id so far, oldest first."""
-        return [event for event in self.json("events") if event["id"] == id]
+        with self.as_environment(), open_calls() as calls:
+            scm = calls.open_scm(ScmAccess.ENUMERATE_SERVICE)
+            events = map(json.loads, all_lines(calls, scm, None))
+            return [event for event in events if event["id"] == id]
 
     def await_event(self, id: int, *strings: str) -> dict[str, Any]:
         """Wait for an event with this id that has all these among its strings."""
