@@ -1,9 +1,10 @@
 """NotifyServiceStatusChange on handles to services: what is done, and what comes of it.
 
-`notify_scenarios.py MODULE COMMAND`: MODULE is scmd's `winsvc` or the tests' `advapi32`, which have
-the same functions; COMMAND runs the service program, to which the name of its service is added.
-Prints a JSON object: each scenario's name to what was seen. It imports nothing of scmd's by
-itself, since a CPython for Windows runs it too.
+`notify_scenarios.py MODULE COMMAND MARKS`: MODULE is scmd's `winsvc` or the tests' `advapi32`,
+which have the same functions; COMMAND runs the service program, to which the name of its service
+is added; MARKS is how many milliseconds to wait for what comes of a mark for deletion. Prints a
+JSON object: each scenario's name to what was seen. It imports nothing of scmd's by itself, since a
+CPython for Windows runs it too.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 PATIENCE = 30_000
-MARK_PATIENCE = 5_000
-"""For what comes of a mark for deletion, of which Wine tells nobody."""
 A_WHILE = 100
 """Milliseconds in which nothing is to come, after somebody else has been told."""
 IO = 0xC0
@@ -74,9 +73,10 @@ class Watcher:
 class World:
     """A running service, which scenarios share until one stops or deletes it."""
 
-    def __init__(self, winsvc: Any, command: str, number: int) -> None:
+    def __init__(self, winsvc: Any, command: str, number: int, mark_patience: int) -> None:
         self.winsvc = winsvc
         self.name = f"Obedient{number}"
+        self.mark_patience = mark_patience
         self.watchers: list[Watcher] = []
         self.is_stopped = self.is_deleted = False
         self.scm = winsvc.OpenSCManager(None, None, SCM_ALL)
@@ -298,7 +298,7 @@ def _marked(world: World) -> Any:
     watcher = Watcher(world)
     error = watcher.ask(DELETE_PENDING)
     world.delete()
-    return [error, watcher.wait(patience=MARK_PATIENCE)]
+    return [error, watcher.wait(patience=world.mark_patience)]
 
 
 @scenario("a mark for deletion ends what was asked about a state")
@@ -306,7 +306,7 @@ def _marked_otherwise(world: World) -> Any:
     watcher = Watcher(world)
     error = watcher.ask(PAUSED)
     world.delete()
-    return [error, watcher.wait(patience=MARK_PATIENCE)]
+    return [error, watcher.wait(patience=world.mark_patience)]
 
 
 @scenario("a service that is marked for deletion")
@@ -316,13 +316,13 @@ def _marked_before(world: World) -> Any:
     return watcher.ask(PAUSED)
 
 
-def main(module: str, command: str) -> None:
+def main(module: str, command: str, mark_patience: str) -> None:
     sys.path.insert(0, str(Path(__file__).parent))
     winsvc = importlib.import_module(module)
     seen: dict[str, Any] = {}
     world: World | None = None
     for number, (name, run) in enumerate(SCENARIOS.items()):
-        world = world or World(winsvc, command, number)
+        world = world or World(winsvc, command, number, int(mark_patience))
         seen[name] = run(world)
         world.leave()
         if world.is_stopped or world.is_deleted:

@@ -56,6 +56,8 @@ class Difference(NamedTuple):
     """What the documentation says about it."""
 
 
+MARKS_UNTOLD = "1000"
+"""Wine tells nobody of a mark for deletion: so long is waited for it."""
 CHECKED_MASK = "[MS-SCMR] 3.1.4.43: 87 for a mask with bits that do not go together, or with none."
 ABOUT_MARKS = "The function's page, dwNotifyMask: whoever asked is told of DeleteService."
 DIFFERENCES = {
@@ -92,7 +94,7 @@ DIFFERENCES = {
 def test_scmd_notifies_as_documented(machine: Machine) -> None:
     program = programs.write(machine.folder, "obedient.py", programs.OBEDIENT)
     seen = subprocess.run(
-        [programs.PYTHON, SCENARIOS, "scmd.winsvc", f"{programs.PYTHON} {program}"],
+        [programs.PYTHON, SCENARIOS, "scmd.winsvc", f"{programs.PYTHON} {program}", "30000"],
         env=machine.environment,
         stdout=subprocess.PIPE,
         timeout=LIMIT_S,
@@ -117,5 +119,6 @@ def test_wine_notifies_the_same_way_but_for_what_is_listed(
         windows_path(folder / SCENARIOS.name),
         "advapi32",
         f"{windows_python} {windows_path(Path(program))}",
+        MARKS_UNTOLD,
     )
     assert json.loads(seen) == SAME | {name: each.wine for name, each in DIFFERENCES.items()}
