@@ -98,7 +98,7 @@ MUTATIONS = (
     Mutation(
         "stops-under-dependents",
         "control_table.py",
-        "if control == Control.STOP and state.index.has_active_dependent(record):",
+        "if dependents and control == Control.STOP and state.index.has_active_dependent(record):",
         "if False:",
         "a service is not stopped while a dependent runs",
     ),
@@ -162,8 +162,8 @@ MUTATIONS = (
     Mutation(
         "gives-no-association",
         "handles.py",
-        "if handle is None or handle.association != call.association:",
-        "if handle is None:",
+        "if handle is None or handle.association != call.association:\n        request =",
+        "if handle is None:\n        request =",
         "a handle is good for its own association only",
     ),
     Mutation(

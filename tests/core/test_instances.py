@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 
 from scmd.core.memory import ServiceMemory, latest
-from scmd.core.messages import HandleId, LaunchId, StoredService
+from scmd.core.messages import HandleId, LaunchId, ServiceId, StoredService
 from scmd.core.messages.commands import ChangeConfig, ExplainService, KillService, SetParameters
-from scmd.core.messages.effects import LaunchProcess, ShutdownCompleted, SignalProcess
+from scmd.core.messages.effects import (
+    KillProcess,
+    LaunchProcess,
+    SendControl,
+    ShutdownCompleted,
+    SignalProcess,
+)
 from scmd.core.messages.events import Adopted, HeldLaunch, ProcessExited, ProcessStarted, Shutdown
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ActionType, Control
@@ -137,6 +143,109 @@ def test_a_template_that_counts_more_starts_and_stops_them_too() -> None:
     assert states(bench, web, *each) == [3, 3, 3, 4]
     count(bench, web, 3)
     assert states(bench, web, *each) == [3, 3, 3, 3]
+
+
+def test_an_instance_that_comes_while_its_template_starts_is_started_too() -> None:
+    bench, web, each = made(2)
+    count(bench, web, 3)
+    bench.start(web)
+    for launch in [effect.launch for effect in bench.found(LaunchProcess)]:
+        bench.tell(ProcessStarted(launch, 100 + launch))
+        if launch == 1:
+            each.append(bench.create("Web@3", image_path="srvany"))
+            third = bench.one(LaunchProcess)
+            assert third.spec.argv[2] == "803"
+    assert states(bench, web, *each) == [2, 4, 4, 2]
+    bench.tell(ProcessStarted(third.launch, 200))
+    assert states(bench, web, *each) == [4, 4, 4, 4]
+
+
+def test_an_instance_that_comes_later_or_is_not_counted_is_left_alone() -> None:
+    bench, web, _ = made(2)
+    bench.start(web)
+    launches = [effect.launch for effect in bench.found(LaunchProcess)]
+    late = [bench.create("Web@3", image_path="srvany")]
+    for launch in launches:
+        bench.tell(ProcessStarted(launch, 100 + launch))
+    count(bench, web, 4)
+    late.append(bench.create("Web@4", image_path="srvany"))
+    assert states(bench, web, *late) == [4, 1, 1]
+
+
+def bring_up(bench: Bench, launch: LaunchId, service: HandleId) -> None:
+    bench.connect(launch)
+    bench.answer_start()
+    bench.report(launch, service, 4)
+
+
+def with_program(bench: Bench, web: HandleId) -> tuple[HandleId, LaunchId, LaunchId]:
+    """The template runs with one instance more, whose ImagePath is a program of its own."""
+    count(bench, web, 2)
+    program = bench.create("Web@2", image_path="/bin/own")
+    bench.start(web)
+    first, own = (effect.launch for effect in bench.found(LaunchProcess))
+    bench.tell(ProcessStarted(first, 100))
+    bring_up(bench, own, program)
+    assert states(bench, web, program) == [4, 4]
+    return program, first, own
+
+
+def test_a_stop_reaches_an_instance_that_speaks_the_control_protocol() -> None:
+    bench, web, _ = made(1)
+    program, first, own = with_program(bench, web)
+    bench.running(bench.create("Needs", dependencies=("Web@2",)))
+    bench.control(web, Control.STOP)
+    control = bench.answer_control()
+    assert (control.launch, control.code) == (own, Control.STOP)
+    bench.report(own, program, 3)
+    assert not bench.found(SendControl)
+    bench.tell(ProcessExited(first, 0, None))
+    assert states(bench, web, program) == [3, 3]
+    bench.report(own, program, 1)
+    assert states(bench, web, program) == [1, 1]
+
+
+def test_an_instance_that_accepts_no_stop_yet_is_asked_when_it_does() -> None:
+    bench, web, _ = made(1)
+    count(bench, web, 2)
+    program = bench.create("Web@2", image_path="/bin/own")
+    bench.start(web)
+    first, own = (effect.launch for effect in bench.found(LaunchProcess))
+    bench.tell(ProcessStarted(first, 100))
+    bench.connect(own)
+    bench.answer_start()
+    bench.control(web, Control.STOP)
+    for state in (2, 4):
+        bench.report(own, program, state, 0)
+        assert not bench.found(SendControl)
+    bench.report(own, program, 4)
+    assert bench.one(SendControl).code == Control.STOP
+
+
+def test_a_kill_reaches_an_instance_that_speaks_the_control_protocol() -> None:
+    bench, web, _ = made(1)
+    program, first, own = with_program(bench, web)
+    protect(bench, program, ((ActionType.RESTART, 0),))
+    bench.tell(KillService(bench.call(), web))
+    assert {effect.launch for effect in bench.found(KillProcess)} == {first, own}
+    for launch in (first, own):
+        bench.tell(ProcessExited(launch, None, 9))
+        assert not bench.found(LaunchProcess), "nobody restarts what was to be killed"
+    assert states(bench, web, program) == [1, 1]
+
+
+def test_a_new_manager_asks_a_program_to_stop_again() -> None:
+    bench, web, _ = made(1)
+    program, first, own = with_program(bench, web)
+    bench.control(web, Control.STOP)
+    records = bench.scm.state.records.values()
+    stored = [StoredService(r.id, r.config, r.parameters) for r in records]
+    held = (
+        HeldLaunch(first, ServiceId(2), 100, control_channel=False),
+        HeldLaunch(own, bench.id(program), PID, control_channel=True),
+    )
+    after = Bench(stored, first=Adopted(latest(bench.journal), held))
+    assert (after.one(SendControl).launch, after.one(SendControl).code) == (own, Control.STOP)
 
 
 def test_a_start_without_any_instance_left_fails() -> None:

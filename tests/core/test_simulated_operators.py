@@ -144,11 +144,15 @@ def _never_say_that_all_run(patch: pytest.MonkeyPatch) -> None:
 def _stop_only_the_first(patch: pytest.MonkeyPatch) -> None:
     original = instances._stop_member
 
-    def stop(state: State, member: ServiceRecord, stop: instances.Stop) -> None:
+    def stop(state: State, member: ServiceRecord, kill: str = "", *, again: bool = False) -> None:
         if member.config.name.endswith("@1"):
-            original(state, member, stop)
+            original(state, member, kill, again=again)
 
     patch.setattr(instances, "_stop_member", stop)
+
+
+def _stop_hosted_programs_only(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(instances, "_stop_program", lambda *_, **__: None)
 
 
 def _end_with_the_first(patch: pytest.MonkeyPatch) -> None:
@@ -256,6 +260,7 @@ def _send_no_signal(patch: pytest.MonkeyPatch) -> None:
     _run_when_one_does,
     _never_say_that_all_run,
     _stop_only_the_first,
+    _stop_hosted_programs_only,
     _end_with_the_first,
     _overlook_that_the_last_has_gone,
     _count_once,

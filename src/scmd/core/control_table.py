@@ -94,8 +94,11 @@ def check(current: int, controls_accepted: int, control: int, accepted: int) -> 
     return Error.SUCCESS
 
 
-def refusal(state: State, record: ServiceRecord, control: int) -> Error:
-    """Why a known control cannot be delivered now, or SUCCESS."""
+def refusal(state: State, record: ServiceRecord, control: int, *, dependents: bool = True) -> Error:
+    """Why a known control cannot be delivered now, or SUCCESS.
+
+    `dependents`: those that run keep it from being stopped.
+    """
     rule = CONTROLS.get(control)
     accepted = rule.accepted if rule is not None else SCM_CONTROLS[control]
     status = record.status
@@ -106,7 +109,7 @@ def refusal(state: State, record: ServiceRecord, control: int) -> Error:
         return Error.INVALID_SERVICE_CONTROL
     if record.run is not None and rule is not None and not _program_takes(control):
         return Error.INVALID_SERVICE_CONTROL
-    if control == Control.STOP and state.index.has_active_dependent(record):
+    if dependents and control == Control.STOP and state.index.has_active_dependent(record):
         return Error.DEPENDENT_SERVICES_RUNNING
     return Error.SUCCESS
 

@@ -102,8 +102,7 @@ def kill_service(state: State, command: KillService) -> None:
     if run is not None:
         hosting.kill(state, record, cause)
     elif launch is not None:
-        requests.fail_starts(state, launch, Error.REQUEST_ABORTED, cause)
-        launches.kill(state, launch, cause)
+        requests.kill(state, launch, Error.REQUEST_ABORTED, cause)
     elif attempt is not None:
         attempts.fail(state, attempt, Error.REQUEST_ABORTED, cause)
     state.reply(command.call.id, Error.SUCCESS)

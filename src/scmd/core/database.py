@@ -206,6 +206,7 @@ def _created(
     state.emit(ServiceCreated(id, config.name))
     feed.add(state, record, ChangeKind.CREATED)
     notify_requests.came_or_went(state, record, NotifyMask.CREATED)
+    instances.created(state, record)
     type, start = f"{config.type:#x}", START_TYPE_WORDS[StartType(config.start_type)]
     strings = (config.name, config.image_path, type, start, config.account)
     state.emit(LogEvent(int(EventId.INSTALLED), id, strings))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from scmd.core import hooks, hosting, mains, one_shots, srvany
+from scmd.core import hooks, hosting, instances, mains, one_shots, srvany
 from scmd.core.hosted_runs import HostedRun, Stage, arm, show
 from scmd.core.messages.effects import SignalProcess
 from scmd.core.records import Launch, LaunchPhase, ServiceRecord
@@ -62,6 +62,8 @@ def resume(state: State, run: HostedRun, deadline: int | None) -> None:
             assert run.launch is not None
             state.emit(SignalProcess(run.launch.id, run.plan.stop_signal))
             arm(state, run, left, hosting.stop_limit, "a program to stop")
+        case Stage.SCATTERING:
+            instances.stop_members(state, run.record)
         case _:
             return
 

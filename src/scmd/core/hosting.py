@@ -233,7 +233,7 @@ def stop(state: State, record: ServiceRecord) -> None:
     run = record.run
     assert run is not None
     if run.stage in (Stage.GATHERING, Stage.GATHERED):
-        instances.scatter(state, run, stop)
+        instances.scatter(state, run)
         return
     if run.stage not in _STOPPABLE:
         return
@@ -307,7 +307,7 @@ def kill(state: State, record: ServiceRecord, cause: str) -> None:
         abort(state, record, Error.REQUEST_ABORTED, cause)
         return
     if run.is_template:
-        instances.scatter(state, run, lambda state, member: kill(state, member, cause))
+        instances.scatter(state, run, cause)
         return
     disarm(state, run)
     if run.hook is not None and run.hook.phase is not LaunchPhase.KILLED:

@@ -2,32 +2,31 @@
 
 `Web` with AppInstances 4 is a template: its Parameters say what each of `Web@1` to `Web@4` runs,
 with `%i` for the number. An instance is a service like any other, with its own status, log
-and failure actions; what its own Parameters say comes before the template's. The template
-has no process. Starting it starts them all, it is RUNNING when all of them are up, and
-whoever depends on it waits for that; one that cannot be started makes its start fail (1068), the
-others run on. It stays RUNNING as long as one of them does. Stopping it stops them all, those
-too that are still on their way up. When all are one-shot programs that have done their work,
-it has done its own.
+and failure actions; what its own Parameters say comes before the template's, and its ImagePath may
+name a program that speaks the control protocol. The template has no process. Starting it starts
+them all, and one that comes meanwhile; it is RUNNING when all of them are up, and whoever depends
+on it waits for that; one that cannot be started makes its start fail (1068), the others run on. It
+stays RUNNING as long as one of them does. Stopping it stops them all, those too that are still on
+their way up. When all are one-shot programs that have done their work, it has done its own.
 """
 
 from __future__ import annotations
 
-from scmd.core import attempts, hosting, one_shots, recovery, starting, status
+from scmd.core import attempts, hosting, launches, one_shots, recovery, requests, starting, status
+from scmd.core.control_table import check
 from scmd.core.hosted_runs import HostedRun, Stage, show
 from scmd.core.messages import SCM_ITSELF, Actor, Parameters
 from scmd.core.parameter_readers import read_milliseconds, wrong
-from scmd.core.records import AttemptPhase, ServiceRecord
+from scmd.core.records import AttemptPhase, Launch, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.registry import RegistryValue
-from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.service import Control, ControlsAccepted, ServiceState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    Stop = Callable[[State, ServiceRecord], None]
+    from collections.abc import Iterator
 
 COUNT = "AppInstances"
 MARK = "@"
@@ -124,45 +123,73 @@ def gather(state: State, run: HostedRun) -> None:
 
 
 def _start_members(state: State, record: ServiceRecord, above: int = 0) -> None:
-    actor = Actor(SCM_ITSELF.name, f"instance of {record.config.name}")
     for member in members(state, record, above):
         if member.attempt is None and member.is_stopped:
-            try:
-                starting.begin(state, member, None, actor=actor)
-            except Refused:
-                member.completed = False
-                state.touched[member.id] = member
+            _start(state, record, member)
 
 
-def scatter(state: State, run: HostedRun, stop: Stop) -> None:
-    """Stop them all, those included that wait for a restart."""
+def _start(state: State, record: ServiceRecord, member: ServiceRecord) -> None:
+    actor = Actor(SCM_ITSELF.name, f"instance of {record.config.name}")
+    try:
+        starting.begin(state, member, None, actor=actor)
+    except Refused:
+        member.completed = False
+        state.touched[member.id] = member
+
+
+def scatter(state: State, run: HostedRun, kill: str = "") -> None:
+    """Stop them all, those included that wait for a restart; or kill them, for this cause."""
     record = run.record
     record.stop_asked = True
     run.stage = Stage.SCATTERING
     show(state, run, ServiceState.STOP_PENDING, status.LONGEST_WAIT_HINT, "stops its instances")
-    _stop_members(state, record, stop)
+    stop_members(state, record, kill=kill)
     state.changed.append(record)
 
 
-def _stop_members(state: State, record: ServiceRecord, stop: Stop, above: int = 0) -> None:
+def stop_members(state: State, record: ServiceRecord, above: int = 0, kill: str = "") -> None:
+    """What is asked already is asked again: an earlier manager's question may be lost."""
     for member in members(state, record, above):
         if record.actor is not None:
             status.asked(state, member, record.actor)
         recovery.stop_asked(state, member)
-        _stop_member(state, member, stop)
+        _stop_member(state, member, kill, again=True)
 
 
-def _stop_member(state: State, member: ServiceRecord, stop: Stop) -> None:
+def _stop_member(
+    state: State, member: ServiceRecord, kill: str = "", *, again: bool = False
+) -> None:
     """Stop it; one that has not got to its program does not begin it."""
-    attempt, run = member.attempt, member.run
+    attempt, run, launch = member.attempt, member.run, member.launch
     if attempt is not None and (run is None or run.stage is Stage.PRE_HOOK):
-        member.stop_asked, attempt.restart = True, False
+        attempt.restart = False
         if attempt.phase is AttemptPhase.WAITING:
+            member.stop_asked = True
             attempts.fail(state, attempt, Error.REQUEST_ABORTED, STOPS)
         elif run is not None:
+            member.stop_asked = True
             hosting.abort(state, member, Error.REQUEST_ABORTED, STOPS)
     elif run is not None:
-        stop(state, member)
+        if kill:
+            hosting.kill(state, member, kill)
+        else:
+            hosting.stop(state, member)
+    elif launch is not None and launches.is_live(launch):
+        _stop_program(state, member, launch, kill, again=again)
+
+
+def _stop_program(
+    state: State, member: ServiceRecord, launch: Launch, kill: str, *, again: bool
+) -> None:
+    """Stop one that speaks the control protocol, once it accepts that."""
+    known = member.status
+    if kill:
+        member.killed = member.stop_asked = True
+        requests.kill(state, launch, Error.REQUEST_ABORTED, kill)
+    elif (again or not member.stop_asked) and not check(
+        known.state, known.controls_accepted, Control.STOP, ControlsAccepted.STOP
+    ):
+        requests.send_control(state, member, Control.STOP, None)
 
 
 def recounted(state: State, record: ServiceRecord, before: int) -> None:
@@ -173,8 +200,17 @@ def recounted(state: State, record: ServiceRecord, before: int) -> None:
     if run.stage is Stage.GATHERING:
         _start_members(state, record, before)
     elif run.stage is Stage.SCATTERING:
-        _stop_members(state, record, hosting.stop, before)
+        stop_members(state, record, before)
     state.changed.append(record)
+
+
+def created(state: State, record: ServiceRecord) -> None:
+    """A service has come: with its template on its way up, an instance is started too."""
+    template = template_of(state, record)
+    run = None if template is None else template.run
+    if run is not None and run.stage is Stage.GATHERING and record in members(state, run.record):
+        _start(state, run.record, record)
+        state.changed.append(record)
 
 
 def look(state: State, record: ServiceRecord) -> None:
@@ -194,7 +230,7 @@ def _look_at(state: State, run: HostedRun, record: ServiceRecord) -> None:
         return
     if run.stage is Stage.SCATTERING and record in all_of_them:
         # It may have been on its way up when all were asked to stop.
-        _stop_member(state, record, hosting.stop)
+        _stop_member(state, record)
     if len(down) == len(all_of_them):
         asked = run.stage is Stage.SCATTERING
         cause = "its instances have stopped" if asked else "none of its instances runs any more"

@@ -70,7 +70,7 @@ def _send_control(state: State, launch: Launch, request: ControlRequest) -> None
     record = request.record
     error = Error.SERVICE_NOT_ACTIVE
     if record.launch is launch:
-        error = refusal(state, record, request.code)
+        error = refusal(state, record, request.code, dependents=request.call is not None)
     if error:
         _refused(state, launch, request)
         if _is_notice(request) and record.notice is not None:
@@ -149,8 +149,7 @@ def _late_start(state: State, launch: Launch, request: StartRequest, sent: bool)
         return
     _fail_start(state, launch, request, Error.SERVICE_REQUEST_TIMEOUT, cause)
     if sent:
-        fail_starts(state, launch, Error.SERVICE_REQUEST_TIMEOUT, cause)
-        launches.kill(state, launch, cause)
+        kill(state, launch, Error.SERVICE_REQUEST_TIMEOUT, cause)
     else:
         end_if_unused(state, launch)
 
@@ -279,6 +278,12 @@ def fail_starts(state: State, launch: Launch, error: int, cause: str) -> None:
         if isinstance(request, StartRequest):
             _fail_start(state, launch, request, error, cause)
     launch.queue = type(launch.queue)(r for r in launch.queue if isinstance(r, ControlRequest))
+
+
+def kill(state: State, launch: Launch, error: int, cause: str) -> None:
+    """Kill the process; every start that waits for it fails."""
+    fail_starts(state, launch, error, cause)
+    launches.kill(state, launch, cause)
 
 
 def answer_all(state: State, launch: Launch, cause: str) -> None:

@@ -148,8 +148,9 @@ def set_status(
         record.hang.cancel()
         record.hang = None
     _announce(state, record, old, cause, own)
-    if status.state != old.state:
+    if (status.state, status.controls_accepted) != (old.state, old.controls_accepted):
         state.changed.append(record)
+    if status.state != old.state:
         word = _STATE_WORDS.get(ServiceState(status.state))
         flood = own and status.state != _S.STOPPED and _floods(state, record)
         if word is not None and not failed and not flood:

@@ -1,9 +1,10 @@
 """Operators of the simulated world: they make services whole, and use what programs can do.
 
-Theirs are a template whose instances' programs get their number and their limits, and services
-that reload by a signal, by a command, or by their own word. Each is made by PrepareService and
-CreateService: they hold the SCM to saving with the record what was prepared for it, once, and
-to showing of a service what was saved.
+Theirs are a template whose instances' programs get their number and their limits, one of them
+perhaps a program that speaks the control protocol, and services that reload by a signal, by a
+command, or by their own word. Each is made by PrepareService and CreateService: they hold the SCM
+to saving with the record what was prepared for it, once, and to showing of a service what was
+saved.
 """
 
 from __future__ import annotations
@@ -101,7 +102,8 @@ class Operators(Visitors):
             self._ask(PrepareService(self._call(), scm, "srvany", values, changes))
         else:
             start_type = self.random.choice((2, 3, 3))
-            config = ServiceConfig(name=name, image_path="srvany", start_type=start_type)
+            image = "/bin/own" if name == "T@2" and roll > 0.8 else "srvany"
+            config = ServiceConfig(name=name, image_path=image, start_type=start_type)
             self._ask(CreateService(self._call(), scm, config, ALL))
 
     def _use(self, name: str) -> None:

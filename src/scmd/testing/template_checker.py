@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from scmd.core import instances
 from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import ServiceId
-from scmd.core.messages.effects import Effect, LaunchProcess, StatusChanged
+from scmd.core.messages.effects import Effect, LaunchProcess, SendControl, StatusChanged
 from scmd.testing.launch_checker import instances_of
-from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.service import Control, ControlsAccepted, ServiceState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,7 +37,8 @@ class Member:
     is_busy: bool
     """It is not at rest, or a start of it is waited for."""
     is_let_go: bool
-    """It speaks the control protocol, so that it is no hosted program; or it is being killed."""
+    """It speaks the control protocol, and was asked to stop or accepts that not yet; or it is
+    being killed."""
 
 
 class TemplateChecker:
@@ -47,6 +48,8 @@ class TemplateChecker:
         self.checkers = checkers
         self.world = checkers.world
         self._gathered: set[ServiceId] = set()
+        self._asked: set[ServiceId] = set()
+        """Who has been sent a STOP since it was started."""
         self.seen: set[str] = set()
         """Of what causes there were changes."""
 
@@ -59,7 +62,11 @@ class TemplateChecker:
         match effect:
             case LaunchProcess(spec=spec) if not spec.hook:
                 assert spec.service not in self._gathered, f"the template {spec.name} has a process"
+            case SendControl(code=Control.STOP):
+                self._asked.add(effect.service)
             case StatusChanged():
+                if effect.status.state == _S.START_PENDING:
+                    self._asked.discard(effect.service)
                 self._changed(effect)
 
     def _changed(self, change: StatusChanged) -> None:
@@ -110,6 +117,8 @@ class TemplateChecker:
             status = self.checkers.statuses.get(id)
             state = ServiceState.STOPPED if status is None else ServiceState(status.state)
             awaited = records[id].attempt is not None or records[id].is_recovering
+            accepts = status is not None and status.controls_accepted & ControlsAccepted.STOP
+            is_asked = not accepts or records[id].stop_asked or id in self._asked
             yield Member(
                 stored.config.name,
                 state,
@@ -117,7 +126,7 @@ class TemplateChecker:
                 is_done=id in self.checkers.done,
                 is_busy=state != _S.STOPPED or awaited,
                 is_let_go=any(
-                    id in run.services or (run.spec_service == id and run.killed)
+                    (id in run.services and is_asked) or (run.spec_service == id and run.killed)
                     for run in self.checkers.runs.values()
                 ),
             )
