@@ -7,12 +7,14 @@ from collections.abc import Callable
 
 import pytest
 
-from scmd.core.messages import Millis, SaveId, ServiceId, Settings, commands, events
-from scmd.core.messages.effects import AnyEffect, RemoveRecord
+from scmd.core.event_ids import EventId
+from scmd.core.messages import CallId, Millis, SaveId, ServiceId, Settings, commands, events
+from scmd.core.messages.effects import AnyEffect, LogEvent, RemoveRecord, Reply, StatusChanged
 from scmd.core.messages.events import AutoStart
 from scmd.core.scm import Scm
 from scmd.daemon.shell import Shell
 from scmd.vocabulary.errors import Error
+from scmd.vocabulary.status import ServiceStatus
 
 
 class BuggyEvents(Scm):
@@ -33,6 +35,16 @@ class BuggyDeadlines(Scm):
         raise AssertionError("a late bug")
 
 
+class ChangesAndReplies(Scm):
+    """Something of each kind that is only told, and an answer between."""
+
+    def handle(self, message: commands.Command | events.Event, now: int) -> list[AnyEffect]:
+        service = ServiceId(1)
+        change = StatusChanged(service, "A", ServiceStatus(), "a test")
+        log = LogEvent(EventId.ENTERED_STATE, service, ())
+        return [change, Reply(CallId(1), 0), change, log, change]
+
+
 def shell_around(kind: type[Scm], told: list[str], disk: SlowDisk | None = None) -> Shell:
     # Nothing else is reached.
     return Shell(
@@ -41,8 +53,8 @@ def shell_around(kind: type[Scm], told: list[str], disk: SlowDisk | None = None)
         None,  # type: ignore[arg-type]
         disk,  # type: ignore[arg-type] # a disk that answers when told
         None,  # type: ignore[arg-type]
-        on_reply=lambda _: None,
-        on_notice=lambda _: None,
+        on_reply=lambda _: told.append("Reply"),
+        on_notice=lambda notice: told.append(type(notice).__name__),
         on_failure=lambda failed: told.append(str(failed)),
     )
 
@@ -53,6 +65,12 @@ async def test_a_bug_while_a_message_is_handled_is_told() -> None:
     with pytest.raises(AssertionError):
         shell.submit(AutoStart())
     assert told == ["a bug"]
+
+
+async def test_answers_come_before_the_history_is_written_and_all_else_is_in_order() -> None:
+    told: list[str] = []
+    shell_around(ChangesAndReplies, told).submit(AutoStart())
+    assert told == ["Reply", "StatusChanged", "StatusChanged", "LogEvent", "StatusChanged"]
 
 
 async def test_a_bug_at_a_deadline_is_told() -> None:

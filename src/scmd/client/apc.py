@@ -1,14 +1,17 @@
 """Asynchronous procedure calls: what is queued to a thread runs when it waits alertably.
 
 `SleepEx` and `WaitForSingleObjectEx` as Windows has them, and the event objects to wait for. A call
-is never run anywhere else, and no lock is held while it runs: it may call anything.
+is never run anywhere else, and no lock is held while it runs: it may call anything. A thread that
+waits alertably reads the connections itself that its calls come by (`waits`).
 """
 
 from __future__ import annotations
 
 from collections import deque
-from threading import Condition, local
+from threading import local
 from time import monotonic
+
+from scmd.client.waits import Source, changing, wait, wake_all
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,24 +22,18 @@ WAIT_OBJECT_0 = 0
 WAIT_IO_COMPLETION = 0xC0
 WAIT_TIMEOUT = 0x102
 
-_changed = Condition()
-"""Something was queued to some thread, or an event was set."""
 _own = local()
 
 
 class ApcQueue:
-    """The calls queued to one thread."""
+    """The calls queued to one thread, and where they come from."""
 
-    __slots__ = ("calls",)
+    __slots__ = ("calls", "sources")
 
     def __init__(self) -> None:
         self.calls: deque[Callable[[], bool]] = deque()
-
-    def put(self, call: Callable[[], bool]) -> None:
-        """Queue a call, from any thread. It says whether it was still wanted."""
-        with _changed:
-            self.calls.append(call)
-            _changed.notify_all()
+        """Each says whether it was still wanted. Only who reads a source of this queue adds one."""
+        self.sources: set[Source] = set()
 
 
 def current_queue() -> ApcQueue:
@@ -70,13 +67,13 @@ def CreateEvent(manual_reset: bool = False, initial_state: bool = False) -> Even
 
 
 def SetEvent(event: EventObject) -> None:
-    with _changed:
+    with changing:
         event.is_set = True
-        _changed.notify_all()
+        wake_all()
 
 
 def ResetEvent(event: EventObject) -> None:
-    with _changed:
+    with changing:
         event.is_set = False
 
 
@@ -99,29 +96,31 @@ def WaitForSingleObject(event: EventObject, milliseconds: int = INFINITE) -> int
 
 def wait_for_any(events: tuple[EventObject | None, ...], end: float | None) -> EventObject | None:
     """The first of them that is set; None when the monotonic clock has got to `end`."""
-    with _changed:
-        while True:
-            for event in events:
-                if event is not None and event.take():
-                    return event
-            left = None if end is None else end - monotonic()
-            if left is not None and left <= 0:
-                return None
-            _changed.wait(left)
+
+    def found() -> EventObject | None:
+        for event in events:
+            if event is not None and event.take():
+                return event
+        return None
+
+    return wait(found, (), end)
 
 
 def _wait(event: EventObject | None, milliseconds: int, alertable: bool) -> int:
     queue = current_queue()
+
+    def found() -> int | None:
+        if alertable and queue.calls:
+            return WAIT_IO_COMPLETION
+        if event is not None and event.take():
+            return WAIT_OBJECT_0
+        return None
+
     end = None if milliseconds == INFINITE else monotonic() + milliseconds / 1000
     while True:
-        with _changed:
-            while not (alertable and queue.calls):
-                if event is not None and event.take():
-                    return WAIT_OBJECT_0
-                left = None if end is None else end - monotonic()
-                if left is not None and left <= 0:
-                    return WAIT_TIMEOUT
-                _changed.wait(left)
+        result = wait(found, queue.sources if alertable else (), end)
+        if result != WAIT_IO_COMPLETION:
+            return WAIT_TIMEOUT if result is None else result
         if _run(queue):
             return WAIT_IO_COMPLETION
 
@@ -129,9 +128,6 @@ def _wait(event: EventObject | None, milliseconds: int, alertable: bool) -> int:
 def _run(queue: ApcQueue) -> bool:
     """All that are there, and those that come meanwhile; whether any had something to do."""
     ran = False
-    while True:
-        with _changed:
-            if not queue.calls:
-                return ran
-            call = queue.calls.popleft()
-        ran = call() or ran
+    while queue.calls:
+        ran = queue.calls.popleft()() or ran
+    return ran

@@ -122,14 +122,40 @@ class Connection:
         assert isinstance(event, Fault)
         raise _fault(win32_error(event.status), function_name(name))
 
-    def send_call(self, interface: Interface, opnum: int, stub: bytes, name: str) -> int:
-        """Ask and do not wait; the call's number. For `multiplexing`, which has it for itself."""
+    # For `multiplexing`, which has it for itself ----------------------------------------------
+
+    @property
+    def descriptor(self) -> int:
+        """What becomes readable when something has come; -1: there is none, or it is closed."""
+        fileno: Callable[[], int] | None = getattr(self._socket, "fileno", None)
+        return -1 if fileno is None else fileno()
+
+    def without_limit(self) -> None:
+        """From now on what is waited for may never happen."""
+        self._socket.set_timeout(None)
+
+    def encode_call(
+        self, interface: Interface, opnum: int, stub: bytes, name: str
+    ) -> tuple[int, bytes]:
+        """A call's number, and what is to be sent for it."""
         try:
-            call_id, data = self._rpc.call(interface, opnum, stub)
-            self._socket.send(data)
-        except (OSError, RpcError) as error:
-            self._broken(name, str(error))
-        return call_id
+            return self._rpc.call(interface, opnum, stub)
+        except RpcError as error:
+            raise _failed(name, str(error)) from error
+
+    def send_some(self, data: bytearray, name: str) -> int:
+        """How many bytes were taken; where that cannot be known it waits, and all of them are.
+
+        When that fails the connection stays as it is: whoever reads it will find its end.
+        """
+        some: Callable[[bytearray], int] | None = getattr(self._socket, "send_some", None)
+        try:
+            if some is not None:
+                return some(data)
+            self._socket.send(bytes(data))
+        except OSError as error:
+            raise _failed(name, str(error)) from error
+        return len(data)
 
     def receive_events(self) -> list[ClientEvent]:
         """Wait for answers, whichever come; ConnectionFailed at the connection's end."""
@@ -199,7 +225,11 @@ class Connection:
 
     def _broken(self, name: str, detail: str, *, sent: bool = True) -> NoReturn:
         self.close()
-        raise ConnectionFailed(Error.RPC_CALL_FAILED, function_name(name), detail, sent=sent)
+        raise _failed(name, detail, sent=sent)
+
+
+def _failed(name: str, detail: str, *, sent: bool = True) -> ConnectionFailed:
+    return ConnectionFailed(Error.RPC_CALL_FAILED, function_name(name), detail, sent=sent)
 
 
 def _fault(error: int, funcname: str) -> WinError:

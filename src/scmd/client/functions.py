@@ -8,6 +8,8 @@ handle.
 
 from __future__ import annotations
 
+from _thread import allocate_lock
+
 from scmd.client import configuration
 from scmd.client.calls import open_calls
 from scmd.client.hosts import HOST_PREFIXES
@@ -41,11 +43,12 @@ if TYPE_CHECKING:
 class _Shared:
     """A connection and how many handles are open on it."""
 
-    __slots__ = ("calls", "handles", "link")
+    __slots__ = ("calls", "handles", "link", "linking")
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
         self.handles = 0
+        self.linking = allocate_lock()
         self.link: Multiplexed | None = None
         """The connection that notifications come by, once it is needed."""
 
@@ -101,12 +104,13 @@ class ScHandle:
 
     def link(self) -> Multiplexed:
         """The connection that notifications come by."""
-        shared = self._shared
-        if shared.link is None or shared.link.is_over:
-            from scmd.client.multiplexing import Multiplexed
+        from scmd.client.multiplexing import Multiplexed
 
-            shared.link = Multiplexed(shared.calls.another_connection())
-        return shared.link
+        shared = self._shared
+        with shared.linking:
+            if shared.link is None or shared.link.is_over:
+                shared.link = Multiplexed(shared.calls.another_connection())
+            return shared.link
 
     def Close(self) -> None:
         """Close it; a second time does nothing."""

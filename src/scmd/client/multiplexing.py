@@ -1,14 +1,17 @@
-"""Many calls at a time on one connection: a thread receives, whoever asked is told.
+"""Many calls at a time on one connection: whoever waits receives, whoever asked is told.
 
-For calls that the server answers when something happens. The thread ends with the connection;
-then everybody who waits is told that it broke.
+For calls that the server answers when something happens. What comes is read by the threads that
+`wait` for something of it. Who wants to be told at other times too has it read in the background,
+by a thread, and so is a connection that has no descriptor to watch. At the connection's end
+everybody who waits for an answer is told that it broke.
 """
 
 from __future__ import annotations
 
-from threading import Event, Lock, Thread
+from threading import Lock, Thread
 
 from scmd.client.connection import ConnectionFailed, function_name
+from scmd.client.waits import Source, look_again, wait
 from scmd.ndr.errors import NdrError
 from scmd.rpc.client import Fault, Response
 from scmd.rpc.errors import win32_error
@@ -30,29 +33,32 @@ if TYPE_CHECKING:
     Done = Callable[[Resp | WinError], None]
 
 
-class Multiplexed:
+class Multiplexed(Source):
     """Takes a connection over; nobody else may use it from then on."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, in_background: bool = False) -> None:
         self._connection = connection
         self._lock = Lock()
-        self._waiting: dict[int, Callable[[ClientEvent | None], None]] = {}
-        self._is_over = False
-        self._thread = Thread(target=self._receive, name="scmd notifications", daemon=True)
-        self._thread.start()
+        self._answered: dict[int, Callable[[ClientEvent | None], None]] = {}
+        self._unsent = bytearray()
+        connection.without_limit()
+        self.descriptor = connection.descriptor
+        self.is_taken = self.descriptor < 0
+        if self.is_taken or in_background:
+            Thread(target=self._read_all, name="scmd notifications", daemon=True).start()
 
     def close(self) -> None:
-        """End it; who waits is told, from the thread that receives."""
+        """End it. Who waits is told, by this thread or the one that reads."""
         self._connection.abort()
-
-    @property
-    def is_over(self) -> bool:
-        return self._is_over
+        if self.take():
+            self._end()
+            self.release()
 
     def begin(self, operation: Operation[Req, Resp], request: Req, done: Done[Resp]) -> None:
-        """Ask; `done` gets the response or an error, in the thread that receives: be quick there.
+        """Ask; `done` gets the response or an error, in the thread that reads: be quick there.
 
-        ConnectionFailed: it could not be asked, and `done` will not be called.
+        Never waits for the server to take it. ConnectionFailed: it could not be asked, and `done`
+        will not be called.
         """
         stub = operation.encode_request(request)
 
@@ -60,24 +66,22 @@ class Multiplexed:
             done(_outcome(operation, event))
 
         with self._lock:
-            if self._is_over:
+            if self.is_over:
                 raise _broken(operation.name)
-            call_id = self._connection.send_call(
+            call_id, data = self._connection.encode_call(
                 operation.interface, operation.opnum, stub, operation.name
             )
-            self._waiting[call_id] = answered
+            self._unsent += data
+            self._flush(operation.name)
+            self._answered[call_id] = answered
+        if self.has_unsent:
+            look_again()
 
     def call(self, operation: Operation[Req, Resp], request: Req) -> Resp:
         """Ask and wait; WinError for a result that is not 0."""
-        come = Event()
         answers: list[Resp | WinError] = []
-
-        def done(answer: Resp | WinError) -> None:
-            answers.append(answer)
-            come.set()
-
-        self.begin(operation, request, done)
-        come.wait()
+        self.begin(operation, request, answers.append)
+        wait(lambda: answers or None, (self,))
         answer = answers[0]
         if isinstance(answer, WinError):
             raise answer
@@ -86,19 +90,46 @@ class Multiplexed:
             raise WinError(error, function_name(operation.name))
         return answer
 
-    def _receive(self) -> None:
-        try:
-            while True:
-                for event in self._connection.receive_events():
-                    with self._lock:
-                        answered = self._waiting.pop(getattr(event, "call_id", 0), None)
-                    if answered is not None:
-                        answered(event)
-        except WinError:
-            pass  # What follows tells everybody.
+    def _flush(self, name: str) -> None:
+        del self._unsent[: self._connection.send_some(self._unsent, name)]
+        self.has_unsent = bool(self._unsent)
+
+    def send_more(self) -> None:
         with self._lock:
-            self._is_over = True
-            waiting, self._waiting = self._waiting, {}
+            try:
+                self._flush("RGetNotifyResults")
+            except WinError:
+                # What is read next will be the connection's end.
+                self._unsent.clear()
+                self.has_unsent = False
+
+    def read(self) -> None:
+        try:
+            for event in self._connection.receive_events():
+                with self._lock:
+                    answered = self._answered.pop(getattr(event, "call_id", 0), None)
+                if answered is not None:
+                    answered(event)
+        except WinError:
+            self._end()
+        except BaseException:
+            # Somebody has interrupted the thread, in the midst of an answer perhaps.
+            self._end()
+            raise
+
+    def _read_all(self) -> None:
+        """The thread in the background."""
+        if self.descriptor >= 0:
+            wait(lambda: self.is_over or None, (self,))
+        while not self.is_over:
+            self.read()
+            self.read_was_done()
+
+    def _end(self) -> None:
+        """For the thread that has taken it."""
+        with self._lock:
+            self.is_over = True
+            waiting, self._answered = self._answered, {}
         self._connection.close()
         for answered in waiting.values():
             answered(None)

@@ -111,6 +111,7 @@ def NotifyServiceStatusChange(handle: ScHandle, notify_mask: int, buffer: Servic
         _told(watching, queue, buffer, notify, answer)
 
     fetching = administration.NotifyHandleRequest(notify_handle=notify)
+    queue.sources = {link for link in queue.sources if not link.is_over} | {watching.link}
     watching.link.begin(administration.GET_NOTIFY_RESULTS, fetching, told)
 
 
@@ -141,7 +142,7 @@ def _told(
     notify: ContextHandle,
     answer: administration.GetNotifyResultsResponse | WinError,
 ) -> None:
-    """In the thread that receives: queue the callback, and tidy up at the server."""
+    """In the thread that reads: queue the callback, which tidies up at the server afterwards."""
 
     def call_back() -> bool:
         with watching.lock:
@@ -149,16 +150,22 @@ def _told(
                 return False
             watching.buffer = buffer.outstanding = None
         _fill(buffer, answer)
-        buffer.callback(buffer)
+        try:
+            buffer.callback(buffer)
+        finally:
+            if not isinstance(answer, WinError):
+                _close(watching.link, notify)
         return True
 
-    queue.put(call_back)
-    if not isinstance(answer, WinError):
-        closing = administration.NotifyHandleRequest(notify_handle=notify)
-        try:
-            watching.link.begin(administration.CLOSE_NOTIFY_HANDLE, closing, lambda _: None)
-        except WinError:
-            return
+    queue.calls.append(call_back)
+
+
+def _close(link: Multiplexed, notify: ContextHandle) -> None:
+    request = administration.NotifyHandleRequest(notify_handle=notify)
+    try:
+        link.begin(administration.CLOSE_NOTIFY_HANDLE, request, lambda _: None)
+    except WinError:
+        return  # It ended with its connection.
 
 
 def _fill(

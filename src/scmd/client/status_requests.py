@@ -71,7 +71,7 @@ class StatusRequests:
 
     def __init__(self, calls: Calls) -> None:
         self._told: SimpleQueue[tuple[object, Outcome]] = SimpleQueue()
-        self._link = Multiplexed(calls.connection)
+        self._link = Multiplexed(calls.connection, in_background=True)
 
     def ask(self, key: object, handle: ContextHandle, mask: int) -> None:
         """A request for this handle; its outcome, or why it was refused, comes with the key."""

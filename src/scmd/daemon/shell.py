@@ -1,10 +1,11 @@
 """The core's shell: feeds it messages, performs its effects, keeps its one timer.
 
 It decides nothing. Messages that arise while effects are performed wait their turn, so
-the core is never entered twice and effects are done in the order given. Time is the
-loop's clock (CLOCK_MONOTONIC: it stands still while the machine is suspended, so nothing
-is overdue when it wakes). What fails here is a bug, and leaves a core that nobody should ask
-again: `on_failure` is told and must end the process.
+the core is never entered twice, and effects are done in the order given, except that answers come
+before the changes of status that are written down. Time is the loop's clock (CLOCK_MONOTONIC: it
+stands still while the machine is suspended, so nothing is overdue when it wakes). What fails here
+is a bug, and leaves a core that nobody should ask again: `on_failure` is told and must end the
+process.
 """
 
 from __future__ import annotations
@@ -90,11 +91,7 @@ class Shell:
         self._busy = True
         try:
             while waiting:
-                for effect in self._scm.handle(waiting.popleft(), now()):
-                    if type(effect) is Reply:
-                        self._on_reply(effect)
-                    else:
-                        self._perform(effect)
+                self._perform_all(self._scm.handle(waiting.popleft(), now()))
         except Exception as failed:
             self._on_failure(failed)
             raise
@@ -120,8 +117,7 @@ class Shell:
         self._timer = self._deadline = None
         self._busy = True
         try:
-            for effect in self._scm.expire(now()):
-                self._perform(effect)
+            self._perform_all(self._scm.expire(now()))
         except Exception as failed:
             self._on_failure(failed)
             raise
@@ -131,6 +127,26 @@ class Shell:
             self.submit(self._waiting.popleft())
         else:
             self._arm()
+
+    def _perform_all(self, caused: list[effects.AnyEffect]) -> None:
+        """In order, but somebody waits for the answers, and for the history nobody does."""
+        changes: list[effects.StatusChanged] = []
+        for effect in caused:
+            if type(effect) is Reply:
+                self._on_reply(effect)
+            elif type(effect) is effects.StatusChanged:
+                changes.append(effect)
+            else:
+                if changes:
+                    self._tell(changes)
+                self._perform(effect)
+        if changes:
+            self._tell(changes)
+
+    def _tell(self, changes: list[effects.StatusChanged]) -> None:
+        for change in changes:
+            self._on_notice(change)
+        changes.clear()
 
     def _perform(self, effect: effects.AnyEffect) -> None:
         match effect:

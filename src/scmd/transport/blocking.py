@@ -37,13 +37,21 @@ class Stream(Protocol):
 class StreamSocket:
     """A connected stream socket. A time-out is seconds, None waits for ever."""
 
-    __slots__ = ("_socket", "receive", "send")
+    __slots__ = ("_socket", "fileno", "receive", "send")
 
     def __init__(self, connected: _socket.socket) -> None:
         self._socket = connected
         self.send = connected.sendall
         self.receive = connected.recv
         """receive(count) returns what has arrived, up to count bytes; b"" is end of file."""
+        self.fileno = connected.fileno
+
+    def send_some(self, data: bytes | bytearray) -> int:
+        """Without waiting, if the time-out is None; how many bytes were taken."""
+        try:
+            return self._socket.send(data, _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return 0
 
     def set_timeout(self, timeout: float | None) -> None:
         """The longest a later send or receive may take."""
