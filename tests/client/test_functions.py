@@ -166,6 +166,62 @@ def test_the_wrong_kind_of_handle_is_6(world: World) -> None:
     assert caught.value.winerror == 6
 
 
+NO_HANDLES = {
+    "CloseServiceHandle": (),
+    "ControlService": (1,),
+    "ControlServiceEx": (1,),
+    "ChangeServiceConfig": (),
+    "ChangeServiceConfig2": (1, "text"),
+    "CreateService": ("Web", None, 1, 16, 3, 1, "/bin/web"),
+    "DeleteService": (),
+    "EnumDependentServices": (),
+    "EnumServicesStatus": (),
+    "EnumServicesStatusEx": (),
+    "GetServiceDisplayName": ("Web",),
+    "GetServiceKeyName": ("Web",),
+    "GetServiceRegistryStateKey": (),
+    "LockServiceDatabase": (),
+    "NotifyServiceStatusChange": (1, winsvc.ServiceNotify(print)),
+    "OpenService": ("Web", 1),
+    "QueryServiceConfig": (),
+    "QueryServiceConfig2": (1,),
+    "QueryServiceLockStatus": (),
+    "QueryServiceObjectSecurity": (4,),
+    "QueryServiceStatus": (),
+    "QueryServiceStatusEx": (),
+    "RegCloseKey": (),
+    "RegDeleteValue": ("Name",),
+    "RegNotifyChangeKeyValue": (False, 1),
+    "RegQueryValueEx": ("Name",),
+    "RegSetValueEx": ("Name", 1, "text"),
+    "ResetEvent": (),
+    "SetEvent": (),
+    "SetServiceObjectSecurity": (4, b""),
+    "StartService": (),
+    "SubscribeServiceChangeNotifications": (0, print),
+    "UnsubscribeServiceChangeNotifications": (),
+    "WaitForSingleObject": (0,),
+    "WaitForSingleObjectEx": (0,),
+    "WaitServiceState": (1,),
+    "UnlockServiceDatabase": (),
+}
+WITHOUT_HANDLE = {"CreateEvent", "NotifyBootConfigStatus", "OpenSCManager", "SleepEx"}
+
+
+def test_every_function_that_takes_a_handle_is_known() -> None:
+    lazy = {name for name in winsvc._PLACES if not isinstance(getattr(winsvc, name), type)}
+    assert lazy == {*NO_HANDLES, *WITHOUT_HANDLE}
+
+
+@pytest.mark.parametrize("name", sorted(NO_HANDLES))
+def test_what_is_no_handle_is_refused(name: str) -> None:
+    expected = 1071 if name == "UnlockServiceDatabase" else 6
+    for given in (None, 0, 4711, "Web"):
+        with pytest.raises(winsvc.error) as caught:
+            getattr(winsvc, name)(given, *NO_HANDLES[name])
+        assert (caught.value.winerror, caught.value.funcname) == (expected, name)
+
+
 def test_handles_close_when_they_are_collected(world: World) -> None:
     scm = winsvc.OpenSCManager(None, None, ALL)
     create(scm)

@@ -69,7 +69,7 @@ def test_the_exception_carries_code_function_and_text() -> None:
     assert str(caught.value) == "SetServiceStatus: The handle is invalid. (6)"
 
 
-@pytest.mark.parametrize("status", [(), (1, 2), (0x10, "4", 0, 0, 0, 0, 0)])
+@pytest.mark.parametrize("status", [(), (1, 2), (0x10, "4", 0, 0, 0, 0, 0), None, 4])
 def test_a_status_is_seven_numbers(status: tuple[int, ...]) -> None:
     with pytest.raises(winsvc.error) as caught:
         winsvc.SetServiceStatus(1, status)

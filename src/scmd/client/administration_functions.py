@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from scmd.client import administration
 from scmd.client.calls import open_calls
+from scmd.client.functions import ScHandle, use
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.winerror import WinError
+from scmd.vocabulary.winerror import WinError, expect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.client.administration import LockStatus
-    from scmd.client.functions import ScHandle
     from scmd.ndr.values import ContextHandle
 
 
@@ -34,29 +34,31 @@ class ScLock:
         raw, self._raw = self._raw, None
         if raw is None:
             raise WinError(Error.INVALID_SERVICE_LOCK, "UnlockServiceDatabase")
-        calls, _ = self._scm.use("UnlockServiceDatabase")
+        calls, _ = use(self._scm, "UnlockServiceDatabase")
         administration.unlock_database(calls, raw)
 
 
 def LockServiceDatabase(scm: ScHandle) -> ScLock:
     """The lock, if nobody has it (1055). Needs SC_MANAGER_LOCK."""
-    calls, raw = scm.use("LockServiceDatabase")
+    calls, raw = use(scm, "LockServiceDatabase")
     return ScLock(scm, administration.lock_database(calls, raw))
 
 
 def UnlockServiceDatabase(lock: ScLock) -> None:
+    """1071 when it was given back before."""
+    expect(ScLock, lock, "UnlockServiceDatabase", Error.INVALID_SERVICE_LOCK)
     lock.release()
 
 
 def QueryServiceLockStatus(scm: ScHandle) -> LockStatus:
     """is_locked, owner, duration in seconds. Needs SC_MANAGER_QUERY_LOCK_STATUS."""
-    calls, raw = scm.use("QueryServiceLockStatus")
+    calls, raw = use(scm, "QueryServiceLockStatus")
     return administration.query_lock_status(calls, raw)
 
 
 def QueryServiceObjectSecurity(handle: ScHandle, security_information: int) -> bytes:
     """The asked components as a self-relative security descriptor. 5, 87."""
-    calls, raw = handle.use("QueryServiceObjectSecurity")
+    calls, raw = use(handle, "QueryServiceObjectSecurity")
     return administration.query_security(calls, raw, security_information)
 
 
@@ -64,11 +66,11 @@ def SetServiceObjectSecurity(
     handle: ScHandle, security_information: int, security_descriptor: bytes
 ) -> None:
     """Replace the components that the bits name. 5, 87, 1072."""
-    calls, raw = handle.use("SetServiceObjectSecurity")
+    calls, raw = use(handle, "SetServiceObjectSecurity")
     administration.set_security(calls, raw, security_information, security_descriptor)
 
 
 def NotifyBootConfigStatus(boot_acceptable: bool) -> None:
     """Accept this boot, or say that it is no good. 5; 1076 when it was accepted before."""
     with open_calls() as calls:
-        administration.notify_boot_config_status(calls, boot_acceptable)
+        administration.notify_boot_config_status(calls, bool(boot_acceptable))

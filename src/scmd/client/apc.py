@@ -2,7 +2,8 @@
 
 `SleepEx` and `WaitForSingleObjectEx` as Windows has them, and the event objects to wait for. A call
 is never run anywhere else, and no lock is held while it runs: it may call anything. A thread that
-waits alertably reads the connections itself that its calls come by (`waits`).
+waits alertably reads the connections itself that its calls come by (`waits`). What is no
+event object is refused with 6.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from threading import local
 from time import monotonic
 
 from scmd.client.waits import Source, changing, wait, wake_all
+from scmd.vocabulary.winerror import expect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -67,12 +69,14 @@ def CreateEvent(manual_reset: bool = False, initial_state: bool = False) -> Even
 
 
 def SetEvent(event: EventObject) -> None:
+    expect(EventObject, event, "SetEvent")
     with changing:
         event.is_set = True
         wake_all()
 
 
 def ResetEvent(event: EventObject) -> None:
+    expect(EventObject, event, "ResetEvent")
     with changing:
         event.is_set = False
 
@@ -87,10 +91,12 @@ def WaitForSingleObjectEx(
     event: EventObject, milliseconds: int = INFINITE, alertable: bool = False
 ) -> int:
     """WAIT_OBJECT_0 when it is set, WAIT_TIMEOUT, or WAIT_IO_COMPLETION when calls were run."""
+    expect(EventObject, event, "WaitForSingleObjectEx")
     return _wait(event, milliseconds, alertable)
 
 
 def WaitForSingleObject(event: EventObject, milliseconds: int = INFINITE) -> int:
+    expect(EventObject, event, "WaitForSingleObject")
     return _wait(event, milliseconds, False)
 
 

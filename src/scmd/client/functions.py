@@ -23,7 +23,7 @@ from scmd.vocabulary.service import (
     ServiceType,
     StateMask,
 )
-from scmd.vocabulary.winerror import WinError
+from scmd.vocabulary.winerror import WinError, expect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -92,11 +92,10 @@ class ScHandle:
         what = repr(self.name) if self.name else "the SCM"
         return f"<handle to {what}>" if self else f"<closed handle to {what}>"
 
-    def use(self, function: str) -> tuple[Calls, ContextHandle]:
-        """What a call needs; WinError 6 after Close."""
-        if self._raw is None:
-            raise WinError(Error.INVALID_HANDLE, function)
-        return self._shared.calls, self._raw
+    @property
+    def opened(self) -> tuple[Calls, ContextHandle] | None:
+        """What a call needs; None after Close."""
+        return None if self._raw is None else (self._shared.calls, self._raw)
 
     def child(self, raw: ContextHandle, name: str) -> ScHandle:
         """A service handle on the same connection."""
@@ -131,6 +130,15 @@ class ScHandle:
             shared.calls.close()
 
 
+def use(handle: ScHandle, function: str) -> tuple[Calls, ContextHandle]:
+    """What a call needs; WinError 6 for a closed handle, and for what is none."""
+    expect(ScHandle, handle, function)
+    opened = handle.opened
+    if opened is None:
+        raise WinError(Error.INVALID_HANDLE, function)
+    return opened
+
+
 # Handles ------------------------------------------------------------------------------------
 
 
@@ -157,13 +165,14 @@ def OpenSCManager(
 
 def OpenService(scm: ScHandle, service_name: str, desired_access: int) -> ScHandle:
     """A handle by key name. 5, 6, 123, 1060."""
-    calls, raw = scm.use("OpenService")
+    calls, raw = use(scm, "OpenService")
+    expect(str, service_name, "OpenService", Error.INVALID_NAME)
     return scm.child(calls.open_service(raw, service_name, desired_access), service_name)
 
 
 def CloseServiceHandle(handle: ScHandle) -> None:
     """6 when it is closed already."""
-    handle.use("CloseServiceHandle")
+    use(handle, "CloseServiceHandle")
     handle.Close()
 
 
@@ -186,7 +195,8 @@ def CreateService(
     password: str | None = None,
 ) -> ScHandle | tuple[ScHandle, int]:
     """A handle to the new service; with a true `tag`, the handle and the tag it was given."""
-    calls, raw = scm.use("CreateService")
+    calls, raw = use(scm, "CreateService")
+    expect(str, service_name, "CreateService", Error.INVALID_NAME)
     config = ServiceConfig(
         name=service_name,
         display_name=display_name or "",
@@ -207,18 +217,18 @@ def CreateService(
 
 def DeleteService(service: ScHandle) -> None:
     """Mark for deletion; it goes when it is stopped and the last handle is closed. 5, 1072."""
-    configuration.delete_service(*service.use("DeleteService"))
+    configuration.delete_service(*use(service, "DeleteService"))
 
 
 def QueryServiceConfig(service: ScHandle) -> ServiceConfig:
     """The members of QUERY_SERVICE_CONFIG; the record's other fields have their defaults."""
-    return configuration.query_config(*service.use("QueryServiceConfig"), service.name)
+    return configuration.query_config(*use(service, "QueryServiceConfig"), service.name)
 
 
 def QueryServiceConfig2(service: ScHandle, info_level: int) -> Config2Value | tuple[Trigger, ...]:
     """1 str; 2 FailureActions; 3, 4, 11 bool; 5, 7, 10, 12 int; 6 tuple of str; 8 tuple of Trigger;
     9 int or None. 124."""
-    calls, raw = service.use("QueryServiceConfig2")
+    calls, raw = use(service, "QueryServiceConfig2")
     if info_level == ConfigLevel.TRIGGER_INFO:
         from scmd.client.administration import query_triggers
 
@@ -240,7 +250,7 @@ def ChangeServiceConfig(
     display_name: str | None = None,
 ) -> int | None:
     """None and SERVICE_NO_CHANGE keep, "" and () clear; with a true `tag`, the new tag."""
-    calls, raw = service.use("ChangeServiceConfig")
+    calls, raw = use(service, "ChangeServiceConfig")
     number = configuration.change_config(
         calls,
         raw,
@@ -270,7 +280,7 @@ def ChangeServiceConfig2(
 
     87: a value of another type than the level's; 124: a level there is not.
     """
-    calls, raw = service.use("ChangeServiceConfig2")
+    calls, raw = use(service, "ChangeServiceConfig2")
     if info_level not in _LEVEL_TYPES:
         raise WinError(Error.INVALID_LEVEL, "ChangeServiceConfig2")
     if info is None and info_level != ConfigLevel.PREFERRED_NODE:
@@ -316,25 +326,25 @@ _LEVEL_TYPES: dict[int, type] = {
 
 def QueryServiceStatus(service: ScHandle) -> ServiceStatus:
     """SERVICE_STATUS; process id and flags are 0."""
-    calls, raw = service.use("QueryServiceStatus")
+    calls, raw = use(service, "QueryServiceStatus")
     return calls.query_basic_status(raw)
 
 
 def QueryServiceStatusEx(service: ScHandle) -> ServiceStatus:
     """SERVICE_STATUS_PROCESS: with process id and flags."""
-    calls, raw = service.use("QueryServiceStatusEx")
+    calls, raw = use(service, "QueryServiceStatusEx")
     return calls.query_status(raw)
 
 
 def StartService(service: ScHandle, arguments: Sequence[str] | None = None) -> None:
     """Answered when ServiceMain's thread exists; `arguments` follow the service name in argv."""
-    calls, raw = service.use("StartService")
+    calls, raw = use(service, "StartService")
     calls.start_service(raw, arguments or ())
 
 
 def ControlService(service: ScHandle, control: int) -> ServiceStatus:
     """Send a control; the status after the Handler returned. 1051, 1052, 1053, 1061, 1062."""
-    calls, raw = service.use("ControlService")
+    calls, raw = use(service, "ControlService")
     return calls.control_service(raw, control)
 
 
@@ -348,7 +358,7 @@ def ControlServiceEx(
     """
     if reason is None:
         reason = _NO_STOP_REASON if control == Control.STOP else 0
-    calls, raw = service.use("ControlServiceEx")
+    calls, raw = use(service, "ControlServiceEx")
     return calls.control_service_ex(raw, control, reason, comment)
 
 
@@ -363,7 +373,8 @@ def EnumServicesStatus(
     scm: ScHandle, service_type: int = ServiceType.WIN32, service_state: int = StateMask.ALL
 ) -> list[Entry]:
     """Every service that matches: name, display_name, status."""
-    return EnumServicesStatusEx(scm, service_type, service_state)
+    calls, raw = use(scm, "EnumServicesStatus")
+    return calls.enum_services(raw, service_type, service_state, None)
 
 
 def EnumServicesStatusEx(
@@ -373,23 +384,23 @@ def EnumServicesStatusEx(
     group_name: str | None = None,
 ) -> list[Entry]:
     """The same, of one load-order group; "" means services without a group, None all."""
-    calls, raw = scm.use("EnumServicesStatusEx")
+    calls, raw = use(scm, "EnumServicesStatusEx")
     return calls.enum_services(raw, service_type, service_state, group_name)
 
 
 def EnumDependentServices(service: ScHandle, service_state: int = StateMask.ALL) -> list[Entry]:
     """Those that depend on it, in the order in which to stop them."""
-    calls, raw = service.use("EnumDependentServices")
+    calls, raw = use(service, "EnumDependentServices")
     return calls.enum_dependents(raw, service_state)
 
 
 def GetServiceDisplayName(scm: ScHandle, service_name: str) -> str:
     """The display name of a key name. 1060."""
-    calls, raw = scm.use("GetServiceDisplayName")
+    calls, raw = use(scm, "GetServiceDisplayName")
     return calls.display_name(raw, service_name)
 
 
 def GetServiceKeyName(scm: ScHandle, display_name: str) -> str:
     """The key name of a display name. 1060."""
-    calls, raw = scm.use("GetServiceKeyName")
+    calls, raw = use(scm, "GetServiceKeyName")
     return calls.key_name(raw, display_name)

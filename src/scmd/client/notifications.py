@@ -13,19 +13,19 @@ from __future__ import annotations
 from threading import Lock
 
 from scmd.client.apc import ApcQueue, current_queue
+from scmd.client.functions import ScHandle, use
 from scmd.client.multiplexing import Multiplexed
 from scmd.client.status_requests import FUNCTION, names, params_of, registration, triggered
 from scmd.svcctl import administration, opening
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ScmAccess, ServiceAccess, ServiceType, StateMask
 from scmd.vocabulary.status import ServiceStatus
-from scmd.vocabulary.winerror import WinError
+from scmd.vocabulary.winerror import WinError, expect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scmd.client.functions import ScHandle
     from scmd.ndr.values import ContextHandle
 
 
@@ -84,11 +84,14 @@ class Watching:
 def NotifyServiceStatusChange(handle: ScHandle, notify_mask: int, buffer: ServiceNotify) -> None:
     """Ask to be told once; the callback runs while this thread waits alertably.
 
-    5, 6, 87 (a mask that mixes kinds of bits), 1072 (close the handle), 1242 (one request a
-    handle, and one a buffer), 1294 (close the handle to the SCM and open another one); 50 and 124:
-    the buffer's version; 50: a driver.
+    5, 6, 87 (a mask that mixes kinds of bits; no buffer, or none with a callback), 1072 (close the
+    handle), 1242 (one request a handle, and one a buffer), 1294 (close the handle to the SCM and
+    open another one); 50 and 124: the buffer's version; 50: a driver.
     """
-    calls, raw = handle.use(FUNCTION)
+    calls, raw = use(handle, FUNCTION)
+    expect(ServiceNotify, buffer, FUNCTION, Error.INVALID_PARAMETER)
+    if not callable(buffer.callback):
+        raise WinError(Error.INVALID_PARAMETER, FUNCTION)
     if buffer.version not in (1, 2):
         raise WinError(Error.NOT_SUPPORTED if buffer.version > 2 else Error.INVALID_LEVEL, FUNCTION)
     if buffer.outstanding is not None:

@@ -9,19 +9,19 @@ from __future__ import annotations
 from threading import Thread
 
 from scmd.client.apc import EventObject, SetEvent
+from scmd.client.functions import ScHandle, use
 from scmd.client.management import query_parameters, set_parameters
 from scmd.client.watching import Watch
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.registry import RegistryType, RegistryValue
-from scmd.vocabulary.winerror import WinError
+from scmd.vocabulary.winerror import WinError, expect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from scmd.client.calls import Calls
-    from scmd.client.functions import ScHandle
     from scmd.ndr.values import ContextHandle
 
 GET_KEY = "GetServiceRegistryStateKey"
@@ -42,7 +42,13 @@ class StateKey:
         """Of requests that have not been answered."""
 
     def use(self, function: str) -> tuple[Calls, ContextHandle]:
-        return self._handle.use(function)
+        """As the handle's; WinError 6."""
+        return use(self._handle, function)
+
+
+def _use(key: StateKey, function: str) -> tuple[Calls, ContextHandle]:
+    expect(StateKey, key, function)
+    return key.use(function)
 
 
 def GetServiceRegistryStateKey(
@@ -52,7 +58,7 @@ def GetServiceRegistryStateKey(
 
     Errors: 5, 6 (no handle to a service), 50 (a state other than the parameters).
     """
-    calls, raw = handle.use(GET_KEY)
+    calls, raw = use(handle, GET_KEY)
     if not handle.name:
         raise WinError(Error.INVALID_HANDLE, GET_KEY)
     if state_type != ServiceRegistryStateParameters:
@@ -63,23 +69,28 @@ def GetServiceRegistryStateKey(
 
 def RegQueryValueEx(key: StateKey, name: str) -> tuple[Any, int]:
     """A value's data and its REG_* type; error 2 without one of that name."""
-    calls, raw = key.use("RegQueryValueEx")
+    value = _value(key, name, "RegQueryValueEx")
+    return value.data, int(value.type)
+
+
+def _value(key: StateKey, name: str, function: str) -> RegistryValue:
+    calls, raw = _use(key, function)
     for known, value in query_parameters(calls, raw).items():
         if name_key(known) == name_key(name):
-            return value.data, int(value.type)
-    raise WinError(Error.FILE_NOT_FOUND, "RegQueryValueEx")
+            return value
+    raise WinError(Error.FILE_NOT_FOUND, function)
 
 
 def RegSetValueEx(key: StateKey, name: str, type: int, data: Any) -> None:
     """Write a value; the handle needs SERVICE_CHANGE_CONFIG too."""
-    calls, raw = key.use("RegSetValueEx")
+    calls, raw = _use(key, "RegSetValueEx")
     set_parameters(calls, raw, {name: RegistryValue(type=RegistryType(type), data=data)})
 
 
 def RegDeleteValue(key: StateKey, name: str) -> None:
     """Delete a value; error 2 without one of that name."""
-    RegQueryValueEx(key, name)
-    calls, raw = key.use("RegDeleteValue")
+    _value(key, name, "RegDeleteValue")
+    calls, raw = _use(key, "RegDeleteValue")
     set_parameters(calls, raw, {name: None})
 
 
@@ -96,7 +107,7 @@ def RegNotifyChangeKeyValue(
     change in a subkey always counts. The event is set too when the key is closed or the service
     is gone. Errors: 6, 87 (the filter, or asynchronous without an event), 120.
     """
-    calls, _ = key.use(NOTIFY)
+    calls, _ = _use(key, NOTIFY)
     if not notify_filter or notify_filter & ~_FILTERS or (asynchronous and event is None):
         raise WinError(Error.INVALID_PARAMETER, NOTIFY)
     watch = Watch(calls.another, (key.name,), lossless=True).begin()
@@ -122,5 +133,6 @@ def RegNotifyChangeKeyValue(
 
 def RegCloseKey(key: StateKey) -> None:
     """Close it; what is waited for ends, with its event set."""
+    expect(StateKey, key, "RegCloseKey")
     for watch in list(key.watches):
         watch.close()

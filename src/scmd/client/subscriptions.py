@@ -13,17 +13,17 @@ from threading import Lock, Thread, current_thread
 from time import monotonic
 
 from scmd.client.apc import INFINITE, EventObject, SetEvent, wait_for_any
+from scmd.client.functions import ScHandle, use
 from scmd.client.status_requests import STATES
 from scmd.client.watching import Change, Watch
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import STATE_BITS, NotifyMask, ServiceType, StateMask
-from scmd.vocabulary.winerror import WinError
+from scmd.vocabulary.winerror import WinError, expect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from scmd.client.functions import ScHandle
 
 SC_EVENT_DATABASE_CHANGE, SC_EVENT_PROPERTY_CHANGE, SC_EVENT_STATUS_CHANGE = range(3)
 
@@ -88,13 +88,13 @@ def SubscribeServiceChangeNotifications(
     the other kind), 87, 120 (properties, at a server without a feed). A callback that raises
     ends the subscription.
     """
-    calls, raw = handle.use(SUBSCRIBE)
+    calls, raw = use(handle, SUBSCRIBE)
     kinds = {
         SC_EVENT_DATABASE_CHANGE: _of_database,
         SC_EVENT_PROPERTY_CHANGE: _of_properties,
         SC_EVENT_STATUS_CHANGE: _of_status,
     }
-    if event_type not in kinds:
+    if event_type not in kinds or not callable(callback):
         raise WinError(Error.INVALID_PARAMETER, SUBSCRIBE)
     if (event_type == SC_EVENT_DATABASE_CHANGE) == bool(handle.name):
         raise WinError(Error.INVALID_HANDLE, SUBSCRIBE)
@@ -110,6 +110,7 @@ def SubscribeServiceChangeNotifications(
 
 def UnsubscribeServiceChangeNotifications(subscription: Subscription) -> None:
     """Once it returns no callback runs or begins; in the callback itself it returns at once."""
+    expect(Subscription, subscription, "UnsubscribeServiceChangeNotifications")
     subscription.end()
 
 
@@ -145,7 +146,7 @@ def WaitServiceState(
     _DELETE_PENDING. The handle needs SERVICE_QUERY_STATUS. Errors: 5, 6, 87; 1460 when the
     time is up, 1223 when the event was set first; 1072 when the service is deleted.
     """
-    calls, raw = handle.use(WAIT)
+    calls, raw = use(handle, WAIT)
     if not handle.name:
         raise WinError(Error.INVALID_HANDLE, WAIT)
     if not notify or notify & ~_WAITED_FOR:

@@ -325,8 +325,11 @@ class Dispatcher:
 def checked_table(table: ServiceTable) -> tuple[tuple[str, ...], dict[str, ServiceMain]]:
     """The names, and the ServiceMains by name key; a final (None, None) is allowed, as in C."""
     funcname = "StartServiceCtrlDispatcher"
-    entries = list(table)
-    if entries and tuple(entries[-1]) == (None, None):
+    try:
+        entries = [(name, main) for name, main in table]
+    except (TypeError, ValueError) as error:
+        raise WinError(Error.INVALID_DATA, funcname) from error
+    if entries and entries[-1] == (None, None):
         entries.pop()
     if not entries:
         raise WinError(Error.INVALID_PARAMETER, funcname)

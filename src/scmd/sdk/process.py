@@ -115,9 +115,12 @@ def SetServiceStatus(handle: int, status: ServiceStatus | Sequence[int]) -> None
 
 
 def _status_of(numbers: Sequence[int]) -> ServiceStatus:
-    if len(numbers) != 7 or not all(isinstance(number, int) for number in numbers):
+    try:
+        kind, state, accepted, exit_code, specific, check_point, wait_hint = numbers
+    except (TypeError, ValueError) as error:
+        raise WinError(Error.INVALID_DATA, "SetServiceStatus") from error
+    if not all(isinstance(number, int) for number in numbers):
         raise WinError(Error.INVALID_DATA, "SetServiceStatus")
-    kind, state, accepted, exit_code, specific, check_point, wait_hint = numbers
     return ServiceStatus(
         type=kind,
         state=state,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scmd.vocabulary.errors import error_text
+from scmd.vocabulary.errors import Error, error_text
 
 
 class WinError(Exception):
@@ -21,6 +21,12 @@ class WinError(Exception):
     def __str__(self) -> str:
         where = f"{self.funcname}: " if self.funcname else ""
         return f"{where}{self.strerror} ({self.winerror})"
+
+
+def expect(kind: type, given: object, function: str, error: int = Error.INVALID_HANDLE) -> None:
+    """Raise the error where something else was given, such as None."""
+    if not isinstance(given, kind):
+        raise WinError(error, function)
 
 
 class BufferTooSmall(WinError):
