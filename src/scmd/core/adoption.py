@@ -26,6 +26,8 @@ as running, a process as one that has yet to connect.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from scmd.core import (
     auto_start,
     feed,
@@ -83,6 +85,7 @@ ADOPTED = "adopted by a new manager"
 
 
 _Users = dict[LaunchId, list[ServiceRecord]]
+_KINDS = {str(kind): kind for kind in ChangeKind}
 
 
 def adopt(state: State, event: Adopted) -> None:
@@ -124,15 +127,14 @@ def adopt(state: State, event: Adopted) -> None:
 
 def _resume_feed(state: State, entries: tuple[Memory, ...]) -> None:
     """Before anything happens that is a change."""
-    news = [entry for entry in entries if isinstance(entry, ChangeMemory | IntentMemory)]
-    changes = [entry for entry in news if isinstance(entry, ChangeMemory)]
-    intents = [entry for entry in news if isinstance(entry, IntentMemory)]
+    changes = [entry for entry in entries if isinstance(entry, ChangeMemory)]
+    intents = [entry for entry in entries if isinstance(entry, IntentMemory)]
     feed.resume(
         state,
-        next((entry.epoch for entry in news), state.feed.epoch),
+        changes[0].epoch if changes else intents[0].epoch if intents else state.feed.epoch,
         [_change(entry) for entry in changes],
         [
-            Intent(ChangeKind(entry.kind), ServiceId(entry.service), entry.name, entry.security)
+            Intent(_KINDS[entry.kind], ServiceId(entry.service), entry.name, entry.security)
             for entry in intents
         ],
     )
@@ -141,7 +143,7 @@ def _resume_feed(state: State, entries: tuple[Memory, ...]) -> None:
 def _change(memory: ChangeMemory) -> Change:
     return Change(
         memory.number,
-        ChangeKind(memory.kind),
+        _KINDS[memory.kind],
         ServiceId(memory.service),
         memory.name,
         _status(memory.status),
@@ -179,6 +181,7 @@ def _restore_record(state: State, record: ServiceRecord, memory: ServiceMemory) 
         state.work.append(record.attempt)
 
 
+@lru_cache(1_024)
 def _status(fields: tuple[int, ...]) -> ServiceStatus:
     return ServiceStatus(**dict(zip(ServiceStatus._fields, fields, strict=False)))
 

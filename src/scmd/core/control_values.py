@@ -21,6 +21,7 @@ from scmd.vocabulary.registry import RegistryType, RegistryValue
 
 GROUP_ORDER = "ServiceGroupOrder\\List"
 TAG_ORDERS = "GroupOrderList\\"
+_TAG_ORDERS = TAG_ORDERS.upper()
 PRESHUTDOWN_ORDER = "PreshutdownOrder"
 KILL_TIMEOUT = "WaitToKillServiceTimeout"
 PIPE_TIMEOUT = "ServicesPipeTimeout"
@@ -71,7 +72,7 @@ def tag_order(values: Values) -> dict[str, tuple[int, ...]]:
     found = {}
     for path, value in values.items():
         group = path[len(TAG_ORDERS) :]
-        if group and path.upper().startswith(TAG_ORDERS.upper()) and isinstance(value.data, bytes):
+        if group and path.upper().startswith(_TAG_ORDERS) and isinstance(value.data, bytes):
             words = [word for (word,) in _WORD.iter_unpack(value.data[: len(value.data) // 4 * 4])]
             found[name_key(group)] = tuple(words[1 : 1 + words[0]]) if words else ()
     return found
@@ -232,6 +233,7 @@ SETTINGS: tuple[Setting, ...] = (
         range(1, _LAST_ID),
     ),
 )
+_KEYED = [(name_key(setting.name), setting) for setting in SETTINGS]
 
 
 def settings_from(values: Values, host: Settings) -> Settings:
@@ -248,7 +250,7 @@ Changes = Mapping[str, RegistryValue | None]
 
 def spelled(present: Values, changes: Changes) -> dict[str, RegistryValue | None]:
     """The changes, by the names that the values have already or that the table gives them."""
-    known = {name_key(setting.name): setting.name for setting in SETTINGS}
+    known = {key: setting.name for key, setting in _KEYED}
     known.update((name_key(name), name) for name in present)
     return {known.get(name_key(name), name): value for name, value in changes.items()}
 
@@ -293,8 +295,7 @@ def _is_tag_list(data: bytes) -> bool:
 
 def _setting(name: str) -> Setting:
     key = name_key(name)
-    for setting in SETTINGS:
-        own = name_key(setting.name)
+    for own, setting in _KEYED:
         if key == own and setting.unit != "tags":
             return setting
         if setting.unit == "tags" and key.startswith(own) and key != own and "\\" not in key[15:]:

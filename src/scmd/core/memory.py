@@ -163,15 +163,8 @@ class IntentMemory:
     security: bytes | None = None
 
 
-Memory = (
-    ServiceMemory
-    | LaunchMemory
-    | LaunchOver
-    | AutoStartMemory
-    | ShutdownMemory
-    | ChangeMemory
-    | IntentMemory
-)
+Known = ServiceMemory | LaunchMemory | LaunchOver | AutoStartMemory | ShutdownMemory
+Memory = Known | ChangeMemory | IntentMemory
 
 
 class Journal:
@@ -242,7 +235,7 @@ class Journal:
             changed.append(memory)
 
 
-def snapshot(state: State) -> tuple[Memory, ...]:
+def snapshot(state: State) -> tuple[Known, ...]:
     """Everything there is to remember of services and launches, for a journal written anew."""
     services = [
         service_memory(record) for record in state.records.values() if not _is_untouched(record)
@@ -260,6 +253,8 @@ def snapshot_of_feed(feed: Feed) -> tuple[Memory, ...]:
 
 def _news(feed: Feed) -> list[Memory]:
     """What the journal has not got yet of the feed."""
+    if not feed.unwritten and not feed.unwritten_intents:
+        return []
     news: list[Memory] = [change_memory(feed.epoch, change) for change in feed.unwritten]
     news += [_intent_memory(feed.epoch, intent) for intent in feed.unwritten_intents]
     feed.unwritten.clear()
@@ -275,17 +270,17 @@ def latest(entries: Iterable[Memory]) -> tuple[Memory, ...]:
     changes: deque[Memory] = deque(maxlen=KEPT)
     intents: dict[int, Memory] = {}
     for entry in entries:
-        if isinstance(entry, ServiceMemory):
+        if isinstance(entry, ChangeMemory):
+            changes.append(entry)
+            intent = intents.get(entry.service)
+            if isinstance(intent, IntentMemory) and intent.kind == entry.kind:
+                del intents[entry.service]
+        elif isinstance(entry, ServiceMemory):
             services[entry.service] = entry
         elif isinstance(entry, LaunchMemory):
             launches[entry.launch] = entry
         elif isinstance(entry, LaunchOver):
             launches.pop(entry.launch, None)
-        elif isinstance(entry, ChangeMemory):
-            changes.append(entry)
-            intent = intents.get(entry.service)
-            if isinstance(intent, IntentMemory) and intent.kind == entry.kind:
-                del intents[entry.service]
         elif isinstance(entry, IntentMemory):
             intents[entry.service] = entry
         else:
@@ -423,7 +418,7 @@ def _auto_start_key(state: State) -> tuple[int, int, int | None, bool] | None:
     return len(run.batches), len(run.delayed), at, state.boot_accepted
 
 
-def _auto_start_memory(state: State) -> tuple[Memory, ...]:
+def _auto_start_memory(state: State) -> tuple[Known, ...]:
     run = state.auto_start
     if run is None:
         return ()

@@ -59,6 +59,7 @@ def never_started(type: int) -> ServiceStatus:
 BUILT_IN_IMAGE = "scmd run"
 """The image path of a service that runs in the manager itself; see `built_in`."""
 BUILT_IN_KEYS = frozenset(map(name_key, ("EventLog", "RpcSs", "Tcpip", "LanmanServer")))
+_WIN32 = int(ServiceType.WIN32)
 
 
 class ServiceRecord:
@@ -190,7 +191,7 @@ class ServiceRecord:
 
     @property
     def is_driver(self) -> bool:
-        return not self.config.type & ServiceType.WIN32
+        return not self.config.type & _WIN32
 
 
 _DOWN = (ServiceState.STOPPED, ServiceState.START_PENDING, ServiceState.STOP_PENDING)

@@ -38,7 +38,7 @@ from scmd.core import (
     status,
 )
 from scmd.core.built_in import SmbFrontChanged
-from scmd.core.memory import Journal, Memory, snapshot, snapshot_of_feed
+from scmd.core.memory import Journal, Known, Memory, snapshot, snapshot_of_feed
 from scmd.core.messages import LaunchId, ServiceId, Settings, StoredService
 from scmd.core.messages.commands import Command
 from scmd.core.messages.effects import AnyEffect, ForgetLaunch, Reply, WriteJournal
@@ -102,7 +102,7 @@ class Scm:
         """All that the runtime journal has to say, to write it anew."""
         return (*snapshot(self._state), *snapshot_of_feed(self._state.feed))
 
-    def state_memory(self) -> tuple[Memory, ...]:
+    def state_memory(self) -> tuple[Known, ...]:
         """The same without the feed's changes and intents."""
         return snapshot(self._state)
 

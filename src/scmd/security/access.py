@@ -104,7 +104,7 @@ def _scan(descriptor: SecurityDescriptor, token: Token, mapping: GenericMapping,
     for ace in aces:
         if not open:
             break
-        if ace.sid not in sids or ace.flags & _INHERIT_ONLY:
+        if ace.sid not in sids or int(ace.flags) & _INHERIT_ONLY:
             continue
         decided = mapping.map(ace.mask) & open
         if ace.type == _ALLOWED:

@@ -12,9 +12,10 @@ from scmd.core.findings import Code
 from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import HandleId, ServiceId
 from scmd.core.messages.commands import Command, ExplainService, KillService
-from scmd.core.messages.effects import Effect, Reply, ServiceDeleted, ServiceFailed, StatusChanged
+from scmd.core.messages.effects import Reply, ServiceDeleted, ServiceFailed, StatusChanged
 from scmd.core.records import ServiceRecord
 from scmd.core.why import Explanation
+from scmd.testing.runs import Hears
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import PENDING_STATES, ServiceState
 from scmd.vocabulary.status import ServiceStatus
@@ -57,18 +58,17 @@ class Accounts:
         self.told.clear()
 
     def after_message(self) -> None:
-        untold = self.died - self.failed - self.killed
-        assert not untold or self.checkers.shutting_down, "a death that nobody was told of"
-        self.died.clear()
+        if self.died:
+            untold = self.died - self.failed - self.killed
+            assert not untold or self.checkers.shutting_down, "a death that nobody was told of"
+            self.died.clear()
 
-    def effect(self, effect: Effect) -> None:
-        match effect:
-            case StatusChanged():
-                self._changed(effect)
-            case ServiceFailed():
-                self._failed(effect)
-            case ServiceDeleted(service=service):
-                self.since.pop(service, None)
+    def hears(self) -> Hears:
+        return {
+            StatusChanged: self._changed,
+            ServiceFailed: self._failed,
+            ServiceDeleted: lambda effect: self.since.pop(effect.service, None),
+        }
 
     def replied(self, command: Command, reply: Reply) -> None:
         if isinstance(command, ExplainService) and reply.error == 0:

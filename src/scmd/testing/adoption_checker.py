@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from scmd.core.memory import ChangeMemory, IntentMemory, LaunchMemory, Memory, ServiceMemory
+from scmd.core.memory import LaunchMemory, ServiceMemory
 from scmd.testing.crashes import key_of
 
 TYPE_CHECKING = False
@@ -32,19 +32,15 @@ def check_adoption(checkers: Checkers) -> None:
 
 def check_journal(world: World) -> None:
     """What was journaled is what is true, but for entries about removed records."""
-    expected = {key_of(entry): entry for entry in world.scm.state_memory()}
-    records = world.scm.state.records
-
-    def counts(entry: Memory) -> bool:
-        if isinstance(entry, ChangeMemory | IntentMemory):
-            # Old changes are still in it, and so is what has been concluded.
-            return False
-        if isinstance(entry, LaunchMemory):
-            return any(id in records for id in (entry.owner, *entry.services))
-        return not isinstance(entry, ServiceMemory)
-
-    found = world.manager.journal
-    for key, entry in found.items():
-        assert key in expected or not counts(entry), f"is over: {entry}"
-    for key, entry in expected.items():
+    found, records = world.manager.journal, world.scm.state.records
+    true = set()
+    for entry in world.scm.state_memory():
+        key = key_of(entry)
+        true.add(key)
         assert found.get(key) == entry, f"{entry} is true, journaled was {found.get(key)}"
+    for key in found.keys() - true:
+        over = found[key]
+        if isinstance(over, LaunchMemory):
+            assert not any(id in records for id in (over.owner, *over.services)), f"is over: {over}"
+        else:
+            assert isinstance(over, ServiceMemory), f"is over: {over}"

@@ -11,9 +11,9 @@ from __future__ import annotations
 from scmd.core import auto_start
 from scmd.core.event_ids import EventId
 from scmd.core.messages import ServiceId
-from scmd.core.messages.commands import Command
-from scmd.core.messages.effects import Effect, LogEvent, SaveRecord, ServiceDeleted, StatusChanged
-from scmd.core.messages.events import AutoStart, Event
+from scmd.core.messages.effects import LogEvent, SaveRecord, ServiceDeleted, StatusChanged
+from scmd.core.messages.events import AutoStart
+from scmd.testing.runs import Hears
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import ServiceState, StartType
 
@@ -47,9 +47,18 @@ class BootChecker:
         """Who has still to be begun."""
         self.seen = 0
 
-    def before_message(self, message: Command | Event) -> None:
+    def hears(self) -> Hears:
+        return {
+            AutoStart: self._begins,
+            StatusChanged: self._changed,
+            LogEvent: self._logged,
+            SaveRecord: self._saved,
+            ServiceDeleted: self._deleted,
+        }
+
+    def _begins(self, _: AutoStart) -> None:
         state = self._world.scm.state
-        if not isinstance(message, AutoStart) or self._places is not None or state.shutdown:
+        if self._places is not None or state.shutdown:
             return
         order = {name_key(group): i for i, group in enumerate(self._world.settings.group_order)}
         self._places = {}
@@ -68,27 +77,30 @@ class BootChecker:
             if id in records and records[id].is_stopped and records[id].attempt is None
         }
 
-    def effect(self, effect: Effect) -> None:
-        match effect:
-            case StatusChanged(service=service, status=status):
-                starts = status.state == ServiceState.START_PENDING
-                if status.state != ServiceState.STOPPED:
-                    self._missing.discard(service)
-                if not starts:
-                    self._outstanding.discard(service)
-                elif effect.before == ServiceState.STOPPED and effect.actor == auto_start.ACTOR:
-                    self._begun(service)
-            case LogEvent(event_id=id, service=service) if service is not None:
-                if id in _HANGS:
-                    self._outstanding.discard(service)
-                if id in _NOT_STARTED:
-                    self._missing.discard(service)
-            case SaveRecord(service=service, config=config):
-                if config.start_type != StartType.AUTO_START:
-                    self._missing.discard(service)
-            case ServiceDeleted(service=service):
-                self._missing.discard(service)
-                self._outstanding.discard(service)
+    def _changed(self, change: StatusChanged) -> None:
+        service, state = change.service, change.status.state
+        if state != ServiceState.STOPPED:
+            self._missing.discard(service)
+        if state != ServiceState.START_PENDING:
+            self._outstanding.discard(service)
+        elif change.before == ServiceState.STOPPED and change.actor == auto_start.ACTOR:
+            self._begun(service)
+
+    def _logged(self, event: LogEvent) -> None:
+        if event.service is None:
+            return
+        if event.event_id in _HANGS:
+            self._outstanding.discard(event.service)
+        if event.event_id in _NOT_STARTED:
+            self._missing.discard(event.service)
+
+    def _saved(self, effect: SaveRecord) -> None:
+        if effect.config.start_type != StartType.AUTO_START:
+            self._missing.discard(effect.service)
+
+    def _deleted(self, effect: ServiceDeleted) -> None:
+        self._missing.discard(effect.service)
+        self._outstanding.discard(effect.service)
 
     def _begun(self, service: ServiceId) -> None:
         assert self._places is not None, "an automatic start before its time"

@@ -7,7 +7,8 @@ states, and what is left at the end.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from scmd.core import instances, one_shots
 from scmd.core.hosted_runs import Stage
@@ -44,17 +45,18 @@ from scmd.core.messages.events import (
 )
 from scmd.core.records import BUILT_IN_IMAGE
 from scmd.core.shutdown import ShutdownMemory
+from scmd.core.state import State
 from scmd.testing.accounts import Accounts
 from scmd.testing.adoption_checker import check_adoption, check_journal
 from scmd.testing.boot_checker import BootChecker
 from scmd.testing.dependency_checker import DependencyChecker
 from scmd.testing.flood_checker import FloodChecker
 from scmd.testing.launch_checker import LaunchChecker
-from scmd.testing.readiness_checker import ReadinessChecker
+from scmd.testing.readiness_checker import ReadinessChecker, check_run
 from scmd.testing.recoveries import Recoveries
 from scmd.testing.reload_checker import ReloadChecker
-from scmd.testing.runs import Run
-from scmd.testing.schedule_checker import ScheduleChecker
+from scmd.testing.runs import Hears, Run
+from scmd.testing.schedule_checker import ScheduleChecker, check_schedule
 from scmd.testing.shutdown_checker import ShutdownChecker
 from scmd.testing.simulated_processes import RELOAD_SIGNAL
 from scmd.testing.template_checker import TemplateChecker
@@ -104,44 +106,67 @@ class Checkers:
         self.floods = FloodChecker(world)
         self.templates = TemplateChecker(self)
         self.reloads = ReloadChecker(self)
-        self._parts = (
-            *(self.launches, self.recoveries, self.readiness, self.schedules, self.accounts),
-            *(self.shutdown, self.boot, self.floods, self.templates),
+        self._hearers: dict[type, list[Callable[[Any], object]]] = {}
+        parts = (
+            *(self.reloads, self.launches, self.recoveries, self.readiness, self.schedules),
+            *(self.accounts, self.shutdown, self.boot, self.floods, self.templates, self),
         )
+        for part in parts:
+            for kind, hear in part.hears().items():
+                self._hearers.setdefault(kind, []).append(hear)
 
     # Messages in -------------------------------------------------------------------------
 
     def before_message(self, message: Command | Event) -> None:
         self.reported = self.following = None
         self._stirred = False
-        self.recoveries.before_message(message)
-        self.readiness.before_message(message)
         self.schedules.before_message(message)
-        self.boot.before_message(message)
         self.reloads.before_message(message)
-        match message:
-            case Command() if self.world.clients.owns(message.call.id):
-                self.calls[message.call.id] = self.world.now, message
-            case Shutdown():
-                self.shutting_down = True
-            case StatusReported():
-                run = self.runs.get(message.launch)
-                if run is not None and message.service in run.services:
-                    self.reported = message
-            case StartAnswered(launch=launch, service=service):
-                self._answered(launch, ("start", service))
-            case ControlAnswered(launch=launch, control=control):
-                self._answered(launch, ("control", control))
-            case ChannelClosed(launch=launch):
-                self._closed(launch)
-            case ProcessExited(launch=launch):
-                if launch in self.runs:
-                    self._expect_exit_codes(self.runs[launch], launch, message)
-                    self.runs[launch].services.clear()
+        if isinstance(message, Command) and self.world.clients.owns(message.call.id):
+            self.calls[message.call.id] = self.world.now, message
+        for hear in self._hearers.get(type(message), ()):
+            hear(message)
 
-    def _closed(self, launch: LaunchId) -> None:
+    def hears(self) -> Hears:
+        """Of messages, before they are handled, and of effects, before they are carried out."""
+        return {
+            Shutdown: self._asked_to_shut_down,
+            StatusReported: self._has_reported,
+            StartAnswered: lambda event: self._answered(event.launch, ("start", event.service)),
+            ControlAnswered: lambda event: self._answered(event.launch, ("control", event.control)),
+            ChannelClosed: self._closed,
+            ProcessExited: self._process_exited,
+            Reply: self._reply,
+            LaunchProcess: self._launch,
+            SendStart: self._send_start,
+            SendControl: self._send_control,
+            StatusChanged: self._status,
+            KillProcess: self._kill,
+            FollowProcess: self._follow,
+            SignalProcess: self._signal,
+            ForgetLaunch: self._forget,
+            ServiceDeleted: self._deleted,
+            SaveRecord: self._save,
+            ShutdownCompleted: self._completed,
+        }
+
+    def _asked_to_shut_down(self, _: Shutdown) -> None:
+        self.shutting_down = True
+
+    def _has_reported(self, report: StatusReported) -> None:
+        run = self.runs.get(report.launch)
+        if run is not None and report.service in run.services:
+            self.reported = report
+
+    def _process_exited(self, exit: ProcessExited) -> None:
+        run = self.runs.get(exit.launch)
+        if run is not None:
+            self._expect_exit_codes(run, exit.launch, exit)
+            run.services.clear()
+
+    def _closed(self, event: ChannelClosed) -> None:
         """Its dispatcher returned: a start that was on its way has not been seen by it."""
-        if (run := self.runs.get(launch)) is not None:
+        if (run := self.runs.get(event.launch)) is not None:
             run.is_deaf = True
             if run.unanswered is not None and run.unanswered[0] == "start":
                 run.services.discard(ServiceId(run.unanswered[1]))
@@ -235,29 +260,39 @@ class Checkers:
         if thoroughly:
             check_journal(self.world)
         self.shutdown.after_message(asked=self.shutting_down)
-        self.shutting_down = self.world.scm.state.shutdown is not None
+        state = self.world.scm.state
+        self.shutting_down = state.shutdown is not None
         self.recoveries.after_message()
-        self.readiness.after_message()
-        self.schedules.after_message()
         self.accounts.after_message()
         self.templates.after_message()
         if isinstance(message, Adopted):
             check_adoption(self)
         assert self.owed_exit is None, f"exit codes were lost: {self.owed_exit}"
-        state = self.world.scm.state
-        for record in state.records.values():
-            status, told = record.status, self.statuses.get(record.id)
-            if status.state in PENDING_STATES:
-                armed = record.hang is not None and record.hang.at is not None
-                assert armed or record.hung, f"{record.config.name} is pending without a deadline"
-            if told is not status:
-                assert told in (None, status), f"{record.config.name}: a change was not told"
         if isinstance(message, AssociationEnded):
             left = [h for h in state.handles.values() if h.association == message.association]
             assert not left, "handles outlived their association"
-        works = any(
-            record.run and record.run.stage is Stage.WORKING for record in state.records.values()
-        )
+        self._check_calls(works=self._check_records(state))
+
+    def _check_records(self, state: State) -> bool:
+        """What holds of each service; whether a one-shot program is at its work."""
+        works = False
+        for record in state.records.values():
+            status, told, run = record.status, self.statuses.get(record.id), record.run
+            if status.state in PENDING_STATES:
+                armed = record.hang is not None and record.hang.at is not None
+                assert armed or record.hung, f"{record.config.name} is pending without a deadline"
+            if told is not status and told is not None:
+                assert told == status, f"{record.config.name}: a change was not told"
+                self.statuses[record.id] = status
+            if run is not None:
+                works = works or run.stage is Stage.WORKING
+                check_run(record, run)
+            if record.schedule is not None:
+                check_schedule(state, record, record.schedule)
+        return works
+
+    def _check_calls(self, *, works: bool) -> None:
+        """Each is answered in time."""
         for call, (began, command) in self.calls.items():
             limit = LONGEST_START if isinstance(command, StartService) else LONGEST_CALL
             if works and limit == LONGEST_START:  # A one-shot program may take as long as it likes.
@@ -285,42 +320,32 @@ class Checkers:
     # Effects out -------------------------------------------------------------------------
 
     def effect(self, effect: Effect) -> None:
-        self.reloads.effect(effect)
-        if isinstance(effect, Reply):
-            self._reply(effect)
-            return
-        self._stirred = True
-        for part in self._parts:
-            part.effect(effect)
-        match effect:
-            case LaunchProcess():
-                self._launch(effect)
-            case SendStart():
-                self._send_start(effect)
-            case SendControl():
-                self._send_control(effect)
-            case StatusChanged():
-                self._status(effect)
-            case KillProcess(launch=launch):
-                self._kill(launch)
-            case FollowProcess(launch=launch):
-                self.runs[launch].asked_about = True
-            case SignalProcess(launch=launch):
-                self.runs[launch].disturbed |= effect.signal != RELOAD_SIGNAL
-            case ForgetLaunch(launch=launch):
-                # What a daemon has left behind goes with the launch, if nobody followed it.
-                left = self.world.processes[launch].background.unfollowed
-                assert self.runs.pop(launch).exited or left, "forgot a process that has not exited"
-            case ServiceDeleted(service=service):
-                self._deleted(service)
-            case SaveRecord(service=service):
-                for other, stored in self.world.disk.items():
-                    same = name_key(stored.config.name) == name_key(effect.config.name)
-                    assert other == service or not same, "two records of one name"
-            case ShutdownCompleted():
-                assert self.shutting_down or self.world.settings.ends_with_essential
-                alive = [launch for launch, run in self.runs.items() if not run.killed]
-                assert not alive, f"completed while processes are alive: {alive}"
+        if type(effect) is not Reply:
+            self._stirred = True
+        for hear in self._hearers.get(type(effect), ()):
+            hear(effect)
+
+    def _follow(self, effect: FollowProcess) -> None:
+        self.runs[effect.launch].asked_about = True
+
+    def _signal(self, effect: SignalProcess) -> None:
+        self.runs[effect.launch].disturbed |= effect.signal != RELOAD_SIGNAL
+
+    def _forget(self, effect: ForgetLaunch) -> None:
+        # What a daemon has left behind goes with the launch, if nobody followed it.
+        left = self.world.processes[effect.launch].background.unfollowed
+        assert self.runs.pop(effect.launch).exited or left, "forgot a process that has not exited"
+
+    def _save(self, effect: SaveRecord) -> None:
+        key = name_key(effect.config.name)
+        for other, stored in self.world.disk.items():
+            same = name_key(stored.config.name) == key
+            assert other == effect.service or not same, "two records of one name"
+
+    def _completed(self, _: ShutdownCompleted) -> None:
+        assert self.shutting_down or self.world.settings.ends_with_essential
+        alive = [launch for launch, run in self.runs.items() if not run.killed]
+        assert not alive, f"completed while processes are alive: {alive}"
 
     def _reply(self, reply: Reply) -> None:
         if not self.world.clients.owns(reply.call):
@@ -378,9 +403,9 @@ class Checkers:
         assert not self.shutting_down, "launched after the shutdown began"
         self.dependencies.launched(spec)
 
-    def _kill(self, launch: LaunchId) -> None:
-        assert launch in self.runs, "killed a launch that is over"
-        run = self.runs[launch]
+    def _kill(self, effect: KillProcess) -> None:
+        assert effect.launch in self.runs, "killed a launch that is over"
+        run = self.runs[effect.launch]
         assert run.asked_about or not run.exited, "killed a process that has exited"
         if run.can_be_told and not run.killed:
             self.shutdown.killed(run.services)
@@ -417,7 +442,8 @@ class Checkers:
         if request.code == Control.STOP and not self.shutting_down:
             self.dependencies.may_stop(request.service)
 
-    def _deleted(self, service: ServiceId) -> None:
+    def _deleted(self, effect: ServiceDeleted) -> None:
+        service = effect.service
         status = self.statuses.pop(service, None)
         assert status is None or status.state == ServiceState.STOPPED, "deleted while it runs"
         handles = self.world.scm.state.handles.values()

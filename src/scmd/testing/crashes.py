@@ -9,12 +9,14 @@ keeper holds their exits. Orders that reached the keeper are carried out.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 
 from scmd.core.memory import (
     AutoStartMemory,
     ChangeMemory,
     IntentMemory,
+    Known,
     LaunchMemory,
     LaunchOver,
     Memory,
@@ -59,7 +61,7 @@ _PACKETS = (
 """What waits in a socket; everything else the keeper knows."""
 
 
-def key_of(entry: Memory) -> tuple[str, int]:
+def key_of(entry: Known) -> tuple[str, int]:
     """What the entry is about; a later one about the same replaces it."""
     match entry:
         case ServiceMemory():
@@ -70,10 +72,6 @@ def key_of(entry: Memory) -> tuple[str, int]:
             return "auto start", 0
         case ShutdownMemory():
             return "shutdown", 0
-        case ChangeMemory():
-            return "change", entry.number
-        case IntentMemory():
-            return "intent", entry.service
 
 
 class Crashes:
@@ -81,9 +79,10 @@ class Crashes:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.down = False
         self.deaths = 0
-        self.journal: dict[tuple[str, int], Memory] = {}
+        self.journal: dict[tuple[str, int], Known] = {}
+        self._feed: dict[int, ChangeMemory | IntentMemory] = {}
+        """The journal's changes by their numbers, and intents by minus their service's."""
         self._mortal = world.random.random() < 0.5
         self._effects_left: int | None = None
         self._deaf = False
@@ -94,7 +93,7 @@ class Crashes:
 
     def may_die(self, probability: float) -> None:
         """From time to time, set the instant of its death: so many effects from now."""
-        if self._mortal and not self.down and self.world.chance(probability):
+        if self._mortal and not self.world.down and self.world.chance(probability):
             self._effects_left = self.world.random.randrange(12)
             self._deaf = self.world.random.random() < 0.4
 
@@ -111,13 +110,23 @@ class Crashes:
     def write(self, effect: WriteJournal) -> None:
         if self._fresh:
             self._fresh = False
-            self.journal = {key_of(entry): entry for entry in self.world.scm.memory()}
-            return
-        for entry in effect.entries:
-            if isinstance(entry, LaunchOver):
+            self.journal.clear()
+            self._feed.clear()
+            self._append(self.world.scm.memory())
+        else:
+            self._append(effect.entries)
+
+    def _append(self, entries: Iterable[Memory]) -> None:
+        """In the order written, as in the file."""
+        for entry in entries:
+            if isinstance(entry, ChangeMemory):
+                self._feed[entry.number] = entry
+            elif isinstance(entry, IntentMemory):
+                self._feed.pop(-entry.service, None)
+                self._feed[-entry.service] = entry
+            elif isinstance(entry, LaunchOver):
                 del self.journal[key_of(entry)]
             else:
-                # In the order written, as in the file.
                 self.journal.pop(key_of(entry), None)
                 self.journal[key_of(entry)] = entry
 
@@ -134,7 +143,7 @@ class Crashes:
     def _die(self) -> None:
         world = self.world
         world.note("the manager dies")
-        self.down, self._effects_left = True, None
+        world.down, self._effects_left = True, None
         self.deaths += 1
         for effect in world.saving:
             if world.random.random() < 0.5:
@@ -158,12 +167,12 @@ class Crashes:
             first_service=world.next_service,
         )
         world.scm = Scm(world.disk.values(), settings)
-        self.down, self._fresh = False, True
+        world.down, self._fresh = False, True
         world.checkers.manager_is_back()
         if world.chance(0.2):
             self._effects_left = world.random.randrange(12)
         world.note("a new manager")
-        world.tell(Adopted(tuple(self.journal.values()), self._held()))
+        world.tell(Adopted((*self.journal.values(), *self._feed.values()), self._held()))
         if world.auto_started:
             world.tell(ClockRead(world.wall))
             world.tell(AutoStart())
@@ -177,7 +186,7 @@ class Crashes:
         waiting, self._sockets = self._sockets, deque()
         while waiting:
             world.tell(waiting.popleft())
-        if not self.down:
+        if not world.down:
             world.clients.reconnect()
 
     def _held(self) -> tuple[HeldLaunch, ...]:

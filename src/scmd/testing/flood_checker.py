@@ -6,8 +6,9 @@ from collections import deque
 
 from scmd.core.event_ids import EventId
 from scmd.core.messages import ServiceId
-from scmd.core.messages.effects import Effect, LogEvent
+from scmd.core.messages.effects import LogEvent
 from scmd.core.status import CHANGES_WITHIN, MOST_CHANGES
+from scmd.testing.runs import Hears
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,13 +25,16 @@ class FloodChecker:
         self._world = world
         self._lines: dict[ServiceId, deque[int]] = {}
 
-    def effect(self, effect: Effect) -> None:
-        if not isinstance(effect, LogEvent) or effect.service is None:
+    def hears(self) -> Hears:
+        return {LogEvent: self._logged}
+
+    def _logged(self, event: LogEvent) -> None:
+        if event.service is None:
             return
-        if effect.event_id != EventId.ENTERED_STATE or effect.strings[1] != "running":
+        if event.event_id != EventId.ENTERED_STATE or event.strings[1] != "running":
             return
-        lines = self._lines.setdefault(effect.service, deque())
+        lines = self._lines.setdefault(event.service, deque())
         lines.append(self._world.now)
         while lines[0] <= self._world.now - CHANGES_WITHIN:
             lines.popleft()
-        assert len(lines) <= MOST_LINES, f"{effect.strings[0]} fills the event log"
+        assert len(lines) <= MOST_LINES, f"{event.strings[0]} fills the event log"

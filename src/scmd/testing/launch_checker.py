@@ -13,12 +13,12 @@ from scmd.core.hosted_runs import Stage
 from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.messages.effects import (
-    Effect,
     ForgetLaunch,
     LaunchProcess,
     LaunchSpec,
     StatusChanged,
 )
+from scmd.testing.runs import Hears
 from scmd.vocabulary.service import ServiceState
 
 TYPE_CHECKING = False
@@ -51,15 +51,16 @@ class LaunchChecker:
         self._waiting: dict[ServiceId, Texts] = {}
         """Of programs whose hook before them has been launched."""
 
-    def effect(self, effect: Effect) -> None:
-        match effect:
-            case LaunchProcess(launch=launch, spec=spec):
-                self._launched(launch, spec)
-            case StatusChanged(service=service, status=status):
-                if status.state == ServiceState.STOPPED:
-                    self._waiting.pop(service, None)
-            case ForgetLaunch(launch=launch):
-                self.planned.pop(launch, None)
+    def hears(self) -> Hears:
+        return {
+            LaunchProcess: self._launched,
+            StatusChanged: self._changed,
+            ForgetLaunch: lambda effect: self.planned.pop(effect.launch, None),
+        }
+
+    def _changed(self, change: StatusChanged) -> None:
+        if change.status.state == ServiceState.STOPPED:
+            self._waiting.pop(change.service, None)
 
     def manager_died(self, entries: Iterable[Memory]) -> None:
         """The next one reads anew what is not launched yet, but for what makes it ready."""
@@ -86,7 +87,8 @@ class LaunchChecker:
             return values
         return {name: text.replace("%i", number) for name, text in values.items()}
 
-    def _launched(self, launch: LaunchId, spec: LaunchSpec) -> None:
+    def _launched(self, effect: LaunchProcess) -> None:
+        launch, spec = effect.launch, effect.spec
         if spec.control_channel:
             own = self.world.disk[spec.service].parameters
             self._check_limits(spec, {name: str(value.data) for name, value in own.items()})

@@ -12,17 +12,17 @@ from collections.abc import Iterable
 from scmd.core import instances
 from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import ControlId, ServiceId
-from scmd.core.messages.commands import Command, ControlService, KillService
+from scmd.core.messages.commands import ControlService, KillService
 from scmd.core.messages.effects import (
-    Effect,
     LogEvent,
     SendControl,
     ServiceDeleted,
     StatusChanged,
     WriteJournal,
 )
-from scmd.core.messages.events import ControlAnswered, Event, Shutdown
+from scmd.core.messages.events import ControlAnswered, Shutdown
 from scmd.core.recovery import INFINITE, WORDS
+from scmd.testing.runs import Hears
 from scmd.vocabulary.service import ActionType, Control, ServiceState
 
 TYPE_CHECKING = False
@@ -58,38 +58,52 @@ class Recoveries:
         """How many restarts there were."""
         self._stops: dict[ControlId, ServiceId] = {}
 
-    def before_message(self, message: Command | Event) -> None:
-        match message:
-            case Shutdown():
-                self.due.clear()
-            case ControlService(control=Control.STOP, service=handle) | KillService(service=handle):
-                known = self.world.scm.state.handles.get(handle)
-                if known is not None and known.record is not None:
-                    self.due.pop(known.record.id, None)
-            case ControlAnswered(control=control, error=error):
-                service = self._stops.pop(control, None)
-                if error and service is not None:
-                    self.asked.discard(service)
+    def hears(self) -> Hears:
+        return {
+            Shutdown: lambda _: self.due.clear(),
+            ControlService: self._controlled,
+            KillService: self._is_to_stop,
+            ControlAnswered: self._answered,
+            LogEvent: self._logged,
+            StatusChanged: self._changed,
+            SendControl: self._sent,
+            WriteJournal: self._written,
+            ServiceDeleted: self._deleted,
+        }
 
-    def effect(self, effect: Effect) -> None:
-        match effect:
-            case LogEvent(service=service) if service is not None:
-                self._logged(service, effect)
-            case StatusChanged():
-                self._changed(effect)
-            case SendControl(code=code) if code in _STOPPING:
-                self.asked.add(effect.service)
-                self._stops[effect.control] = effect.service
-            case WriteJournal(entries=entries):
-                for entry in entries:
-                    if isinstance(entry, ServiceMemory):
-                        self._journaled[ServiceId(entry.service)] = _counted_in(entry)
-            case ServiceDeleted(service=service):
-                self.due.pop(service, None)
-                self.failures.pop(service, None)
-                self._journaled.pop(service, None)
+    def _controlled(self, command: ControlService) -> None:
+        if command.control == Control.STOP:
+            self._is_to_stop(command)
 
-    def _logged(self, service: ServiceId, event: LogEvent) -> None:
+    def _is_to_stop(self, command: ControlService | KillService) -> None:
+        known = self.world.scm.state.handles.get(command.service)
+        if known is not None and known.record is not None:
+            self.due.pop(known.record.id, None)
+
+    def _answered(self, answer: ControlAnswered) -> None:
+        service = self._stops.pop(answer.control, None)
+        if answer.error and service is not None:
+            self.asked.discard(service)
+
+    def _sent(self, request: SendControl) -> None:
+        if request.code in _STOPPING:
+            self.asked.add(request.service)
+            self._stops[request.control] = request.service
+
+    def _written(self, effect: WriteJournal) -> None:
+        for entry in effect.entries:
+            if isinstance(entry, ServiceMemory):
+                self._journaled[ServiceId(entry.service)] = _counted_in(entry)
+
+    def _deleted(self, effect: ServiceDeleted) -> None:
+        self.due.pop(effect.service, None)
+        self.failures.pop(effect.service, None)
+        self._journaled.pop(effect.service, None)
+
+    def _logged(self, event: LogEvent) -> None:
+        service = event.service
+        if service is None:
+            return
         if event.event_id in (_FOLLOWS, _NOTHING):
             self._counted(service, int(event.strings[1]))
         elif event.event_id in _ENDED_WITH_ERROR:

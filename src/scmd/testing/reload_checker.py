@@ -12,17 +12,16 @@ from scmd.core.event_ids import EventId
 from scmd.core.messages import CallId, LaunchId, ServiceId
 from scmd.core.messages.commands import Command, ControlService
 from scmd.core.messages.effects import (
-    Effect,
     ForgetLaunch,
     KillProcess,
     LaunchProcess,
     LogEvent,
     Reply,
     SignalProcess,
-    StatusChanged,
 )
 from scmd.core.messages.events import Event, LaunchFailed, ProcessExited
 from scmd.core.notifications import ProcessNotified
+from scmd.testing.runs import Hears
 from scmd.testing.simulated_processes import RELOAD_SIGNAL
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import Control, ServiceState
@@ -56,8 +55,6 @@ class ReloadChecker:
         """How reloads have ended."""
         self._asked: dict[CallId, Asked] = {}
         self._commands: dict[LaunchId, ServiceId] = {}
-        self._busy: set[ServiceId] = set()
-        """Those that have said by themselves that they reload."""
         self._message: Command | Event | None = None
         self._ended: ServiceId | None = None
         """Whose command has just ended."""
@@ -69,24 +66,38 @@ class ReloadChecker:
 
     def before_message(self, message: Command | Event) -> None:
         self._message, self._ended = message, None
-        match message:
-            case LaunchFailed(launch=launch):
-                self._ended = self._commands.pop(launch, None)
-            case ProcessExited(launch=launch):
-                self._ended = self._commands.get(launch)
-            case ControlService(control=Control.PARAMCHANGE, service=handle):
-                known = self.world.scm.state.handles.get(handle)
-                if known is not None and known.record is not None and known.record.run is not None:
-                    self._asked[message.call.id] = Asked(known.record.id, self.world.now)
-            case ProcessNotified():
-                self._notified(message)
+
+    def hears(self) -> Hears:
+        return {
+            LaunchFailed: self._failed,
+            ProcessExited: self._exited,
+            ControlService: self._controlled,
+            ProcessNotified: self._notified,
+            LaunchProcess: self._launched,
+            KillProcess: lambda effect: self._commands.pop(effect.launch, None),
+            ForgetLaunch: lambda effect: self._commands.pop(effect.launch, None),
+            SignalProcess: self._was_signalled,
+            LogEvent: self._was_logged,
+            Reply: self._replied,
+        }
+
+    def _failed(self, event: LaunchFailed) -> None:
+        self._ended = self._commands.pop(event.launch, None)
+
+    def _exited(self, event: ProcessExited) -> None:
+        self._ended = self._commands.get(event.launch)
+
+    def _controlled(self, command: ControlService) -> None:
+        if command.control != Control.PARAMCHANGE:
+            return
+        known = self.world.scm.state.handles.get(command.service)
+        if known is not None and known.record is not None and known.record.run is not None:
+            self._asked[command.call.id] = Asked(known.record.id, self.world.now)
 
     def _notified(self, message: ProcessNotified) -> None:
         run = self.checkers.runs.get(message.launch)
         if run is None:
             return
-        if message.reloading:
-            self._busy.add(run.spec_service)
         for asked in self._asked.values():
             if asked.service == run.spec_service:
                 asked.extended |= message.extend is not None
@@ -95,24 +106,26 @@ class ReloadChecker:
 
     # Effects out -------------------------------------------------------------------------
 
-    def effect(self, effect: Effect) -> None:
-        match effect:
-            case LaunchProcess(launch=launch, spec=spec) if "hook-reload" in spec.argv[0]:
-                twice = spec.service in self._commands.values()
-                assert not twice, f"{spec.name} is reloaded twice at a time"
-                self._commands[launch] = spec.service
-            case KillProcess(launch=launch) | ForgetLaunch(launch=launch):
-                self._commands.pop(launch, None)
-            case SignalProcess(launch=launch, signal=signal) if signal == RELOAD_SIGNAL:
-                self._signalled.add(self.checkers.runs[launch].spec_service)
-            case StatusChanged(service=service, status=status):
-                if status.state != ServiceState.RUNNING:
-                    self._busy.discard(service)
-            case LogEvent(event_id=EventId.RELOADED | EventId.RELOAD_FAILED, service=service):
-                assert service is not None
-                self._logged.add(service)
-            case Reply(call=call, error=error) if call in self._asked:
-                self._answered(self._asked.pop(call), error)
+    def _launched(self, effect: LaunchProcess) -> None:
+        spec = effect.spec
+        if "hook-reload" in spec.argv[0]:
+            twice = spec.service in self._commands.values()
+            assert not twice, f"{spec.name} is reloaded twice at a time"
+            self._commands[effect.launch] = spec.service
+
+    def _was_signalled(self, effect: SignalProcess) -> None:
+        if effect.signal == RELOAD_SIGNAL:
+            self._signalled.add(self.checkers.runs[effect.launch].spec_service)
+
+    def _was_logged(self, event: LogEvent) -> None:
+        if event.event_id in (EventId.RELOADED, EventId.RELOAD_FAILED):
+            assert event.service is not None
+            self._logged.add(event.service)
+
+    def _replied(self, reply: Reply) -> None:
+        asked = self._asked.pop(reply.call, None)
+        if asked is not None:
+            self._answered(asked, reply.error)
 
     def _answered(self, asked: Asked, error: int) -> None:
         service, message = asked.service, self._message

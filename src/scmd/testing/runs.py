@@ -1,10 +1,15 @@
-"""What the checkers' books say about a launch."""
+"""What the checkers' books say about a launch, and what checkers hear of."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from scmd.core.messages import ServiceId
+
+Hears = Mapping[type, Callable[[Any], object]]
+"""What a checker does before a message and with an effect, by the class of it."""
 
 
 @dataclass(slots=True)

@@ -13,8 +13,12 @@ from scmd.core import schedules
 from scmd.core.calendars import Every, next_after, parse
 from scmd.core.messages import Parameters, ServiceId
 from scmd.core.messages.commands import Command
-from scmd.core.messages.effects import Effect, SaveRecord, StatusChanged
+from scmd.core.messages.effects import SaveRecord, StatusChanged
 from scmd.core.messages.events import ClockRead, Event
+from scmd.core.records import ServiceRecord
+from scmd.core.schedules import Schedule
+from scmd.core.state import State
+from scmd.testing.runs import Hears
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.service import ServiceState, StartType
 
@@ -51,15 +55,13 @@ class ScheduleChecker:
             self._latest = 0
         self._latest = max(self._latest, self.world.wall)
 
-    def effect(self, effect: Effect) -> None:
-        if isinstance(effect, SaveRecord):
-            self._saved(effect)
-        if not isinstance(effect, StatusChanged) or effect.actor != schedules.ACTOR:
-            return
-        if effect.before == ServiceState.STOPPED == effect.status.state:
-            return
-        if effect.before == ServiceState.STOPPED:
-            self._started(effect)
+    def hears(self) -> Hears:
+        return {SaveRecord: self._saved, StatusChanged: self._changed}
+
+    def _changed(self, change: StatusChanged) -> None:
+        starts = change.before == ServiceState.STOPPED != change.status.state
+        if starts and change.actor == schedules.ACTOR:
+            self._started(change)
 
     def _saved(self, effect: SaveRecord) -> None:
         """A schedule that is another one, or none for a while, counts from now on."""
@@ -98,13 +100,11 @@ class ScheduleChecker:
         )
         self._last[change.service] = text, nominal
 
-    def after_message(self) -> None:
-        state = self.world.scm.state
-        if not state.schedules_count or state.shutdown is not None or state.wall_offset is None:
-            return
-        for record in state.records.values():
-            known = record.schedule
-            if known is not None:
-                waited = known.deadline is not None and known.deadline.at is not None
-                assert waited or known.due is None, f"{record.config.name} is waited for no more"
-                assert known.due is not None, f"{record.config.name} has no next time"
+
+def check_schedule(state: State, record: ServiceRecord, known: Schedule) -> None:
+    """There is a next time, and it is waited for."""
+    if not state.schedules_count or state.shutdown is not None or state.wall_offset is None:
+        return
+    waited = known.deadline is not None and known.deadline.at is not None
+    assert waited or known.due is None, f"{record.config.name} is waited for no more"
+    assert known.due is not None, f"{record.config.name} has no next time"

@@ -18,7 +18,6 @@ from scmd.core.event_ids import EventId
 from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import ServiceId
 from scmd.core.messages.effects import (
-    Effect,
     LogEvent,
     SendControl,
     ShutdownCompleted,
@@ -26,6 +25,7 @@ from scmd.core.messages.effects import (
 )
 from scmd.core.records import ServiceRecord
 from scmd.core.shutdown import LONGEST_EXTENSION, Phase
+from scmd.testing.runs import Hears
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import Control, ControlsAccepted, ServiceState
@@ -57,34 +57,47 @@ class ShutdownChecker:
         """When the budget of SHUTDOWN is spent."""
         self._back_at = 0
 
-    def effect(self, effect: Effect) -> None:
-        match effect:
-            case SendControl(code=Control.PRESHUTDOWN | Control.SHUTDOWN):
-                self._delivered.add(effect.service)
-                if effect.service in self._repeatable:
-                    self._repeatable.discard(effect.service)
-                elif effect.code == Control.PRESHUTDOWN:
-                    self._notice(effect.service)
-                else:
-                    self._tell(effect.service)
-            case StatusChanged(service=service, status=status):
-                if status.state == ServiceState.STOPPED:
-                    self._open.discard(service)
-            case ShutdownCompleted(exit_status=exit_status):
-                most = 255 if self._world.settings.ends_with_essential else 0
-                assert 0 <= exit_status <= most, f"exit status {exit_status}"
-            case LogEvent(event_id=EventId.SHUTDOWN_LATE, service=service):
-                if service is not None and effect.strings[1] == "preshutdown":
-                    self._late(service)
+    def hears(self) -> Hears:
+        return {
+            SendControl: self._sent,
+            StatusChanged: self._changed,
+            ShutdownCompleted: self._completed,
+            LogEvent: self._logged,
+        }
+
+    def _sent(self, request: SendControl) -> None:
+        service = request.service
+        if request.code not in (Control.PRESHUTDOWN, Control.SHUTDOWN):
+            return
+        self._delivered.add(service)
+        if service in self._repeatable:
+            self._repeatable.discard(service)
+        elif request.code == Control.PRESHUTDOWN:
+            self._notice(service)
+        else:
+            self._tell(service)
+
+    def _changed(self, change: StatusChanged) -> None:
+        if change.status.state == ServiceState.STOPPED:
+            self._open.discard(change.service)
+
+    def _completed(self, effect: ShutdownCompleted) -> None:
+        most = 255 if self._world.settings.ends_with_essential else 0
+        assert 0 <= effect.exit_status <= most, f"exit status {effect.exit_status}"
+
+    def _logged(self, event: LogEvent) -> None:
+        if event.event_id != EventId.SHUTDOWN_LATE or event.service is None:
+            return
+        if event.strings[1] == "preshutdown":
+            self._late(event.service)
 
     def after_message(self, *, asked: bool) -> None:
         """Looks inside: for ends that are the SCM's own."""
         state, settings = self._world.scm.state, self._world.settings
         over = [
             record.config.name
-            for record in state.records.values()
-            if settings.ends_with_essential
-            and record.essential
+            for record in (state.records.values() if settings.ends_with_essential else ())
+            if record.essential
             and record.is_stopped
             and record.attempt is None
             and not record.is_recovering

@@ -7,6 +7,7 @@ drawn apart from the rest, and asks under call and association numbers that nobo
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from typing import ClassVar
 
 from scmd.core.messages import AssociationId, Call, Caller, CallId
@@ -18,6 +19,9 @@ from scmd.testing.simulated_clients import ADMINISTRATOR
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.testing.simulation import World
+
+CALLS_EACH = 10**9
+"""Each kind's calls have numbers from its own number times this."""
 
 
 class Visitors:
@@ -36,13 +40,14 @@ class Visitors:
         self.are_there = self.random.random() < self.SHARE
         self.seen: set[str] = set()
         """What kinds of things have happened, for the test that they do."""
-        self._calls = self.NUMBER * 10**9
+        self._calls = self.NUMBER * CALLS_EACH
         self._associations = self.NUMBER * 10**6
         self._association = self._new_association()
         self._asked: dict[CallId, Command] = {}
 
-    def owns(self, call: CallId) -> bool:
-        return self.NUMBER * 10**9 < call <= self._calls
+    def sees(self, what: Callable[..., None]) -> bool:
+        """Whether this kind has something to do at this method of `Visitors`."""
+        return getattr(type(self), what.__name__) is not what
 
     def _new_association(self) -> AssociationId:
         self._associations += 1

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from scmd.core import control_values
 from scmd.core.messages import ControlId, LaunchId, SaveId, ServiceId, Settings, StoredService
@@ -61,7 +62,7 @@ from scmd.testing.simulated_lockers import Lockers
 from scmd.testing.simulated_operators import Operators
 from scmd.testing.simulated_processes import SimulatedProcess
 from scmd.testing.simulated_tuners import Tuners
-from scmd.testing.simulated_visitors import Visitors
+from scmd.testing.simulated_visitors import CALLS_EACH, Visitors
 from scmd.testing.simulated_watchers import Watchers
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryValue
@@ -121,6 +122,8 @@ class World:
         self.calm = False
         self.shutdown_asked = False
         self.completed = False
+        self.down = False
+        """The manager is dead and no new one is there yet."""
         self.auto_started = False
         self.processes: dict[LaunchId, SimulatedProcess] = {}
         self.manager = Crashes(self)
@@ -141,12 +144,10 @@ class World:
             *(self.watchers, self.lockers, self.operators),
             *(self.guards, self.tuners, self.built_ins),
         )
-        self._witnesses = tuple(each for each in self.visitors if each.are_there)
-
-    @property
-    def down(self) -> bool:
-        """Whether the manager is dead and no new one is there yet."""
-        return self.manager.down
+        self._present = [each for each in self.visitors if each.are_there]
+        self._witnesses = [each for each in self._present if each.sees(Visitors.effect)]
+        self._onlookers = [each for each in self._present if each.sees(Visitors.after_message)]
+        self._callers = {0: self.clients, **{each.NUMBER: each for each in self.visitors}}
 
     # Time --------------------------------------------------------------------------------
 
@@ -168,7 +169,7 @@ class World:
         while True:
             deadline = None if self.down else self.scm.next_deadline()
             own = self._later[0][0] if self._later else None
-            due = min((at for at in (deadline, own) if at is not None), default=None)
+            due = own if deadline is None or (own is not None and own < deadline) else deadline
             if due is None or due > instant:
                 break
             self.now = max(self.now, due)
@@ -195,7 +196,7 @@ class World:
         if not self._perform(self.scm.handle(message, self.now)):
             self.manager.died_at(message)
         self.checkers.after_message(message)
-        for visitors in self._witnesses:
+        for visitors in self._onlookers:
             visitors.after_message()
 
     def note(self, entry: Command | Event | Effect | str) -> None:
@@ -212,45 +213,23 @@ class World:
             self.checkers.effect(effect)
             for visitors in self._witnesses:
                 visitors.effect(effect)
-            self._carry_out(effect)
+            carry_out = _HANDS.get(type(effect))
+            if carry_out is not None:
+                carry_out(self, effect)
         return True
 
-    def _carry_out(self, effect: Effect) -> None:
-        match effect:
-            case Reply():
-                self._answered(effect)
-            case SaveRecord() | RemoveRecord() | SaveControl():
-                self._save(effect)
-            case LaunchProcess():
-                self.processes[effect.launch] = SimulatedProcess(self, effect.launch, effect.spec)
-            case SignalProcess():
-                self.processes[effect.launch].signalled(effect.signal)
-            case KillProcess():
-                self.processes[effect.launch].killed()
-            case ForgetLaunch():
-                # What a daemon has left behind ends with its launch.
-                self.processes.pop(effect.launch).alive = False
-            case FollowProcess():
-                self.processes[effect.launch].background.asked(effect)
-            case StartProbe():
-                self.processes[effect.launch].probed(effect)
-            case SendStart():
-                self.processes[effect.launch].asked_to_start(effect)
-            case SendControl():
-                self.processes[effect.launch].asked(effect)
-            case SendResync():
-                self.processes[effect.launch].asked_to_resync()
-            case WriteJournal():
-                self.manager.write(effect)
-            case ShutdownCompleted():
-                self.completed = True
-
     def _answered(self, reply: Reply) -> None:
-        for visitors in self.visitors:
-            if visitors.owns(reply.call):
-                visitors.answered(reply)
-                return
-        self.clients.answered(reply)
+        self._callers[reply.call // CALLS_EACH].answered(reply)
+
+    def _launched(self, effect: LaunchProcess) -> None:
+        self.processes[effect.launch] = SimulatedProcess(self, effect.launch, effect.spec)
+
+    def _forgotten(self, effect: ForgetLaunch) -> None:
+        # What a daemon has left behind ends with its launch.
+        self.processes.pop(effect.launch).alive = False
+
+    def _completed(self) -> None:
+        self.completed = True
 
     def _save(self, effect: AnySave) -> None:
         delay = self.random.choice((0, 0, 0, 3, 50, 2_000))
@@ -315,7 +294,7 @@ class World:
         if self.chance(0.02):
             self._set_clock()
         self.clients.act()
-        for visitors in self.visitors:
+        for visitors in self._present:
             visitors.act()
         self._advance_to(self.now + self.random.choice(JUMPS))
 
@@ -404,6 +383,26 @@ class World:
         self.clients.close_all()
         self._advance_to(self.now + 10_000)
         check_rest(self.checkers)
+
+
+_HANDS: Mapping[type, Callable[[World, Any], object]] = {
+    Reply: World._answered,
+    WriteJournal: lambda world, effect: world.manager.write(effect),
+    SaveRecord: World._save,
+    RemoveRecord: World._save,
+    SaveControl: World._save,
+    LaunchProcess: World._launched,
+    SignalProcess: lambda world, effect: world.processes[effect.launch].signalled(effect.signal),
+    KillProcess: lambda world, effect: world.processes[effect.launch].killed(),
+    ForgetLaunch: World._forgotten,
+    FollowProcess: lambda world, effect: world.processes[effect.launch].background.asked(effect),
+    StartProbe: lambda world, effect: world.processes[effect.launch].probed(effect),
+    SendStart: lambda world, effect: world.processes[effect.launch].asked_to_start(effect),
+    SendControl: lambda world, effect: world.processes[effect.launch].asked(effect),
+    SendResync: lambda world, effect: world.processes[effect.launch].asked_to_resync(),
+    ShutdownCompleted: lambda world, _: world._completed(),
+}
+"""Who does what the core wants done; the rest are words."""
 
 
 def simulate(seed: int, steps: int = 200, *, keep_story: bool = False) -> World:

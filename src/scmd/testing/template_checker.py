@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from scmd.core import instances
 from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import ServiceId
-from scmd.core.messages.effects import Effect, LaunchProcess, SendControl, StatusChanged
+from scmd.core.messages.effects import LaunchProcess, SendControl, StatusChanged
 from scmd.testing.launch_checker import instances_of
+from scmd.testing.runs import Hears
 from scmd.vocabulary.service import Control, ControlsAccepted, ServiceState
 
 TYPE_CHECKING = False
@@ -58,19 +59,25 @@ class TemplateChecker:
         services = [entry for entry in entries if isinstance(entry, ServiceMemory)]
         self._gathered = {ServiceId(one.service) for one in services if one.stage in stages}
 
-    def effect(self, effect: Effect) -> None:
-        match effect:
-            case LaunchProcess(spec=spec) if not spec.hook:
-                assert spec.service not in self._gathered, f"the template {spec.name} has a process"
-            case SendControl(code=Control.STOP):
-                self._asked.add(effect.service)
-            case StatusChanged():
-                if effect.status.state == _S.START_PENDING:
-                    self._asked.discard(effect.service)
-                self._changed(effect)
+    def hears(self) -> Hears:
+        return {
+            LaunchProcess: self._launched,
+            SendControl: self._sent,
+            StatusChanged: self._changed,
+        }
+
+    def _launched(self, effect: LaunchProcess) -> None:
+        gathered = not effect.spec.hook and effect.spec.service in self._gathered
+        assert not gathered, f"the template {effect.spec.name} has a process"
+
+    def _sent(self, request: SendControl) -> None:
+        if request.code == Control.STOP:
+            self._asked.add(request.service)
 
     def _changed(self, change: StatusChanged) -> None:
         service = change.service
+        if change.status.state == _S.START_PENDING:
+            self._asked.discard(service)
         if change.cause == _STARTS:
             self._gathered.add(service)
         if service not in self._gathered:
@@ -94,7 +101,7 @@ class TemplateChecker:
 
     def after_message(self) -> None:
         """Looks inside: for starts and restarts of instances that are still to come."""
-        for service in self._gathered & set(self.checkers.statuses):
+        for service in [id for id in self._gathered if id in self.checkers.statuses]:
             name = self.world.disk[service].config.name
             members = list(self._members(service))
             state = self.checkers.statuses[service].state

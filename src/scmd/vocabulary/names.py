@@ -31,12 +31,14 @@ def _upper(character: str) -> str:
 
 def utf16_units(text: str) -> int:
     """Length in UTF-16 units: characters past U+FFFF count twice."""
+    if text.isascii():
+        return len(text)
     return len(text) + sum(character > "\uffff" for character in text)
 
 
 def check_text(text: str, limit: int = 0, error: Error = Error.INVALID_NAME) -> None:
     """Refuse NUL, lone surrogates and more than `limit` UTF-16 units (0: any length)."""
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+    if "\0" in text or (not text.isascii() and any("\ud800" <= c <= "\udfff" for c in text)):
         raise Refused(error)
     if limit and utf16_units(text) > limit:
         raise Refused(error)
@@ -48,7 +50,7 @@ def check_service_name(name: str) -> None:
     1 to 256 units; `/` and `\\` are illegal, the comma too ([MS-SCMR] 2.2.16); spaces are not.
     """
     check_text(name, MAX_NAME_UNITS)
-    if not name or any(character in "/\\," for character in name):
+    if not name or any(character in name for character in "/\\,"):
         raise Refused(Error.INVALID_NAME)
 
 
