@@ -8,6 +8,14 @@ import pytest
 
 from scmd import winsvc
 from scmd.client.functions import ScHandle
+from scmd.client.notifications import fill
+from scmd.svcctl.administration import (
+    GetNotifyResultsResponse,
+    NotifyParams,
+    NotifyParams2,
+    NotifyParamsList,
+)
+from scmd.vocabulary.status import ServiceStatus
 from scmd.vocabulary.winerror import WinError
 from scmd.winsvc import ServiceNotify
 from tests.client.conftest import created
@@ -55,6 +63,28 @@ def test_the_callback_runs_on_the_thread_that_asked_while_it_waits_alertably(
     assert winsvc.SleepEx(PATIENCE, True) == IO
     assert told.threads == [threading.get_ident()]
     assert told.states == [winsvc.SERVICE_RUNNING]
+
+
+def test_an_answer_with_several_things_is_one_notification() -> None:
+    """A request is told of once, and no server has to fit all into one element."""
+    created, deleted = winsvc.SERVICE_NOTIFY_CREATED, winsvc.SERVICE_NOTIFY_DELETED
+    elements = tuple(
+        NotifyParams(
+            params=NotifyParams2(
+                notify_mask=created | deleted,
+                service_status=ServiceStatus(check_point=number),
+                notification_triggered=bit,
+                service_names=text,
+            )
+        )
+        for number, (bit, text) in enumerate(((created, "/A\0/B\0"), (deleted, "C\0")))
+    )
+    told = NotifyParamsList(elements=elements)
+    buffer = ServiceNotify(print)
+    fill(buffer, GetNotifyResultsResponse(notify_params=told, error=0))
+    assert (buffer.notification_status, buffer.notification_triggered) == (0, created | deleted)
+    assert buffer.service_names == ("/A", "/B", "C")
+    assert buffer.service_status.check_point == 1
 
 
 def test_a_wait_for_an_event_is_ended_by_a_callback_too(web: ScHandle) -> None:

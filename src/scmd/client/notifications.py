@@ -152,7 +152,7 @@ def _told(
             if watching.is_closed or buffer.outstanding is not notify:
                 return False
             watching.buffer = buffer.outstanding = None
-        _fill(buffer, answer)
+        fill(buffer, answer)
         try:
             buffer.callback(buffer)
         finally:
@@ -171,16 +171,15 @@ def _close(link: Multiplexed, notify: ContextHandle) -> None:
         return  # It ended with its connection.
 
 
-def _fill(
-    buffer: ServiceNotify, answer: administration.GetNotifyResultsResponse | WinError
-) -> None:
+def fill(buffer: ServiceNotify, answer: administration.GetNotifyResultsResponse | WinError) -> None:
+    """What the answer tells, as one notification: all bits and names, the latest status."""
     told = () if isinstance(answer, WinError) else params_of(answer)
     buffer.notification_triggered, buffer.service_names = 0, ()
     if not told:
         buffer.notification_status = int(Error.REQUEST_ABORTED)
         return
-    params = told[0]
-    buffer.notification_status = params.notification_status
-    buffer.service_status = params.service_status
-    buffer.notification_triggered = triggered(params)
-    buffer.service_names = names(params)
+    buffer.notification_status = told[-1].notification_status
+    buffer.service_status = told[-1].service_status
+    for params in told:
+        buffer.notification_triggered |= triggered(params)
+        buffer.service_names += names(params)
