@@ -56,6 +56,8 @@ def test_the_callers_password_is_asked_for_and_not_shown(machine: Machine) -> No
 
 def test_a_new_users_password_is_asked_for_twice(machine: Machine) -> None:
     add = ("remote", "adduser", "ann")
+    status, seen = typed(machine, "remote", "passwd", "ann", answers=())
+    assert (status, "there is no user ann: `scmd remote adduser`" in seen) == (1, True), seen
     status, seen = typed(machine, *add, answers=("one\n", "two\n"))
     assert (status, "the two passwords differ" in seen) == (1, True), seen
     status, seen = typed(machine, *add, answers=(END_OF_FILE,))
@@ -63,3 +65,5 @@ def test_a_new_users_password_is_asked_for_twice(machine: Machine) -> None:
     assert machine.json("remote", "status")["users"] == []
     status, seen = typed(machine, *add, answers=("one\n", "one\n"))
     assert (status, "may come" in seen, "one" in seen) == (0, True, False), seen
+    status, seen = typed(machine, *add, answers=())
+    assert (status, "there is a user ann already" in seen) == (1, True), seen

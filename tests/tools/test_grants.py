@@ -39,7 +39,8 @@ def test_a_group_is_granted_and_loses_it_again(web: World, run: Run) -> None:
     [
         (f"user:{USER}", "S-1-22-1-0", f"user:{USER}"),
         (f"group:{GROUP}", "S-1-22-2-0", f"group:{GROUP}"),
-        ("service:Web", service_sid("Web"), ""),
+        ("service:web", service_sid("Web"), "service:Web"),
+        ("service:Nobody", service_sid("Nobody"), ""),
         ("s-1-5-32-0x221", "S-1-5-32-545", "Users"),
         ("everyone", "S-1-1-0", "Everyone"),
         ("Authenticated Users", "S-1-5-11", "Authenticated Users"),

@@ -28,7 +28,7 @@ ADMINISTRATORS = "S-1-5-32-544"
 USERS = "S-1-5-32-545"
 
 MAX_SUB_AUTHORITIES = 15
-_NT_SERVICE = "S-1-5-80"
+NT_SERVICE = "S-1-5-80"
 _UNIX_USERS = "S-1-22-1"
 _UNIX_GROUPS = "S-1-22-2"
 
@@ -71,7 +71,7 @@ def service_sid(name: str) -> str:
     """`NT SERVICE\\name`: S-1-5-80 and the SHA-1 of the upper-case UTF-16 name."""
     upper = name_key(name).encode("utf-16-le", "surrogatepass")
     digest = hashlib.sha1(upper, usedforsecurity=False).digest()
-    return "-".join([_NT_SERVICE, *map(str, struct.unpack("<5I", digest))])
+    return "-".join([NT_SERVICE, *map(str, struct.unpack("<5I", digest))])
 
 
 def unix_user_sid(uid: int) -> str:

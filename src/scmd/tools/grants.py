@@ -17,12 +17,25 @@ from scmd.security.grants import (
     words_of_mask,
 )
 from scmd.security.sddl import TRUSTEES
-from scmd.security.sid import SidError, canonical_sid, service_sid, unix_group_sid, unix_user_sid
+from scmd.security.sid import (
+    NT_SERVICE,
+    SidError,
+    canonical_sid,
+    service_sid,
+    unix_group_sid,
+    unix_user_sid,
+)
 from scmd.tools import target
 from scmd.tools.commands import CommandError, CommandUsageError, Options
 from scmd.tools.sc_rare import SCM_NAME
 from scmd.vocabulary.names import escaped, name_key
-from scmd.vocabulary.service import ScmAccess, SecurityInformation, StandardAccess
+from scmd.vocabulary.service import (
+    ScmAccess,
+    SecurityInformation,
+    ServiceType,
+    StandardAccess,
+    StateMask,
+)
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
@@ -92,7 +105,9 @@ def show(arguments: list[str]) -> int:
     words, mapping = words_and_mapping(_is_scm(name))
     with target.open_calls() as calls:
         found = grants(query_security(calls, _open(calls, name, _READ), _DACL), mapping)
-    names = {grant.sid: _trustee(grant.sid) for grant in found or ()}
+        names = {grant.sid: _trustee(grant.sid) for grant in found or ()}
+        if any(not known and sid.startswith(f"{NT_SERVICE}-") for sid, known in names.items()):
+            names |= {sid: known for sid, known in _services(calls).items() if sid in names}
     if not all(names.values()):
         names |= {sid: f"user:{who}" for who, sid in _remote_users().items() if not names.get(sid)}
     rows = [
@@ -116,6 +131,16 @@ def show(arguments: list[str]) -> int:
             line = f"{escaped(trustee or sid):<24} {','.join(allowed) or '-'}"
             sys.stdout.write(f"{line}  denied: {','.join(denied)}\n" if denied else f"{line}\n")
     return 0
+
+
+def _services(calls: Calls) -> dict[str, str]:
+    """What services are called, by their SIDs; none, where they are not to be listed."""
+    try:
+        scm = calls.open_scm(ScmAccess.ENUMERATE_SERVICE)
+        entries = calls.enum_services(scm, ServiceType.WIN32, StateMask.ALL)
+    except WinError:
+        return {}
+    return {service_sid(entry.name): f"service:{entry.name}" for entry in entries}
 
 
 def _arguments(arguments: list[str], *counts: int) -> list[str]:

@@ -9,7 +9,7 @@ import sys
 from scmd.client.calls import open_calls
 from scmd.client.management import change_remote, query_remote
 from scmd.tools.commands import CommandError, CommandUsageError, Options
-from scmd.vocabulary.names import escaped
+from scmd.vocabulary.names import escaped, name_key
 from scmd.vocabulary.service import ScmAccess
 from scmd.vocabulary.winerror import WinError
 
@@ -101,6 +101,8 @@ def _status(arguments: list[str]) -> int:
 def _add_user(arguments: list[str]) -> int:
     options = Options(arguments, (), ("--administrator", "--no-password"))
     name = _name(options)
+    if _is_known(name):
+        raise CommandError(f"there is a user {name} already: `scmd remote passwd`")
     user: dict[str, object] = {
         "name": name,
         "is_new": True,
@@ -114,6 +116,8 @@ def _add_user(arguments: list[str]) -> int:
 
 def _set_password(arguments: list[str]) -> int:
     name = _name(Options(arguments, ()))
+    if not _is_known(name):
+        raise CommandError(f"there is no user {name}: `scmd remote adduser`")
     _change({"user": {"name": name, "nt_hash": _hash(_password(name))}})
     sys.stdout.write(f"The password of {escaped(name)} is changed.\n")
     return 0
@@ -130,6 +134,11 @@ def _name(options: Options) -> str:
     if len(options.rest) != 1:
         raise CommandUsageError("needs a NAME")
     return options.rest[0]
+
+
+def _is_known(name: str) -> bool:
+    """Whether there is this user: said before anybody is asked for a password."""
+    return name_key(name) in {name_key(user["name"]) for user in _query()["users"]}
 
 
 def _password(name: str) -> str:
