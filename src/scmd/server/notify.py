@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 from scmd.core.messages import HandleId
 from scmd.core.notify_requests import (
     CloseNotifyHandle,
@@ -56,11 +54,17 @@ def get_notify_results(work: Work, request: NotifyHandleRequest) -> Steps[GetNot
     return _answer(reply.result)
 
 
-@lru_cache(maxsize=1)
+_last: list[tuple[Notification, GetNotifyResultsResponse]] = []
+
+
 def _answer(told: Notification) -> GetNotifyResultsResponse:
     """One object for a crowd that is told the same, one after another."""
+    if _last and _last[0][0] is told:
+        return _last[0][1]
     params = NotifyParamsList(elements=(_params(told),))
-    return GetNotifyResultsResponse(notify_params=params, error=Error.SUCCESS)
+    answer = GetNotifyResultsResponse(notify_params=params, error=Error.SUCCESS)
+    _last[:] = [(told, answer)]
+    return answer
 
 
 def _params(told: Notification) -> NotifyParams:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from scmd.ndr.structure import ANSI, Structure
+from operator import attrgetter
+from struct import Struct as Packer
+from struct import error as StructError
+
+from scmd.ndr.structure import ANSI, NDR, Structure
 from scmd.ndr.types import (
     DWORD,
     DWORD_4K,
@@ -31,6 +35,11 @@ from scmd.svcctl.interface import (
     ScmRequest,
     UniqueMachine,
 )
+from scmd.vocabulary.status import ServiceStatus
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
 
 MAX_DESCRIPTOR_BYTES = 262_144
 """Ours: cbBufSize of RSetServiceObjectSecurity has no range in the IDL."""
@@ -146,14 +155,78 @@ class NotifyHandleRequest(Structure):
 
 
 class GetNotifyResultsResponse(Structure):
+    """As a rule it tells one thing of one service, and somebody waits for it: that is quicker."""
+
     notify_params: Annotated[NotifyParamsList | None, Unique(Struct(NotifyParamsList))] = None
     error: DWORD
+
+    def encode(self, form: int = NDR) -> bytes:
+        packed = _packed(self) if form == NDR else None
+        return super().encode(form) if packed is None else packed
+
+    @classmethod
+    def decode(cls, data: bytes, form: int = NDR) -> Self:
+        usual = form == NDR and len(data) == _USUAL.size
+        params = _unpacked(data) if usual else None
+        if params is None:
+            return super().decode(data, form)
+        told = NotifyParamsList(element_count=1, elements=(NotifyParams(params=params),))
+        return cls(notify_params=told, error=int.from_bytes(data[-4:], "little"))
 
 
 class CloseNotifyHandleResponse(Structure):
     notify_handle: HANDLE
     apc_fired: DWORD
     error: DWORD
+
+
+_USUAL = Packer("<32s I 32s 9I 5I")
+"""One NotifyParams2 without names and with nothing in what only its maker knows."""
+_START = Packer("<6I 8x").pack(0x2_0004, 1, 1, 2, 2, 0x2_0008)
+"""Its pointers, as we number them, counts and levels."""
+_NOTHING = bytes(32)
+_MAKERS_OWN = attrgetter("thread_id", "callback_address", "callback_parameter")
+_STATUS = attrgetter(*ServiceStatus._fields)
+
+
+def _packed(response: GetNotifyResultsResponse) -> bytes | None:
+    """The stub, when the response is a usual one and its values fit."""
+    elements = response.notify_params.elements if response.notify_params is not None else ()
+    if len(elements) != 1 or elements[0].level != 2:
+        return None
+    params = elements[0].params
+    if type(params) is not NotifyParams2 or params.service_names is not None:
+        return None
+    if _MAKERS_OWN(params) != (0, _NOTHING[:16], _NOTHING[:16]):
+        return None
+    try:
+        return _USUAL.pack(
+            _START,
+            params.notify_mask,
+            _NOTHING,
+            *_STATUS(params.service_status),
+            params.notification_status,
+            params.sequence,
+            params.notification_triggered,
+            0,
+            response.error,
+        )
+    except StructError:
+        return None
+
+
+def _unpacked(data: bytes) -> NotifyParams2 | None:
+    """What a stub of this size says, when it is a usual one; not its error."""
+    start, mask, nothing, *status, result, sequence, triggered, names, _ = _USUAL.unpack(data)
+    if start != _START or nothing != _NOTHING or names:
+        return None
+    return NotifyParams2(
+        notify_mask=mask,
+        service_status=ServiceStatus(**dict(zip(ServiceStatus._fields, status, strict=True))),
+        notification_status=result,
+        sequence=sequence,
+        notification_triggered=triggered,
+    )
 
 
 LOCK_SERVICE_DATABASE = SVCCTL.operation(3, "RLockServiceDatabase", ScmRequest, HandleResponse)
