@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import pytest
 
+from tests.system.kept import Kept, scratch_folder
 from tests.system.machine import Machine, finished
 
 
 @pytest.fixture
 def folder() -> Iterator[Path]:
-    # Not tmp_path: other users must reach it, and a socket's path is short.
-    with TemporaryDirectory(prefix="scmd-", ignore_cleanup_errors=True) as made:
-        Path(made).chmod(0o755)
-        yield Path(made)
+    with scratch_folder() as made:
+        yield made
 
 
 @pytest.fixture
@@ -26,8 +24,15 @@ def bare(folder: Path) -> Iterator[Machine]:
         yield machine
 
 
+@pytest.fixture(scope="module")
+def kept() -> Iterator[Kept]:
+    made = Kept()
+    yield made
+    made.end()
+
+
 @pytest.fixture
-def machine(bare: Machine) -> Machine:
-    """An SCM that runs and is empty."""
-    bare.set_control(BuiltInServices=0)
-    return bare.start()
+def machine(kept: Kept) -> Iterator[Machine]:
+    """An SCM that runs and is empty; a module's tests that leave it so share one."""
+    yield kept.lend()
+    kept.take_back()

@@ -74,9 +74,10 @@ class Machine:
         """A pattern for the complaints on standard error that a test provokes."""
         self._said = threading.Condition()
         self._first_line = 0
-        """Of what the present SCM has said, among `lines`."""
+        """Of what the present SCM has said and nobody has forgotten, among `lines`."""
         self._reader: threading.Thread | None = None
         self._scm: Scm | None = None
+        self._events_before = 0
 
     # The SCM ------------------------------------------------------------------------------
 
@@ -322,10 +323,18 @@ class Machine:
 
     def events(self, id: int) -> list[dict[str, Any]]:
         """The events with this id so far, oldest first."""
+        new = (event for event in self._events() if event["number"] > self._events_before)
+        return [event for event in new if event["id"] == id]
+
+    def forget_past(self) -> None:
+        """What has been said and logged by now is nothing to wait for or to find."""
+        self._first_line = len(self.lines)
+        self._events_before = max((event["number"] for event in self._events()), default=0)
+
+    def _events(self) -> list[dict[str, Any]]:
         with self.as_environment(), open_calls() as calls:
             scm = calls.open_scm(ScmAccess.ENUMERATE_SERVICE)
-            events = map(json.loads, all_lines(calls, scm, None))
-            return [event for event in events if event["id"] == id]
+            return [json.loads(line) for line in all_lines(calls, scm, None)]
 
     def await_event(self, id: int, *strings: str) -> dict[str, Any]:
         """Wait for an event with this id that has all these among its strings."""

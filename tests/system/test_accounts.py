@@ -6,8 +6,10 @@ import grp
 import json
 import os
 import pwd
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,13 @@ def run(machine: Machine, name: str) -> dict[str, Any]:
     found: dict[str, Any] = json.loads(told.splitlines()[-1])
     machine.scmd("net", "stop", name)
     return found
+
+
+def next_account(machine: Machine) -> int:
+    """The uid and gid of the service that is created next: each record has a number of its own."""
+    with closing(sqlite3.connect(machine.state / "registry.db")) as database:
+        numbers = database.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'")
+        return FIRST + 1 + sum(int(number) for (number,) in numbers)
 
 
 def everybody(uid: int, gid: int) -> dict[str, list[int]]:
@@ -156,8 +165,8 @@ def test_services_of_one_process_need_one_account(machine: Machine) -> None:
 
 
 def test_a_virtual_account_is_nobody_else(machine: Machine) -> None:
+    uid = next_account(machine)
     told = confess(machine, "Web", "obj=", "NT SERVICE\\Web")
-    uid = FIRST + 1
     assert told.items() >= {**everybody(uid, uid), "groups": [uid], "CapPrm": 0}.items()
     environment = told["environment"]
     assert (environment["USER"], environment["HOME"]) == ("Web", "/")
@@ -181,12 +190,13 @@ def test_a_virtual_account_keeps_its_number_when_the_range_moves(bare: Machine) 
 
 
 def test_a_service_sid_is_a_group_of_its_process(machine: Machine) -> None:
+    gid = next_account(machine)
     machine.install("Marked", SYSTEM_PYTHON, "-I", "-c", CONFESS)
     machine.sc("sidtype", "Marked", "unrestricted")
-    assert set(run(machine, "Marked")["groups"]) == {*os.getgroups(), FIRST + 1}
+    assert set(run(machine, "Marked")["groups"]) == {*os.getgroups(), gid}
     machine.sc("config", "Marked", "obj=", "LocalService")
     nobody = pwd.getpwnam("nobody").pw_gid
-    assert run(machine, "Marked")["groups"] == [nobody, FIRST + 1]
+    assert run(machine, "Marked")["groups"] == [nobody, gid]
 
 
 def test_required_privileges_bound_root(machine: Machine) -> None:
@@ -199,11 +209,12 @@ def test_required_privileges_bound_root(machine: Machine) -> None:
 
 
 def test_required_privileges_are_given_to_others(machine: Machine) -> None:
+    uid = next_account(machine)
     machine.install("Low", SYSTEM_PYTHON, "-I", "-c", CONFESS)
     machine.sc("config", "Low", "obj=", "NT SERVICE\\Low")
     machine.sc("privs", "Low", "CAP_NET_BIND_SERVICE/SeChangeNotifyPrivilege")
     told = run(machine, "Low")
-    assert told["uids"] == [FIRST + 1] * 3
+    assert told["uids"] == [uid] * 3
     names = ("CapPrm", "CapEff", "CapBnd", "CapAmb")
     assert [told[name] for name in names] == [NET_BIND] * 4
 

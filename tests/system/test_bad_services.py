@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
 import pytest
 
 from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import ServiceState
 from tests.system import programs
-from tests.system.machine import Machine, eventually, is_gone
+from tests.system.kept import remove_services, scratch_folder
+from tests.system.machine import Machine, eventually, finished, is_gone
 from tests.system.programs import PYTHON
 
 LIMIT_MS = 1_500
 """ServicesPipeTimeout of these tests."""
 
 
+@pytest.fixture(scope="module")
+def impatient() -> Iterator[Machine]:
+    """An SCM of little patience."""
+    with scratch_folder() as folder, finished(Machine(folder)) as machine:
+        machine.start()
+        machine.expected_complaints = "malformed|nonsense"
+        clock = programs.write(folder, "clock.py", programs.CLOCK)
+        machine.run(PYTHON, clock, "install").check_returncode()
+        machine.scmd("settings", "ServicesPipeTimeout", str(LIMIT_MS))
+        yield machine
+
+
 @pytest.fixture
-def witness(bare: Machine) -> Machine:
-    """An SCM of little patience, and a service that must not notice anything."""
-    bare.start()
-    bare.expected_complaints = "malformed|nonsense"
-    clock = programs.write(bare.folder, "clock.py", programs.CLOCK)
-    bare.run(PYTHON, clock, "install").check_returncode()
-    bare.scmd("net", "start", "Clock")
-    bare.scmd("settings", "ServicesPipeTimeout", str(LIMIT_MS))
-    return bare
+def witness(impatient: Machine) -> Iterator[Machine]:
+    """It has a service that must not notice anything, whatever others have done before."""
+    impatient.forget_past()
+    impatient.scmd("net", "start", "Clock")
+    services = [service.name for service in impatient.scm.services()]
+    yield impatient
+    remove_services(impatient, *services)
+    if impatient.status("Clock").state != ServiceState.STOPPED:
+        impatient.scm["Clock"].stop()
 
 
 def create(machine: Machine, kind: str) -> None:

