@@ -46,7 +46,7 @@ def watching(machine: Machine, other: OtherServer, *names: str) -> Iterator[Iter
             yield map(json.loads, process.stdout)
             process.send_signal(signal.SIGINT)
             process.stdout.read()
-            assert process.wait() == 0
+            assert process.wait() == 130
         finally:
             process.kill()
 

@@ -70,7 +70,11 @@ def test_an_installed_program_runs(world: World, scm: Scm, run: Run) -> None:
         (["X", "--frob", "--", "sleep"], 2, "there is no option --frob"),
         (["X", "--account"], 2, "--account needs a value"),
         (["a/b", "--", "sleep"], 1, "(123)"),
-        (["X", "--instances", "0", "--", "sleep"], 2, "--instances needs a number from 1, not 0"),
+        (
+            ["X", "--instances", "0", "--", "sleep"],
+            2,
+            "--instances needs a number from 1 to 4294967295, not 0",
+        ),
         (["X", "--instances", "9" * 5000, "--", "sleep"], 2, "--instances needs a number from 1"),
         (["X", "--instances", "1001", "--", "sleep"], 1, "expected a number from 0 to 1000 (87)"),
         (["X" * 254, "--instances", "10", "--", "sleep"], 1, "@10 cannot name a service"),
@@ -84,6 +88,48 @@ def test_install_refuses_with_a_reason_and_leaves_nothing(
     assert outcome.status == status
     assert text in outcome.err
     assert not list(scm)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["set", "--", "-x", "Port", "80"],
+        ["get", "--", "-x"],
+        ["get", "--json", "--", "-x", "Application"],
+        ["logs", "-n", "1", "--", "-x"],
+        ["why", "--", "-x"],
+        ["history", "--", "-x"],
+        ["grants", "--", "-x"],
+        ["grant", "--", "root", "start", "-x"],
+        ["revoke", "--", "root", "-x"],
+        ["remove", "--", "-x"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_a_name_that_begins_with_a_dash_comes_after_two(
+    world: World, scm: Scm, run: Run, arguments: list[str]
+) -> None:
+    scm.install("-x", ["sleep", "10"])
+    done = run(*arguments)
+    assert (done.status, done.err) == (0, "")
+    if arguments[0] != "set":
+        arguments.remove("--")
+        assert "there is no option -x" in run(*arguments).err
+
+
+@pytest.mark.parametrize("command", ["logs", "events", "history"])
+@pytest.mark.parametrize("count", ["4294967296", "9" * 20, "1" + "0" * 20, "9" * 5000, "-1", ""])
+def test_a_count_fits_into_32_bits(
+    world: World, scm: Scm, run: Run, command: str, count: str
+) -> None:
+    scm.install("X", ["sleep", "10"])
+    name = [] if command == "events" else ["X"]
+    refused = run(command, *name, "-n", count)
+    assert (refused.status, refused.out) == (2, "")
+    assert refused.err.startswith(
+        f"scmd {command}: -n needs a number from 0 to 4294967295, not {count}\n"
+    )
+    assert run(command, *name, "-n", "4294967295").status == 0
 
 
 def test_a_half_made_record_is_removed(world: World, scm: Scm) -> None:

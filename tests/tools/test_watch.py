@@ -36,7 +36,7 @@ def test_each_change_is_a_line_for_people(web: World, scm: Scm) -> None:
         scm["Web"].stop()
         while "exit code" not in lines[-1]:
             lines.append(read(watch))
-        assert interrupt(watch) == (0, "", "")
+        assert interrupt(watch) == (INTERRUPTED, "", "")
     assert all(re.match(r"\d\d:\d\d:\d\d Web: .*\n$", line) for line in lines)
     texts = [line[9:] for line in lines]
     assert texts[0] == "Web: is STOPPED\n"
@@ -54,7 +54,7 @@ def test_each_change_is_one_json_object_a_line(web: World, scm: Scm) -> None:
         scm["Web"].delete()
         while found[-1]["kind"] != "delete_pending":
             found.append(json.loads(read(watch)))
-        assert interrupt(watch)[0] == 0
+        assert interrupt(watch)[0] == INTERRUPTED
     assert [each["kind"] for each in found[:2]] == ["service", "status"]
     assert {each["service_name"] for each in found} == {"Web"}
     started = found[1]
@@ -72,7 +72,7 @@ def test_a_name_that_nobody_has_is_told_and_watched(web: World, scm: Scm) -> Non
         assert watch.stderr.readline() == "scmd watch: there is no service Later yet\n"
         scm.create("Later", "/usr/bin/later")
         assert read(watch)[9:] == "Later: created\n"
-        assert interrupt(watch) == (0, "", "")
+        assert interrupt(watch) == (INTERRUPTED, "", "")
 
 
 def test_a_name_that_no_service_can_have_is_refused(run: Run, web: World) -> None:
@@ -81,8 +81,11 @@ def test_a_name_that_no_service_can_have_is_refused(run: Run, web: World) -> Non
     assert outcome.err.startswith("scmd watch: ")
 
 
-def test_what_stands_after_two_dashes_is_wrong(run: Run, web: World) -> None:
-    assert run("watch", "--", "Web").status == 2
+def test_what_stands_after_two_dashes_is_a_name(web: World, scm: Scm) -> None:
+    scm.create("-x", "/usr/bin/x")
+    with running(web, "watch", "--initial", "--", "-x") as watch:
+        assert read(watch)[9:] == "-x: is STOPPED\n"
+        assert interrupt(watch)[0] == INTERRUPTED
 
 
 def test_ctrl_c_before_it_watches_is_an_interruption(

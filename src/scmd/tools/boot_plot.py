@@ -48,7 +48,7 @@ class Start(Value):
 def run(arguments: list[str]) -> int:
     """Draw it, and say in one line how long it took."""
     options = Options(arguments, ())
-    if len(options.rest) != 1 or options.after:
+    if len(options.rest) != 1:
         raise CommandUsageError("needs a FILE")
     with open_calls() as calls:
         scm = calls.open_scm(ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 SUCCEEDED = 0
 FAILED = 1
 WRONG_USAGE = 2
+HIGHEST = 0xFFFF_FFFF
 
 
 _COMMANDS = {
@@ -100,20 +101,31 @@ def perform(
 
 
 class Options:
-    """Options before the arguments: `--name VALUE`, `--name=VALUE` and flags, ended by `--`."""
+    """Options among the arguments: `--name VALUE`, `--name=VALUE` and flags, up to `--`."""
 
-    def __init__(self, arguments: list[str], valued: tuple[str, ...], flags: tuple[str, ...] = ()):
+    def __init__(
+        self,
+        arguments: list[str],
+        valued: tuple[str, ...],
+        flags: tuple[str, ...] = (),
+        *,
+        has_program: bool = False,
+    ) -> None:
+        """`has_program`: what stands after `--` is a program with its own arguments."""
         self.values: dict[str, list[str]] = {}
         self.rest: list[str] = []
-        """What is no option, in order."""
-        self.after: list[str] | None = None
-        """What stands after `--`; None without it."""
+        """What is no option, in order; so is all after `--`, but for a program."""
+        self.program: list[str] | None = None
+        """None without `--`."""
         position = 0
         while position < len(arguments):
             argument = arguments[position]
             position += 1
             if argument == "--":
-                self.after = arguments[position:]
+                if has_program:
+                    self.program = arguments[position:]
+                else:
+                    self.rest += arguments[position:]
                 return
             name, equals, value = argument.partition("=")
             if argument in flags:
@@ -138,11 +150,12 @@ class Options:
         return name in self.values
 
     def number(self, name: str, default: int, lowest: int = 0) -> int:
-        """The option as a number, not under `lowest`."""
+        """The option as a number from `lowest` to what fits into 32 bits."""
         text = self.last(name)
         if text is None:
             return default
         number = decimal(text)
-        if number is None or number < lowest:
-            raise CommandUsageError(f"{name} needs a number from {lowest}, not {text}")
+        if number is None or not lowest <= number <= HIGHEST:
+            wanted = f"a number from {lowest} to {HIGHEST}"
+            raise CommandUsageError(f"{name} needs {wanted}, not {text}")
         return number

@@ -39,7 +39,7 @@ configuration. The last 5 failures are kept.
 
 def run(arguments: list[str]) -> int:
     options = Options(arguments, ("--older",), ("--json",))
-    if len(options.rest) != 1 or options.after:
+    if len(options.rest) != 1:
         raise CommandUsageError("needs a NAME")
     age = options.number("--older", 0)
     with open_calls() as calls:

@@ -114,7 +114,7 @@ class Demo:
 def run(arguments: list[str]) -> int:
     """0 when it was asked to end; 1 when the SCM ended by itself."""
     options = Options(arguments, ())
-    if options.rest or options.after:
+    if options.rest:
         raise CommandUsageError("takes no arguments")
     scratch = tempfile.mkdtemp(prefix="scmd-demo-")
     try:

@@ -34,7 +34,7 @@ _PART = 1000
 
 def run(arguments: list[str]) -> int:
     options = Options(arguments, ("-n", "--source"), ("--json",))
-    if options.rest or options.after:
+    if options.rest:
         raise CommandUsageError("takes no arguments besides the options")
     count = options.number("-n", 0) if options.last("-n") is not None else None
     with open_calls() as calls:

@@ -99,7 +99,7 @@ def revoke(arguments: list[str]) -> int:
 
 def show(arguments: list[str]) -> int:
     options = Options(arguments, (), ("--json",))
-    if len(options.rest) != 1 or options.after:
+    if len(options.rest) != 1:
         raise CommandUsageError("needs a NAME")
     name = options.rest[0]
     words, mapping = words_and_mapping(_is_scm(name))
@@ -145,7 +145,7 @@ def _services(calls: Calls) -> dict[str, str]:
 
 def _arguments(arguments: list[str], *counts: int) -> list[str]:
     options = Options(arguments, ())
-    if len(options.rest) not in counts or options.after:
+    if len(options.rest) not in counts:
         raise CommandUsageError(f"needs {' or '.join(map(str, counts))} arguments")
     return options.rest
 

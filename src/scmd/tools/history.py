@@ -32,7 +32,7 @@ same one.
 
 def run(arguments: list[str]) -> int:
     options = Options(arguments, ("-n",), ("--json",))
-    if len(options.rest) != 1 or options.after:
+    if len(options.rest) != 1:
         raise CommandUsageError("needs a NAME")
     count = options.number("-n", 200)
     with open_calls() as calls:

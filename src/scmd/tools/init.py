@@ -49,17 +49,17 @@ def run(arguments: list[str]) -> int:
     """The essential service's exit status."""
     # Until the keeper has its handlers, pid 1 would ignore these and others would die of them.
     signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
-    options = Options(arguments, ("--state", "--runtime"))
-    if options.rest or options.after == []:
+    options = Options(arguments, ("--state", "--runtime"), has_program=True)
+    if options.rest or options.program == []:
         raise CommandUsageError("needs -- before the PROGRAM and its arguments")
     scratch: list[str] = []
     try:
         state = _state(options, scratch)
         runtime = _runtime(options.last("--runtime"), state, scratch)
         program = None
-        if options.after is not None:
+        if options.program is not None:
             try:
-                program = _parameters(options.after, state, runtime)
+                program = _parameters(options.program, state, runtime)
             except OSError as error:
                 sys.stderr.write(f"scmd init: {error}\n")
                 return CANNOT_RUN if isinstance(error, PermissionError) else NOT_FOUND
@@ -75,7 +75,7 @@ def run(arguments: list[str]) -> int:
 
 def _state(options: Options, scratch: list[str]) -> str:
     told = options.last("--state") or os.environ.get("SCMD_STATE")
-    if told or options.after is None:
+    if told or options.program is None:
         return state_directory(told)
     return os.path.join(_private(scratch), "state")
 

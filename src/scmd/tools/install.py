@@ -67,8 +67,8 @@ _VALUED = (
 
 def install(arguments: list[str]) -> int:
     """Create the record and its parameters; a failure leaves nothing behind."""
-    options = Options(arguments, _VALUED)
-    if len(options.rest) != 1 or not options.after:
+    options = Options(arguments, _VALUED, has_program=True)
+    if len(options.rest) != 1 or not options.program:
         raise CommandUsageError("needs a NAME, and -- before the PROGRAM and its arguments")
     name = options.rest[0]
     _check_name(name)
@@ -84,13 +84,13 @@ def install(arguments: list[str]) -> int:
         parameters[instances.COUNT] = RegistryValue.of(count)
     try:
         # Before the SCM is asked, so that a wrong program is refused first.
-        hosting_parameters(options.after, directory, environment, here=not is_remote())
+        hosting_parameters(options.program, directory, environment, here=not is_remote())
     except (OSError, ValueError) as error:
         raise CommandError(str(error)) from error
     with connect() as scm:
         scm.install(
             name,
-            options.after,
+            options.program,
             start=start,
             depends=_list(options.last("--depend")),
             account=options.last("--account") or LOCAL_SYSTEM,

@@ -19,7 +19,7 @@ It does not count as a failure: no failure action follows.
 
 def run(arguments: list[str]) -> int:
     options = Options(arguments, ())
-    if len(options.rest) != 1 or options.after:
+    if len(options.rest) != 1:
         raise CommandUsageError("needs a NAME")
     with connect() as scm:
         scm[options.rest[0]].kill()

@@ -31,7 +31,7 @@ usage: scmd logs NAME [-f] [-n LINES]
 Shows the captured output of a service, as much of it as is kept. Services that share a process
 share its output: it is in the log of the one the process was started for, and shown from there.
 
-  -f         go on as it grows, until Ctrl-C
+  -f         go on as it grows, until Ctrl-C, which gives exit status 130
   -n LINES   only the last LINES lines
 """
 

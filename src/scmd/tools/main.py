@@ -53,6 +53,8 @@ usage: scmd COMMAND [ARGUMENT...]
   rpc-stdio                           what ssh://HOST runs at the other end
   COMMAND --help                      more about one command
 
+A NAME that begins with `-` comes after `--`, with all that follows it: scmd why -- -name
+
 Another machine's SCM: a HOST before a command's other arguments (docs/remote.md).
 
   //NAME or \\\\NAME                   by RPC: the endpoint mapper, then the named pipe

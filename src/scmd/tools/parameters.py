@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from scmd.tools.commands import CommandError, CommandUsageError
+from scmd.tools.commands import CommandError, CommandUsageError, Options
 from scmd.tools.target import connect
 from scmd.vocabulary.names import escaped, name_key
 from scmd.vocabulary.registry import RegistryValue
@@ -113,6 +113,8 @@ def value_for(parameter: str, values: list[str]) -> RegistryValue:
 
 def set_parameter(arguments: list[str]) -> int:
     """Set one value, or delete it."""
+    if arguments[:1] == ["--"]:
+        del arguments[0]
     if len(arguments) < 3:
         raise CommandUsageError("needs a NAME, a PARAMETER and a VALUE")
     name, parameter, *values = arguments
@@ -134,8 +136,8 @@ def set_parameter(arguments: list[str]) -> int:
 
 def get_parameters(arguments: list[str]) -> int:
     """Show one value or all."""
-    as_json = "--json" in arguments
-    words = [argument for argument in arguments if argument != "--json"]
+    options = Options(arguments, (), ("--json",))
+    as_json, words = options.flag("--json"), options.rest
     if not 1 <= len(words) <= 2:
         raise CommandUsageError("needs a NAME and perhaps a PARAMETER")
     with connect() as scm:

@@ -21,7 +21,7 @@ or the command of AppReloadCommand is run, whose end is waited for.
 
 def run(arguments: list[str]) -> int:
     options = Options(arguments, ())
-    if len(options.rest) != 1 or options.after:
+    if len(options.rest) != 1:
         raise CommandUsageError("needs a NAME")
     name = options.rest[0]
     with connect() as scm:

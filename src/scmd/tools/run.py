@@ -20,7 +20,7 @@ services and end it.
 def run(arguments: list[str]) -> int:
     """The keeper's exit status."""
     options = Options(arguments, ("--state", "--runtime"))
-    if options.rest or options.after:
+    if options.rest:
         raise CommandUsageError("there are no arguments besides the options")
     try:
         state = state_directory(options.last("--state"))

@@ -20,7 +20,7 @@ With NAME: how that service has failed, what is done about it and what comes nex
 
 def run(arguments: list[str]) -> int:
     options = Options(arguments, (), ("--json",))
-    if len(options.rest) > 1 or options.after:
+    if len(options.rest) > 1:
         raise CommandUsageError("takes one NAME at most")
     import json
 

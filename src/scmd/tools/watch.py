@@ -6,7 +6,7 @@ import sys
 from time import gmtime, localtime, strftime, time
 
 from scmd.client.watching import Watch
-from scmd.tools.commands import CommandUsageError, Options
+from scmd.tools.commands import Options
 from scmd.tools.sc_output import word
 from scmd.tools.target import open_calls
 from scmd.vocabulary.errors import Error
@@ -23,8 +23,8 @@ usage: scmd watch [NAME...] [--initial] [--json]
 
 What happens to these services, which need not exist yet, or to all: state changes with their cause
 and who asked for them, creations, deletions, changes of the configuration. Servers other than scmd
-tell states and no causes, and of a state that is soon over perhaps nothing. Ctrl-C ends it with
-exit status 0.
+tell states and no causes, and of a state that is soon over perhaps nothing. Ctrl-C ends it, with
+exit status 130.
 
   --initial   each service first, as it is now
   --json      one JSON object a line
@@ -40,19 +40,14 @@ _TEXTS = {
 
 def run(arguments: list[str]) -> int:
     options = Options(arguments, (), ("--json", "--initial"))
-    if options.after:
-        raise CommandUsageError("takes NAMEs")
     line = as_json if options.flag("--json") else as_text
     with Watch(open_calls, options.rest, initial=options.flag("--initial")) as watch:
         watch.begin()
-        try:
-            if options.rest:
-                _tell_unknown(options.rest)
-            for change in watch:
-                sys.stdout.write(line(change, time()))
-                sys.stdout.flush()
-        except KeyboardInterrupt:
-            return 0
+        if options.rest:
+            _tell_unknown(options.rest)
+        for change in watch:
+            sys.stdout.write(line(change, time()))
+            sys.stdout.flush()
     return 0
 
 

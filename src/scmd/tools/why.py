@@ -32,7 +32,7 @@ stands below what it blames, one step further in.
 
 def run(arguments: list[str]) -> int:
     options = Options(arguments, (), ("--json",))
-    if len(options.rest) != 1 or options.after:
+    if len(options.rest) != 1:
         raise CommandUsageError("needs a NAME")
     with open_calls() as calls:
         scm = calls.open_scm()
