@@ -89,9 +89,9 @@ class Finding:
 
 def examine(state: State, record: ServiceRecord) -> Iterator[Finding]:
     """What is to be said of the service's present state, the service itself first."""
-    current = record.status.state
+    current, failures = record.status.state, recovery.preview(state, record)
     if current == _S.STOPPED:
-        yield from _stopped(state, record)
+        yield from _stopped(state, record, failures)
     elif current == _S.START_PENDING:
         yield from _starting(state, record)
     elif current == _S.STOP_PENDING:
@@ -102,13 +102,13 @@ def examine(state: State, record: ServiceRecord) -> Iterator[Finding]:
         yield from _obstacles_to_a_stop(state, record)
     yield from _next_run(state, record)
     yield from _oddities(record)
-    yield from _schedule(state, record)
+    yield from _schedule(record, failures)
 
 
 # Not running ----------------------------------------------------------------------------------
 
 
-def _stopped(state: State, record: ServiceRecord) -> Iterator[Finding]:
+def _stopped(state: State, record: ServiceRecord, failures: recovery.Preview) -> Iterator[Finding]:
     name, error = record.config.name, record.status.win32_exit_code
     if record.config.start_type == StartType.DISABLED and not record.deleted:
         yield Finding(Code.DISABLED, name, "is disabled, so it cannot be started")
@@ -122,16 +122,16 @@ def _stopped(state: State, record: ServiceRecord) -> Iterator[Finding]:
     else:
         text = f"stopped with {_error(record)}: {record.cause}"
         yield Finding(Code.STOPPED_WITH_ERROR, name, text, error=error)
-    yield from _failures(state, record)
+    yield from _failures(record, failures)
     if record.key in state.cyclic:
         yield Finding(Code.DEPENDENCY_CYCLE, name, "depends on itself by way of others")
     if state.shutdown is not None:
         yield Finding(Code.SHUTTING_DOWN, name, "cannot be started while the SCM shuts down")
 
 
-def _failures(state: State, record: ServiceRecord) -> Iterator[Finding]:
-    """What the SCM does about its failures, and what it would do about the next ones."""
-    name, preview = record.config.name, recovery.preview(state, record)
+def _failures(record: ServiceRecord, preview: recovery.Preview) -> Iterator[Finding]:
+    """What the SCM does about its failures."""
+    name = record.config.name
     if preview.failures:
         times = "once" if preview.failures == 1 else f"{preview.failures} times"
         yield Finding(Code.FAILED_BEFORE, name, f"has failed {times}")
@@ -146,9 +146,9 @@ def _failures(state: State, record: ServiceRecord) -> Iterator[Finding]:
         yield Finding(Code.LEFT_STOPPED, name, "was asked to stop: no failure action follows")
 
 
-def _schedule(state: State, record: ServiceRecord) -> Iterator[Finding]:
+def _schedule(record: ServiceRecord, preview: recovery.Preview) -> Iterator[Finding]:
     """What the failures to come would lead to; the last one stands for all after it."""
-    steps = recovery.preview(state, record).schedule
+    steps = preview.schedule
     for step in steps:
         action = recovery.WORDS.get(step.action, "do nothing")
         later = " and each after it" if step is steps[-1] else ""

@@ -22,6 +22,7 @@ from scmd.ndr.types import (
 )
 from scmd.rpc.interface import Interface
 from scmd.scmd_interface.feed import WaitForChangesRequest, WaitForChangesResponse
+from scmd.vocabulary.service import MAX_ACTIONS
 
 SCMD = Interface("scmd", "97a066fd-bdad-48f4-90f7-529328ef19c3", 1, 9)
 
@@ -34,7 +35,6 @@ MAX_DETAIL = 1024
 MAX_IMAGE_PATH = 32_768
 MAX_DESCRIPTION = 8193
 """UTF-16 units with the NUL."""
-MAX_ACTIONS = 1024
 MAX_LOG_BYTES = 65_536
 MAX_JSON_BYTES = 1_048_576
 MAX_EVENTS = 65_536

@@ -14,7 +14,7 @@ from scmd.ndr.errors import NdrError
 from scmd.svcctl.buffers import pack_multi_string, unpack_multi_string
 from scmd.svcctl.text import MAX_TEXT_UNITS, encode_text, text_at
 from scmd.vocabulary.configuration import FailureAction, FailureActions, ServiceConfig
-from scmd.vocabulary.service import ActionType, ConfigLevel
+from scmd.vocabulary.service import MAX_ACTIONS, ActionType, ConfigLevel
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
 QUERY_LEVELS = (1, 2, 3, 4, 5, 6, 7, 9, 10, 11, 12)
 """Any other is ERROR_INVALID_LEVEL."""
-MAX_ACTIONS = 1024
 _DWORD = Packer("<I")
 _FAILURE_ACTIONS = Packer("<5I")
 _ACTION = Packer("<2I")

@@ -7,6 +7,7 @@ import sys
 from scmd.client.management import manager_status
 from scmd.tools.commands import CommandUsageError, Options
 from scmd.tools.target import connect, open_calls
+from scmd.vocabulary.durations import span
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ServiceAccess, ServiceState
 
@@ -78,14 +79,6 @@ def as_text(document: dict[str, object]) -> str:
         elif isinstance(value, bool):
             value = "yes" if value else "no"
         elif name == "uptime_ms" and isinstance(value, int):
-            label, value = "uptime", duration(value)
+            label, value = "uptime", span(value)
         lines.append(f"{label:<{width}}: {escaped(str(value))}\n")
     return "".join(lines)
-
-
-def duration(milliseconds: int) -> str:
-    """`1 d 02:03:04`."""
-    seconds = milliseconds // 1000
-    days, seconds = divmod(seconds, 86_400)
-    clock = f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-    return f"{days} d {clock}" if days else clock

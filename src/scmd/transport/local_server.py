@@ -6,12 +6,9 @@ process.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import socket
-import sys
 from collections.abc import Callable
-from functools import partial
 
 from scmd.transport.peer import Peer, peer_of
 from scmd.transport.streams import Handler, StreamConnection, StreamServer
@@ -45,11 +42,7 @@ class LocalServer(StreamServer):
         """Accept from now on. The socket must be a unix stream socket; it becomes ours to close."""
         if listening.family != socket.AF_UNIX or listening.type != socket.SOCK_STREAM:
             raise ValueError(f"{listening!r} is not a unix stream socket")
-        create = asyncio.get_running_loop().create_unix_server
-        if sys.version_info >= (3, 13):
-            create = partial(create, cleanup_socket=False)
-        server = await create(lambda: LocalConnection(self), sock=listening, backlog=1024)
-        self._servers.append(server)
+        await self.serve_unix(listening, LocalConnection)
 
     def admit(self, connection: StreamConnection, sock: socket.socket) -> Handler | None:
         """None when the connection's user has too many already."""

@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol
 
 from scmd.transport.peer import peer_of
@@ -168,14 +166,9 @@ class PipeServer(StreamServer):
         self._refused = refused
         self._trusted = trusted
 
-    async def start(self, listening: socket.socket) -> asyncio.Server:
-        """Accept there from now on, until the server that is given back is closed."""
-        create = asyncio.get_running_loop().create_unix_server
-        if sys.version_info >= (3, 13):
-            create = partial(create, cleanup_socket=False)
-        server = await create(lambda: StreamConnection(self), sock=listening, backlog=1024)
-        self._servers.append(server)
-        return server
+    async def start(self, listening: socket.socket) -> None:
+        """Accept there from now on."""
+        await self.serve_unix(listening, StreamConnection)
 
     def admit(self, connection: StreamConnection, sock: socket.socket) -> Handler | None:
         try:

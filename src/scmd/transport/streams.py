@@ -13,6 +13,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import sys
+from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 READ_SIZE = 32 * 1024
@@ -135,6 +138,16 @@ class StreamServer:
             self._servers.pop().close()
         for connection in tuple(self._connections):
             connection.abort()
+
+    async def serve_unix(
+        self, listening: socket.socket, connection: Callable[[StreamServer], StreamConnection]
+    ) -> None:
+        """Accept there from now on; who has made the socket's name will remove it."""
+        create = asyncio.get_running_loop().create_unix_server
+        if sys.version_info >= (3, 13):
+            create = partial(create, cleanup_socket=False)
+        server = await create(lambda: connection(self), sock=listening, backlog=1024)
+        self._servers.append(server)
 
     def admit(self, connection: StreamConnection, sock: socket.socket) -> Handler | None:
         """The handler of a new connection; None when it is not admitted."""
