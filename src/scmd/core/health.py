@@ -93,24 +93,27 @@ class HealthPlan:
         return self.ready is not None and self.ready.way is Way.NOTIFY_RELOAD
 
 
+_NOTHING = HealthPlan()
+
+
 def plan(text: Callable[[str], str], number: Callable[[str, int], int]) -> HealthPlan:
     """From two functions that read a value by its name, the second with its default."""
-
-    def given(name: str) -> int:
-        return number(name, NUMBERS[name])
-
-    values = {READY: text(READY), HEALTH: text(HEALTH)}
-    changed = {name: str(given(name)) for name in NUMBERS if given(name) != NUMBERS[name]}
+    ready, health = text(READY), text(HEALTH)
+    numbers = {name: number(name, default) for name, default in NUMBERS.items()}
+    if not ready and not health and numbers == NUMBERS:
+        return _NOTHING
+    values = {READY: ready, HEALTH: health}
+    changed = {name: str(value) for name, value in numbers.items() if value != NUMBERS[name]}
     return HealthPlan(
         given=tuple((name, value) for name, value in (values | changed).items() if value),
-        ready=parse_ready(READY, text(READY)),
-        ready_time=given(READY_TIME),
-        ready_interval=max(SHORTEST_INTERVAL, given(READY_INTERVAL)),
-        health=parse_health(HEALTH, text(HEALTH)),
-        health_time=max(1, given(HEALTH_TIME)),
-        health_interval=max(SHORTEST_INTERVAL, given(HEALTH_INTERVAL)),
-        health_failures=max(1, given(HEALTH_FAILURES)),
-        watchdog=given(WATCHDOG),
+        ready=parse_ready(READY, ready),
+        ready_time=numbers[READY_TIME],
+        ready_interval=max(SHORTEST_INTERVAL, numbers[READY_INTERVAL]),
+        health=parse_health(HEALTH, health),
+        health_time=max(1, numbers[HEALTH_TIME]),
+        health_interval=max(SHORTEST_INTERVAL, numbers[HEALTH_INTERVAL]),
+        health_failures=max(1, numbers[HEALTH_FAILURES]),
+        watchdog=numbers[WATCHDOG],
     )
 
 
@@ -122,7 +125,7 @@ def restored(given: tuple[tuple[str, str], ...]) -> HealthPlan:
             lambda name: values.get(name, ""), lambda name, default: int(values.get(name, default))
         )
     except (Refused, ValueError):
-        return HealthPlan()
+        return _NOTHING
 
 
 def parse_ready(name: str, text: str) -> Probe | None:

@@ -97,7 +97,7 @@ class KeeperLink:
         connection.setblocking(False)
         os.set_inheritable(descriptor, False)
         link = cls(connection)
-        link._send(wire.Hello())
+        link._send(wire.Hello(version=wire.VERSION))
         return link, await link._welcomed()
 
     def start(

@@ -6,9 +6,10 @@ with the frame's first byte (SCM_RIGHTS), so whoever reads keeps them in a queue
 frame takes its own from the front.
 
 The keeper outlives upgrades, so the two ends may differ in age. A field is only ever
-added at the end, with a default: a reader takes the default for what is missing and
-ignores what it does not know. `Hello` and `Welcome` carry the version. A kind is never
-used again for something else; an unknown kind is malformed, as is any wrong type.
+added at the end, with a default that stays what it is: a reader takes the default for what is
+missing and ignores what it does not know. What has its default at the end is not sent. `Hello`
+and `Welcome` carry the version. A kind is never used again for something else; an unknown kind
+is malformed, as is any wrong type.
 
 No I/O here; moving frames is `keeper_socket`'s and `keeper_link`'s.
 """
@@ -49,7 +50,7 @@ class Message(Value):
 class Hello(Message):
     """A manager's first message; answered by `Welcome`, `Adopted`... and exits not forgotten."""
 
-    version: int = VERSION
+    version: int
 
 
 class Launch(Message):
@@ -286,13 +287,21 @@ KINDS: Mapping[int, type[Message]] = {
     66: LineSeen,
 }
 _KIND_OF = {message: kind for kind, message in KINDS.items()}
+_WIRE_TYPES = {message: tuple(message.__annotations__.items()) for message in KINDS.values()}
+"""Fields and annotations."""
+_REQUIRED = object()
 
 
 def encode(message: Message, descriptors: int = 0) -> bytes:
     """The frame of a message that takes this many descriptors along."""
+    fields, defaults = message._fields, message._defaults
+    values = [getattr(message, field) for field in fields]
+    count = len(values)
+    while count and values[count - 1] == defaults.get(fields[count - 1], _REQUIRED):
+        count -= 1
     parts: list[bytes] = []
-    for field in message._fields:
-        _encode_value(getattr(message, field), parts)
+    for value in values[:count]:
+        _encode_value(value, parts)
     body = b"".join(parts)
     return HEADER.pack(len(body), _KIND_OF[type(message)], descriptors) + body
 
@@ -302,24 +311,28 @@ def decode(kind: int, body: bytes) -> Message:
     message_type = KINDS.get(kind)
     if message_type is None:
         raise Malformed(f"unknown kind {kind}")
+    values: list[Any] = []
+    position = 0
     try:
-        values = list(_decode_values(body))
+        while position < len(body):
+            value, position = _decode_value(body, position, 0)
+            values.append(value)
     except (error, UnicodeDecodeError, IndexError) as broken:
         raise Malformed(f"{message_type.__name__}: {broken}") from broken
-    fields = message_type._fields
-    given = dict(zip(fields, values, strict=False))
-    annotations = message_type.__annotations__
-    for field, value in given.items():
-        if not _CHECKS[annotations[field]](value):
+    for (field, wire_type), value in zip(_WIRE_TYPES[message_type], values, strict=False):
+        if not _CHECKS[wire_type](value):
             raise Malformed(f"{message_type.__name__}: bad {field}")
     try:
-        return message_type(**given)
+        return message_type(**dict(zip(message_type._fields, values, strict=False)))
     except TypeError as missing:
         raise Malformed(str(missing)) from missing
 
 
 def _encode_value(value: Any, parts: list[bytes]) -> None:
-    if value is None:
+    if isinstance(value, str):
+        text = value.encode("utf-8", "surrogatepass")
+        parts.append(b"s" + _COUNT.pack(len(text)) + text)
+    elif value is None:
         parts.append(b"n")
     elif value is True:
         parts.append(b"t")
@@ -327,20 +340,10 @@ def _encode_value(value: Any, parts: list[bytes]) -> None:
         parts.append(b"f")
     elif isinstance(value, int):
         parts.append(b"i" + _INTEGER.pack(value))
-    elif isinstance(value, str):
-        text = value.encode("utf-8", "surrogatepass")
-        parts.append(b"s" + _COUNT.pack(len(text)) + text)
     else:
         parts.append(b"(" + _COUNT.pack(len(value)))
         for item in value:
             _encode_value(item, parts)
-
-
-def _decode_values(body: bytes) -> Iterator[Any]:
-    position = 0
-    while position < len(body):
-        value, position = _decode_value(body, position, 0)
-        yield value
 
 
 def _decode_value(body: bytes, position: int, depth: int) -> tuple[Any, int]:

@@ -116,6 +116,10 @@ def first_number(line: bytes) -> int:
 
 def sound_strings(strings: Iterable[str]) -> tuple[str, ...]:
     """The inserts within the limits and without lone surrogates."""
+    strings = tuple(strings)
+    whole = "".join(strings)
+    if whole.isascii() and len(whole) <= MAX_STRING and len(strings) <= MAX_STRINGS:
+        return strings
     sound: list[str] = []
     left = MAX_STRINGS_TOTAL
     for text in strings:
