@@ -1,7 +1,8 @@
-"""One call with impacket, at a level and by a mechanism; a program of its own, for its warnings.
+"""One call with impacket at each level and by a mechanism; a program, for impacket's warnings.
 
-`impacket_security.py BINDING USER PASSWORD LEVEL [REALM]`: with a REALM by Kerberos, inside SPNEGO
-and with the tickets of KRB5CCNAME; else by NTLM. Prints the number of services, or why not.
+`impacket_security.py BINDING USER PASSWORD LEVELS [REALM]`: a connection for each of the LEVELS,
+such as 2,4,5; with a REALM by Kerberos, inside SPNEGO and with the tickets of KRB5CCNAME; else by
+NTLM. Prints the number of services, or why not, a line for each.
 """
 
 from __future__ import annotations
@@ -16,13 +17,18 @@ from impacket.dcerpc.v5.rpcrt import (
 )
 
 
-def main(binding: str, user: str, password: str, level: str, realm: str = "") -> None:
+def main(binding: str, user: str, password: str, levels: str, realm: str = "") -> None:
+    for level in levels.split(","):
+        call(binding, user, password, int(level), realm)
+
+
+def call(binding: str, user: str, password: str, level: int, realm: str) -> None:
     rpc = transport.DCERPCTransportFactory(binding)
     rpc.set_credentials(user, password, realm)
     rpc.set_kerberos(bool(realm))
     dce = rpc.get_dce_rpc()
     dce.set_auth_type(RPC_C_AUTHN_GSS_NEGOTIATE if realm else RPC_C_AUTHN_WINNT)
-    dce.set_auth_level(int(level))
+    dce.set_auth_level(level)
     dce.connect()
     try:
         dce.bind(scmr.MSRPC_UUID_SCMR)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from tests.remote.free_ports import free_port
@@ -50,11 +51,14 @@ class Reach:
         return document
 
 
-def impacket_says(binding: str, *arguments: str) -> str:
-    """What `impacket_security.py BINDING ...` prints."""
+def impacket_says(
+    binding: str, user: str, password: str, levels: Iterable[str], *realm: str
+) -> list[str]:
+    """What `impacket_security.py` prints, for each of the levels."""
     program = Path(__file__).with_name("impacket_security.py")
+    arguments = (binding, user, password, ",".join(levels), *realm)
     done = subprocess.run(
-        [sys.executable, program, binding, *arguments], capture_output=True, text=True, timeout=120
+        [sys.executable, program, *arguments], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return done.stdout.splitlines()

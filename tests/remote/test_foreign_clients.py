@@ -143,7 +143,7 @@ def test_impacket_at_every_level(machine: Machine, reach: Reach) -> None:
     binding = f"ncacn_ip_tcp:{reach.address}[{reach.port}]"
 
     def said(password: str = PASSWORD) -> list[str]:
-        return [impacket_says(binding, ADMINISTRATOR, password, level) for level in LEVELS]
+        return impacket_says(binding, ADMINISTRATOR, password, LEVELS)
 
     denied, all_services = "rpc_s_access_denied", str(len(EXPECTED))
     assert said() == [denied, denied, denied, all_services]
