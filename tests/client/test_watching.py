@@ -16,6 +16,7 @@ from scmd.client.scm import Scm
 from scmd.client.watching import Watch, watch
 from scmd.vocabulary.service import ServiceState
 from scmd.vocabulary.winerror import WinError
+from tests.begun import begun
 from tests.client.world import World
 
 S = ServiceState
@@ -166,8 +167,7 @@ async def test_changes_come_by_async_iteration(web: Scm) -> None:
 
 async def test_a_cancelled_wait_loses_nothing(web: Scm) -> None:
     with watch("Web") as changes:
-        waiting = asyncio.ensure_future(anext(changes))
-        await asyncio.sleep(0)
+        waiting = await begun(anext(changes))
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
@@ -177,8 +177,7 @@ async def test_a_cancelled_wait_loses_nothing(web: Scm) -> None:
 
 async def test_closing_ends_async_iteration(web: Scm) -> None:
     changes = watch("Web")
-    waiting = asyncio.ensure_future(anext(changes))
-    await asyncio.sleep(0)
+    waiting = await begun(anext(changes))
     await changes.aclose()
     with pytest.raises(StopAsyncIteration):
         await waiting

@@ -20,6 +20,7 @@ from scmd.daemon.chronicle import Chronicle
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.status import ServiceStatus
+from tests.begun import begun
 
 WEB = ServiceId(7)
 ROOT = Actor("root", "local pid 1")
@@ -108,8 +109,7 @@ async def test_a_bundle_waits_for_output_that_is_on_its_way(
     made: Chronicle, tmp_path: Path
 ) -> None:
     made.failed(failure(launch=5))
-    question = asyncio.ensure_future(crash(made))
-    await asyncio.sleep(0)
+    question = await begun(crash(made))
     (tmp_path / "logs/7.log").write_text("last words\n")
     made.output_ended(LaunchId(4))
     assert not question.done()
@@ -134,8 +134,7 @@ async def test_ends_of_output_are_forgotten_in_the_end(made: Chronicle) -> None:
 
 async def test_how_the_process_ended_is_added_when_it_comes_out(made: Chronicle) -> None:
     made.failed(replace(failure(), exit_code=None))
-    question = asyncio.ensure_future(crash(made))
-    await asyncio.sleep(0)
+    question = await begun(crash(made))
     made.exited(ProcessExited(LaunchId(2), 7, None))
     assert not question.done()
     made.exited(ProcessExited(LaunchId(1), None, 9))

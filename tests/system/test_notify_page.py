@@ -8,8 +8,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-# They fill the table.
-from tests.system import notify_parameters, notify_remarks  # noqa: F401
+from tests.system import notify_parameters, notify_remarks  # noqa: F401 # they fill the table
 from tests.system.machine import Machine, finished
 from tests.system.notify_page import PLACES, TABLE
 from tests.system.notify_stage import Stage

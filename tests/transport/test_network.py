@@ -16,7 +16,7 @@ from scmd.transport.admission import Admission, Limits
 from scmd.transport.network_server import NetworkConnection, NetworkServer
 from scmd.transport.pipe_auth import PipePeer, encode_reply
 from scmd.transport.pipe_server import Pipe, PipeServer
-from scmd.transport.streams import StreamServer
+from scmd.transport.streams import StreamConnection, StreamServer
 from tests.transport.test_pipe_auth import REQUEST
 
 PATIENCE = 30
@@ -80,9 +80,19 @@ async def end_of(*writers: asyncio.StreamWriter) -> None:
 
 
 async def emptied(server: StreamServer) -> None:
+    """Its last connection is over."""
+    one_less = asyncio.Event()
+    dismiss = server.dismiss
+
+    def noted(connection: StreamConnection) -> None:
+        dismiss(connection)
+        one_less.set()
+
+    server.dismiss = noted  # type: ignore[method-assign] # it is the last thing it does
     async with asyncio.timeout(PATIENCE):
         while server.connections:
-            await asyncio.sleep(0)
+            await one_less.wait()
+            one_less.clear()
 
 
 async def closed(reader: asyncio.StreamReader) -> bool:
