@@ -13,6 +13,7 @@ they end with the connections: handles, calls, who waits for an answer.
 from __future__ import annotations
 
 from collections import deque
+from operator import attrgetter
 
 from scmd.core import recovery, reloads, schedules, shutdown
 from scmd.core.changes import KEPT, Change, Feed, Intent
@@ -190,9 +191,9 @@ class Journal:
         changed = _news(state.feed)
         launches, records = state.touched_launches, state.touched
         state.touched_launches, state.touched = {}, {}
-        launches.update(
-            (record.launch.id, None) for record in records.values() if record.launch is not None
-        )
+        for record in records.values():
+            if record.launch is not None:
+                launches[record.launch.id] = None
         for id in launches:
             launch = state.launches.get(id)
             if launch is not None:
@@ -320,18 +321,11 @@ def _intent_memory(epoch: int, intent: Intent) -> IntentMemory:
     return IntentMemory(epoch, str(intent.kind), intent.service, intent.name, intent.security)
 
 
+_numbers = attrgetter(*ServiceStatus._fields[2:])
+
+
 def _fields(status: ServiceStatus) -> tuple[int, ...]:
-    return (
-        int(status.type),
-        int(status.state),
-        status.controls_accepted,
-        status.win32_exit_code,
-        status.service_specific_exit_code,
-        status.check_point,
-        status.wait_hint,
-        status.process_id,
-        status.service_flags,
-    )
+    return (int(status.type), int(status.state), *_numbers(status))
 
 
 def service_memory(record: ServiceRecord) -> ServiceMemory:

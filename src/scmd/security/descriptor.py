@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import struct
 from enum import IntEnum, IntFlag
+from functools import lru_cache
 
 from scmd.security.sid import SidError, sid_from_bytes, sid_size, sid_to_bytes
 from scmd.vocabulary.value import Value
@@ -131,6 +132,7 @@ def acl_to_bytes(aces: tuple[Ace, ...]) -> bytes:
     return _ACL_HEADER.pack(2, 0, size, len(aces), 0) + body
 
 
+@lru_cache(32)
 def _read(data: bytes) -> SecurityDescriptor:
     if not _HEADER.size <= len(data) <= MAX_DESCRIPTOR_BYTES:
         raise DescriptorError(f"a security descriptor of {len(data)} bytes")

@@ -72,6 +72,7 @@ if TYPE_CHECKING:
 LONGEST_CALL = 180_000
 """Milliseconds a call may take that does not wait for services to start."""
 LONGEST_START = 3_600_000
+_PENDING = frozenset(PENDING_STATES)
 JOURNAL_EVERY = 16
 """Messages between two looks at the whole journal: what was forgotten stays forgotten for long."""
 
@@ -120,7 +121,7 @@ class Checkers:
     def before_message(self, message: Command | Event) -> None:
         self.reported = self.following = None
         self._stirred = False
-        self.schedules.before_message(message)
+        self.schedules.before_message()
         self.reloads.before_message(message)
         if isinstance(message, Command) and self.world.clients.owns(message.call.id):
             self.calls[message.call.id] = self.world.now, message
@@ -275,15 +276,15 @@ class Checkers:
 
     def _check_records(self, state: State) -> bool:
         """What holds of each service; whether a one-shot program is at its work."""
-        works = False
+        works, statuses = False, self.statuses
         for record in state.records.values():
-            status, told, run = record.status, self.statuses.get(record.id), record.run
-            if status.state in PENDING_STATES:
+            status, told, run = record.status, statuses.get(record.id), record.run
+            if status.state in _PENDING:
                 armed = record.hang is not None and record.hang.at is not None
                 assert armed or record.hung, f"{record.config.name} is pending without a deadline"
             if told is not status and told is not None:
                 assert told == status, f"{record.config.name}: a change was not told"
-                self.statuses[record.id] = status
+                statuses[record.id] = status
             if run is not None:
                 works = works or run.stage is Stage.WORKING
                 check_run(record, run)

@@ -185,6 +185,7 @@ class ReloadChecker:
 
     def _end_message(self) -> None:
         self._message = None
-        self._aborted.clear()
-        self._signalled.clear()
-        self._logged.clear()
+        if self._aborted or self._signalled or self._logged:
+            self._aborted.clear()
+            self._signalled.clear()
+            self._logged.clear()

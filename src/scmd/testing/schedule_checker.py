@@ -12,9 +12,8 @@ from datetime import UTC
 from scmd.core import schedules
 from scmd.core.calendars import Every, next_after, parse
 from scmd.core.messages import Parameters, ServiceId
-from scmd.core.messages.commands import Command
 from scmd.core.messages.effects import SaveRecord, StatusChanged
-from scmd.core.messages.events import ClockRead, Event
+from scmd.core.messages.events import ClockRead
 from scmd.core.records import ServiceRecord
 from scmd.core.schedules import Schedule
 from scmd.core.state import State
@@ -49,14 +48,22 @@ class ScheduleChecker:
         self._latest = 0
         """The latest time of day so far."""
 
-    def before_message(self, message: Command | Event) -> None:
-        if isinstance(message, ClockRead) and message.wall < self._latest - schedules.CORRECTION:
-            self._last.clear()
-            self._latest = 0
-        self._latest = max(self._latest, self.world.wall)
+    def before_message(self) -> None:
+        wall = self.world.now + self.world.wall_offset
+        if wall > self._latest:
+            self._latest = wall
 
     def hears(self) -> Hears:
-        return {SaveRecord: self._saved, StatusChanged: self._changed}
+        return {
+            ClockRead: self._clock_read,
+            SaveRecord: self._saved,
+            StatusChanged: self._changed,
+        }
+
+    def _clock_read(self, event: ClockRead) -> None:
+        if event.wall < self._latest - schedules.CORRECTION:
+            self._last.clear()
+            self._latest = event.wall
 
     def _changed(self, change: StatusChanged) -> None:
         starts = change.before == ServiceState.STOPPED != change.status.state

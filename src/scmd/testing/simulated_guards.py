@@ -9,6 +9,7 @@ what is there. What a handle was granted stays.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 
 from scmd.core.messages import CONTEXT_MISMATCH, Call, Caller, HandleId, ServiceId
 from scmd.core.messages.commands import (
@@ -59,6 +60,12 @@ SCM_RIGHTS: Mapping[str, int] = {
     f"D:{_SCM}{_LISTERS}(A;;DCSW;;;{_WHO})": CONNECT | CREATE | ENUMERATE | LOCK,
     f"D:(D;;LC;;;{_WHO}){_SCM}{_LISTERS}": CONNECT,
 }
+_DACL = int(SecurityInformation.DACL)
+
+
+@cache
+def _bytes_of(sddl: str) -> bytes:
+    return descriptor_from_sddl(sddl).to_bytes()
 
 
 class Guards(Visitors):
@@ -120,8 +127,7 @@ class Guards(Visitors):
     def _set(self, handle: HandleId, about: ServiceId, rights: Mapping[str, int]) -> None:
         sddl = self.random.choice(list(rights)[1:])
         self._change = about, sddl
-        data = descriptor_from_sddl(sddl).to_bytes()
-        self._ask(SetSecurity(self._call(), handle, int(SecurityInformation.DACL), data))
+        self._ask(SetSecurity(self._call(), handle, _DACL, _bytes_of(sddl)))
 
     def _subject(self) -> Call:
         call = self._call(SUBJECT)

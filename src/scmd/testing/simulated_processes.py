@@ -7,6 +7,7 @@ nonsense, ignore what they are told, close the channel or die at any moment.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 
 from scmd.core import health, srvany
 from scmd.core.messages import LaunchId, ServiceId
@@ -25,7 +26,7 @@ from scmd.core.messages.events import (
     StartAnswered,
     StatusReported,
 )
-from scmd.core.notifications import parse
+from scmd.core.notifications import ProcessNotified, parse
 from scmd.testing.simulated_daemons import Background
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import Control, ServiceState
@@ -47,6 +48,12 @@ MISSING = ("MemoryMax: this world has no cgroups",)
 """What some programs have to do without."""
 _STATES = tuple(ServiceState)
 _DELAYS = (0, 0, 1, 1, 3, 10, 50, 500)
+
+
+@lru_cache(256)
+def _heard(launch: LaunchId, lines: str) -> ProcessNotified:
+    """The notification; watchdogs say the same again and again."""
+    return parse(launch, lines.encode())
 
 
 class SimulatedProcess:
@@ -238,7 +245,7 @@ class SimulatedProcess:
 
     def _notifies(self, *lines: str) -> None:
         if "NOTIFY_SOCKET" in dict(self.spec.extra_environment):
-            self._say(parse(self.launch, "\n".join(lines).encode()))
+            self._say(_heard(self.launch, "\n".join(lines)))
 
     def _reloads(self) -> None:
         if self.ready and not self._bad(0.3):

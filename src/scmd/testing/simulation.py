@@ -206,14 +206,16 @@ class World:
     def _perform(self, effects: list[AnyEffect]) -> bool:
         """Whether the manager lived to do all of it."""
         for place, effect in enumerate(effects):
-            assert place == 0 or not isinstance(effect, WriteJournal), "the journal comes late"
+            kind = type(effect)
+            assert place == 0 or kind is not WriteJournal, "the journal comes late"
             if self.manager.dies_before(effect):
                 return False
-            self.note(effect)
+            if self.story is not None:
+                self.note(effect)
             self.checkers.effect(effect)
             for visitors in self._witnesses:
                 visitors.effect(effect)
-            carry_out = _HANDS.get(type(effect))
+            carry_out = _HANDS.get(kind)
             if carry_out is not None:
                 carry_out(self, effect)
         return True
