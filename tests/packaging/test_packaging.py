@@ -70,3 +70,15 @@ def test_fragments_have_names_that_can_be_collected() -> None:
         assert path.name == "README.md" or re.fullmatch(
             r"\d+-[\w-]+\.(added|changed|fixed|removed)\.md", path.name
         )
+
+
+def test_the_map_names_what_is_there() -> None:
+    """Every file of the core, every folder, and no file that has gone."""
+    page = (TOP / "docs" / "architecture.md").read_text()
+    package = TOP / "src" / "scmd"
+    names = {path.stem for path in (package / "core").glob("*.py")} - {"__init__"}
+    folders = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert not [name for name in sorted(names | folders) if f"`{name}`" not in page]
+    files = re.findall(r"`(\w+/\w+\.py)`", page)
+    assert files
+    assert not [file for file in files if not (package / file).exists()]
