@@ -26,8 +26,13 @@ def test_three(): ...
 """
 
 
+WAYS = pytest.mark.parametrize(
+    "options", [(), ("-p", "xdist.plugin", "-n", "1")], ids=["alone", "distributed"]
+)
+
+
 def run(folder: Path, tests: str, *options: str, **environment: str) -> tuple[int, str]:
-    """A pytest run with our conftest: exit status, last line."""
+    """A pytest run with our conftest and no plugins but those asked for: exit status, last line."""
     shutil.copy(CONFTEST, folder)
     (folder / "pytest.ini").write_text(MARKERS)
     (folder / "test_it.py").write_text(tests)
@@ -35,7 +40,7 @@ def run(folder: Path, tests: str, *options: str, **environment: str) -> tuple[in
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *options],
         cwd=folder,
-        env=base | environment,
+        env=base | environment | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         timeout=100,
@@ -43,7 +48,7 @@ def run(folder: Path, tests: str, *options: str, **environment: str) -> tuple[in
     return done.returncode, done.stdout.strip().splitlines()[-1]
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "distributed"])
+@WAYS
 def test_the_last_line_says_what_is_skipped_and_why(
     tmp_path: Path, options: tuple[str, ...]
 ) -> None:
@@ -52,7 +57,7 @@ def test_the_last_line_says_what_is_skipped_and_why(
     assert last.startswith("Skipped 2 tests: 2 needs the program no-such-program")
 
 
-@pytest.mark.parametrize("options", [(), ("-n", "1")], ids=["alone", "distributed"])
+@WAYS
 def test_in_ci_a_skip_fails_the_run(tmp_path: Path, options: tuple[str, ...]) -> None:
     status, last = run(tmp_path, TESTS, *options, SCMD_NO_SKIPS="1")
     assert status == 1
