@@ -57,7 +57,7 @@ def triggered(params: NotifyParams1) -> int:
 def names(params: NotifyParams1) -> tuple[str, ...]:
     """pszServiceNames: of services that were created (with a `/` before) or deleted."""
     text = params.service_names if isinstance(params, administration.NotifyParams2) else None
-    return tuple(name for name in (text or "").split("\0") if name)
+    return tuple(name for name in text.split("\0") if name) if text else ()
 
 
 def register(calls: Calls, handle: ContextHandle, mask: int) -> ContextHandle:

@@ -9,6 +9,7 @@ repeat the header with the MORE flag set on all but the last. Bytes from the oth
 
 from __future__ import annotations
 
+from operator import attrgetter
 from struct import Struct
 from struct import error as StructError
 
@@ -148,6 +149,10 @@ _STATUS_FIELDS = (
     "wait_hint",
 )
 
+_STATUS_NUMBERS = attrgetter(
+    "service", "sequence", *(f"status.{field}" for field in _STATUS_FIELDS)
+)
+
 # The offset of each fixed field is a multiple of its size, counted from the packet's start.
 _FROM_PROCESS = (
     _Layout(1, Hello, "<I", "version", "table"),
@@ -195,10 +200,9 @@ def encode(packet: Packet) -> list[bytes]:
 
 
 def _encode_body(packet: Any, layout: _Layout) -> bytes:
-    values = [getattr(packet, field) for field in layout.fields]
     if layout.tail == "status":
-        values += [getattr(packet.status, field) for field in _STATUS_FIELDS]
-    fixed: bytes = layout.fixed.pack(*values)
+        return layout.fixed.pack(*_STATUS_NUMBERS(packet))
+    fixed = layout.fixed.pack(*[getattr(packet, field) for field in layout.fields])
     if layout.tail == "data":
         data: bytes = packet.data
         return fixed + _COUNT.pack(len(data)) + data

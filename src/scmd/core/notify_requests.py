@@ -37,7 +37,6 @@ from scmd.vocabulary.service import (
     NotifyMask,
     ScmAccess,
     ServiceAccess,
-    ServiceState,
 )
 from scmd.vocabulary.status import ServiceStatus
 
@@ -275,7 +274,7 @@ def _hand_over(state: State, request: Request) -> None:
 
 def _bit(record: ServiceRecord) -> int:
     """The mask's bit for the state the service is in."""
-    return int(STATE_BITS[ServiceState(record.status.state)])
+    return int(STATE_BITS[record.status.state])
 
 
 def _look_at_state(state: State, request: Request, record: ServiceRecord) -> None:

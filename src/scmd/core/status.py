@@ -42,7 +42,7 @@ CHANGES_WITHIN = 60_000
 START_WAIT_HINT = 2_000
 """What a service that has just been asked to start is said to need."""
 
-EXPECTED: Mapping[ServiceState, frozenset[ServiceState]] = {
+EXPECTED: Mapping[int, frozenset[ServiceState]] = {
     _S.START_PENDING: frozenset({_S.START_PENDING, _S.RUNNING, _S.STOP_PENDING, _S.STOPPED}),
     _S.RUNNING: frozenset({_S.RUNNING, _S.PAUSE_PENDING, _S.PAUSED, _S.STOP_PENDING, _S.STOPPED}),
     _S.PAUSE_PENDING: frozenset(
@@ -60,17 +60,16 @@ EXPECTED: Mapping[ServiceState, frozenset[ServiceState]] = {
 INVALID, FLOOD, NOT_ITS_OWN = (0, 0), (0, 1), (0, 2)
 """What is noted beside departures, which are noted by the states before and after."""
 
-_STATE_WORDS = {_S.RUNNING: "running", _S.STOPPED: "stopped"}
+_STATE_WORDS: Mapping[int, str] = {_S.RUNNING: "running", _S.STOPPED: "stopped"}
 _RESTING = (_S.STOPPED, _S.RUNNING, _S.PAUSED)
 REPORTED = "reported by the service"
 
 
 def departure(before: int, after: int) -> str:
     """How a report departs from EXPECTED, or ""."""
-    old, new = ServiceState(before), ServiceState(after)
-    if new in EXPECTED[old]:
+    if after in EXPECTED[before]:
         return ""
-    return f"{new.name} was reported after {old.name}"
+    return f"{ServiceState(after).name} was reported after {ServiceState(before).name}"
 
 
 def report(state: State, record: ServiceRecord, reported: ServiceStatus) -> None:
@@ -151,7 +150,7 @@ def set_status(
     if (status.state, status.controls_accepted) != (old.state, old.controls_accepted):
         state.changed.append(record)
     if status.state != old.state:
-        word = _STATE_WORDS.get(ServiceState(status.state))
+        word = _STATE_WORDS.get(status.state)
         flood = own and status.state != _S.STOPPED and _floods(state, record)
         if word is not None and not failed and not flood:
             state.log(EventId.ENTERED_STATE, record, record.config.display_name, word)

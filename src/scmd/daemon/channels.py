@@ -167,6 +167,8 @@ class Channels:
     def received(self, channel: Channel, packet: packets.Packet) -> None:
         launch = channel.launch
         match packet:
+            case packets.Status():
+                self._on_event(StatusReported(launch, ServiceId(packet.service), packet.status))
             case packets.Hello():
                 channel.send(packets.Welcome(version=min(packet.version, packets.VERSION)))
                 self._on_event(DispatcherConnected(launch, packet.table))
@@ -176,8 +178,6 @@ class Channels:
                 self._on_event(HandlerRegistered(launch, ServiceId(packet.service)))
             case packets.ControlAnswer():
                 self._on_event(ControlAnswered(launch, ControlId(packet.control), packet.error))
-            case packets.Status():
-                self._on_event(StatusReported(launch, ServiceId(packet.service), packet.status))
             case packets.Event():
                 self._on_report(launch, packet)
             case _:

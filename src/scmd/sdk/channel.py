@@ -66,7 +66,7 @@ class Channel:
         with self._lock:
             if not self._open or self._broken:
                 return
-            if not self._replaces(entry):
+            if not self._outbox or not self._replaces(entry):
                 self._outbox.append(entry)
             if not self._flush():
                 self._signal()

@@ -350,7 +350,7 @@ def _fits(status: ServiceStatus) -> bool:
         status.check_point,
         status.wait_hint,
     )
-    return all(0 <= number <= 0xFFFFFFFF for number in numbers)
+    return min(numbers) >= 0 and max(numbers) <= 0xFFFFFFFF
 
 
 def _cleaned(text: str) -> str:

@@ -245,7 +245,7 @@ class NotifyMask(IntFlag):
     DELETE_PENDING = 0x200
 
 
-STATE_BITS: Mapping[ServiceState, NotifyMask] = {
+STATE_BITS: Mapping[int, NotifyMask] = {
     state: NotifyMask(1 << (state - 1)) for state in ServiceState
 }
 """The bit that reports a state: they are in the states' order."""
