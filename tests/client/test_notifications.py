@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from select import select
 
 import pytest
 
@@ -96,6 +97,23 @@ def test_a_wait_for_an_event_is_ended_by_a_callback_too(web: ScHandle) -> None:
     winsvc.SetEvent(event)
     assert winsvc.WaitForSingleObjectEx(event, PATIENCE, True) == winsvc.WAIT_OBJECT_0
     assert winsvc.WaitForSingleObject(event, 1) == winsvc.WAIT_TIMEOUT
+
+
+@pytest.mark.parametrize("longest", [winsvc.INFINITE - 1, winsvc.INFINITE])
+def test_a_wait_may_be_as_long_as_can_be_said(web: ScHandle, longest: int) -> None:
+    told = Told().ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    winsvc.StartService(web)
+    assert winsvc.SleepEx(longest, True) == IO
+    assert told.masks == [winsvc.SERVICE_NOTIFY_RUNNING]
+
+
+def test_a_callback_whose_time_has_come_is_called_though_the_event_is_set(web: ScHandle) -> None:
+    event = winsvc.CreateEvent(manual_reset=True, initial_state=True)
+    told = Told().ask(web, winsvc.SERVICE_NOTIFY_STOPPED)
+    select([web.link().descriptor], [], [])
+    assert winsvc.WaitForSingleObjectEx(event, PATIENCE, True) == IO
+    assert told.states == [winsvc.SERVICE_STOPPED]
+    assert winsvc.WaitForSingleObjectEx(event, PATIENCE, True) == winsvc.WAIT_OBJECT_0
 
 
 def test_it_is_told_once_and_then_asked_for_again(web: ScHandle) -> None:

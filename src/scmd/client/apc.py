@@ -123,6 +123,9 @@ def _wait(event: EventObject | None, milliseconds: int, alertable: bool) -> int:
         return None
 
     end = None if milliseconds == INFINITE else monotonic() + milliseconds / 1000
+    if alertable and event is not None:
+        # Calls that have come already are run first, though the event may be set.
+        wait(lambda: queue.calls or None, queue.sources, 0)
     while True:
         result = wait(found, queue.sources if alertable else (), end)
         if result != WAIT_IO_COMPLETION:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 changing = RLock()
 """Held while what a thread may wait for is changed, or looked at; a handle that is collected then
 may need it again."""
+_LONGEST_S = 1_000_000.0
+"""What the kernel can wait at a time."""
 _waiting: set[Waiter] = set()
 _own = local()
 
@@ -90,23 +92,22 @@ def wait(
         waiter = _own.waiter = Waiter()
     is_late = False
     while True:
-        with changing:
-            result = found()
-            if result is not None or is_late:
-                return result
-            taken: list[Source] = []
-            waiter.missed = []
-            for source in sources:
-                if source.is_over:
-                    continue
-                (waiter.missed if source.is_taken else taken).append(source)
-                source.is_taken = True
-            _waiting.add(waiter)
-        left = None
-        if end is not None:
-            left = max(0.0, end - monotonic())
-            is_late = not left
+        taken: list[Source] = []
         try:
+            with changing:
+                result = found()
+                if result is not None or is_late:
+                    return result
+                waiter.missed = []
+                for source in sources:
+                    if not source.is_over:
+                        (waiter.missed if source.is_taken else taken).append(source)
+                        source.is_taken = True
+                _waiting.add(waiter)
+            left = None
+            if end is not None:
+                left = min(max(0.0, end - monotonic()), _LONGEST_S)
+                is_late = not left
             _read(waiter, taken, left)
         finally:
             with changing:
