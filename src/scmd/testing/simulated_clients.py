@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, Call, Caller, CallId, HandleId
 from scmd.core.messages.commands import (
     ChangeConfig,
@@ -184,18 +186,20 @@ class Clients:
 
     def _on_scm(self, association: AssociationId, scm: HandleId) -> Command:
         call, name = self._call(association), self.random.choice(NAMES)
-        commands: tuple[Command, ...] = (
-            OpenService(call, scm, name, self.random.choice((ALL_SERVICE, 0x02000000, 4, 0))),
-            OpenService(call, scm, name, ALL_SERVICE),
-            OpenService(call, scm, name, ALL_SERVICE),
-            EnumServices(call, scm, 0x30, self.random.choice((0, 1, 2, 3))),
-            GetDisplayName(call, scm, name),
-            GetKeyName(call, scm, f"Display {name}"),
-            CheckScmHandle(call, scm, 1),
-        )
+        access = self.random.choice((ALL_SERVICE, 0x02000000, 4, 0))
+        states = self.random.choice((0, 1, 2, 3))
         if self.random.random() < 0.2:
             return self._create(association, name, call)
-        return self.random.choice(commands)
+        commands: tuple[Callable[[], Command], ...] = (
+            lambda: OpenService(call, scm, name, access),
+            lambda: OpenService(call, scm, name, ALL_SERVICE),
+            lambda: OpenService(call, scm, name, ALL_SERVICE),
+            lambda: EnumServices(call, scm, 0x30, states),
+            lambda: GetDisplayName(call, scm, name),
+            lambda: GetKeyName(call, scm, f"Display {name}"),
+            lambda: CheckScmHandle(call, scm, 1),
+        )
+        return self.random.choice(commands)()
 
     def _create(
         self, association: AssociationId, name: str, call: Call | None = None
@@ -241,38 +245,37 @@ class Clients:
             return SetParameters(call, handle, self._parameters())
         if roll < 0.96:
             return self._change(call, handle)
-        return choice(
-            (
-                QueryConfig(call, handle),
-                QueryParameters(call, handle),
-                EnumDependents(call, handle, 3),
-                IdentifyService(call, handle, 4),
-                ExplainService(call, handle),
-                KillService(call, handle),
-            )
+        queries: tuple[Callable[[], Command], ...] = (
+            lambda: QueryConfig(call, handle),
+            lambda: QueryParameters(call, handle),
+            lambda: EnumDependents(call, handle, 3),
+            lambda: IdentifyService(call, handle, 4),
+            lambda: ExplainService(call, handle),
+            lambda: KillService(call, handle),
         )
+        return choice(queries)()
 
     def _close(self, association: AssociationId, handle: HandleId, call: Call) -> Command:
         self.service_handles.remove((association, handle))
         return CloseHandle(call, handle)
 
     def _change(self, call: Call, handle: HandleId) -> Command:
-        choice = self.random.choice
-        return choice(
-            (
-                ChangeConfig(call, handle),
-                ChangeConfig(call, handle, start_type=choice((2, 2, 3, 3, 3, 4, 9))),
-                ChangeConfig(call, handle, dependencies=self._dependencies()),
-                ChangeConfig(call, handle, display_name=choice(("", "Display A", "Shown"))),
-                ChangeConfig2(call, handle, ConfigLevel.DESCRIPTION, choice(("", "text"))),
-                ChangeConfig2(call, handle, ConfigLevel.FAILURE_ACTIONS_FLAG, True),
-                ChangeConfig2(
-                    call, handle, ConfigLevel.DELAYED_AUTO_START_INFO, choice((True, False))
-                ),
-                ChangeConfig2(call, handle, ConfigLevel.FAILURE_ACTIONS, self._actions()),
-                ChangeConfig2(call, handle, ConfigLevel.FAILURE_ACTIONS, self._actions()),
-            )
+        choice, level = self.random.choice, ConfigLevel
+        start_type, needed = choice((2, 2, 3, 3, 3, 4, 9)), self._dependencies()
+        shown, text = choice(("", "Display A", "Shown")), choice(("", "text"))
+        delayed, actions, others = choice((True, False)), self._actions(), self._actions()
+        changes: tuple[Callable[[], Command], ...] = (
+            lambda: ChangeConfig(call, handle),
+            lambda: ChangeConfig(call, handle, start_type=start_type),
+            lambda: ChangeConfig(call, handle, dependencies=needed),
+            lambda: ChangeConfig(call, handle, display_name=shown),
+            lambda: ChangeConfig2(call, handle, level.DESCRIPTION, text),
+            lambda: ChangeConfig2(call, handle, level.FAILURE_ACTIONS_FLAG, True),
+            lambda: ChangeConfig2(call, handle, level.DELAYED_AUTO_START_INFO, delayed),
+            lambda: ChangeConfig2(call, handle, level.FAILURE_ACTIONS, actions),
+            lambda: ChangeConfig2(call, handle, level.FAILURE_ACTIONS, others),
         )
+        return choice(changes)()
 
     def _actions(self) -> FailureActionsChange:
         choice = self.random.choice
@@ -286,41 +289,34 @@ class Clients:
 
     def _parameters(self) -> dict[str, RegistryValue | None]:
         of, choice = RegistryValue.of, self.random.choice
-        values: dict[str, RegistryValue | None] = {"Application": of("/bin/program")}
-        extra: tuple[tuple[str, RegistryValue | None], ...] = (
-            ("AppStopTime", of(choice((0, 100, 40_000)))),
-            ("AppSettleTime", of(choice((0, 500, 10_000)))),
-            ("AppKillProcessTree", of(choice((0, 1)))),
-            ("AppEvents\\Start\\Pre", of("/bin/hook-pre")),
-            ("AppEvents\\Stop\\Pre", of("/bin/hook-stop")),
-            ("AppEvents\\Start\\Post", of("/bin/late-hook")),
-            ("AppEvents\\Exit\\Post", of("/bin/late-hook")),
-            ("AppStopSignal", of("nonsense")),
-            ("AppThrottle", of(choice((0, 500, 5_000)))),
-            (
-                "AppReady",
-                of(
-                    choice(
-                        ("notify", "notify-reload", "tcp:1", "command:/bin/hook-probe", "log:up")
-                    )
-                ),
-            ),
-            ("AppReadyTime", of(choice((100, 5_000)))),
-            ("AppHealth", of(choice(("", "tcp:1", "command:/bin/hook-probe")))),
-            ("AppWatchdogTime", of(choice((0, 1_000)))),
-            ("AppRestartDelay", of(choice((0, 2_000)))),
-            ("AppReloadSignal", of("HUP")),
-            ("AppPidFile", of("/run/program.pid")),
-            ("AppSchedule", of(choice((*SCHEDULES, "")))),
-            ("AppScheduleMissed", of(choice(("skip", "once")))),
-            ("AppInstances", of(choice((0, 2)))),
-            ("AppOneShot", of(choice(("stop", "stay", "no")))),
-            ("AppRunTime", of(choice((0, 2_000, 90_000)))),
-            ("AppReloadCommand", of("/bin/hook-reload")),
+        ways = ("notify", "notify-reload", "tcp:1", "command:/bin/hook-probe", "log:up")
+        extra: tuple[tuple[str, str | int | None], ...] = (
+            ("AppStopTime", choice((0, 100, 40_000))),
+            ("AppSettleTime", choice((0, 500, 10_000))),
+            ("AppKillProcessTree", choice((0, 1))),
+            ("AppEvents\\Start\\Pre", "/bin/hook-pre"),
+            ("AppEvents\\Stop\\Pre", "/bin/hook-stop"),
+            ("AppEvents\\Start\\Post", "/bin/late-hook"),
+            ("AppEvents\\Exit\\Post", "/bin/late-hook"),
+            ("AppStopSignal", "nonsense"),
+            ("AppThrottle", choice((0, 500, 5_000))),
+            ("AppReady", choice(ways)),
+            ("AppReadyTime", choice((100, 5_000))),
+            ("AppHealth", choice(("", "tcp:1", "command:/bin/hook-probe"))),
+            ("AppWatchdogTime", choice((0, 1_000))),
+            ("AppRestartDelay", choice((0, 2_000))),
+            ("AppReloadSignal", "HUP"),
+            ("AppPidFile", "/run/program.pid"),
+            ("AppSchedule", choice((*SCHEDULES, ""))),
+            ("AppScheduleMissed", choice(("skip", "once"))),
+            ("AppInstances", choice((0, 2))),
+            ("AppOneShot", choice(("stop", "stay", "no"))),
+            ("AppRunTime", choice((0, 2_000, 90_000))),
+            ("AppReloadCommand", "/bin/hook-reload"),
             ("Application", None),
         )
-        values.update([choice(extra), choice(extra)])
-        return values
+        chosen = dict((("Application", "/bin/program"), choice(extra), choice(extra)))
+        return {name: None if value is None else of(value) for name, value in chosen.items()}
 
     # Leaving -----------------------------------------------------------------------------
 
