@@ -36,9 +36,9 @@ from scmd.testing.simulated_processes import SimulatedProcess
 from scmd.testing.simulation import simulate
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.status import ServiceStatus
-from tests.core.sabotage import Sabotage, is_noticed, with_each
+from tests.core.sabotage import Sabotage, is_noticed, with_each, worlds_for
 
-SEEDS = range(400)
+SEEDS = 400
 
 
 def _reply_twice(patch: pytest.MonkeyPatch) -> None:
@@ -308,7 +308,7 @@ def _await_no_time(patch: pytest.MonkeyPatch) -> None:
 )
 def test_a_broken_core_is_noticed(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch)
-    assert is_noticed(_play, SEEDS)
+    assert is_noticed(_play, worlds_for(sabotage, SEEDS))
 
 
 def test_deaths_in_the_worst_moments_alone_break_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from scmd.core import built_in
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.testing.simulation import World
-from tests.core.sabotage import Sabotage, is_noticed, with_each
+from tests.core.sabotage import Sabotage, is_noticed, with_each, worlds_for
 
 STEPS = 200
 SEEDS = 300
@@ -86,4 +86,4 @@ def _keep_their_changes_from_the_feed(patch: pytest.MonkeyPatch) -> None:
 )
 def test_a_broken_core_is_noticed(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch)
-    assert is_noticed(play, range(SEEDS))
+    assert is_noticed(play, worlds_for(sabotage, SEEDS))

@@ -12,7 +12,7 @@ from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.security.defaults import SERVICE_DESCRIPTOR
 from scmd.testing.simulation import World
-from tests.core.sabotage import Sabotage, is_noticed, with_each
+from tests.core.sabotage import Sabotage, is_noticed, with_each, worlds_for
 
 STEPS = 200
 SEEDS = 300
@@ -141,4 +141,4 @@ def _save_only_the_first(patch: pytest.MonkeyPatch) -> None:
 )
 def test_a_broken_core_is_noticed(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch)
-    assert is_noticed(play, range(SEEDS))
+    assert is_noticed(play, worlds_for(sabotage, SEEDS))

@@ -9,7 +9,7 @@ from scmd.core.handles import Handle
 from scmd.core.locks import LockStatus
 from scmd.core.state import State
 from scmd.testing.simulation import World
-from tests.core.sabotage import Sabotage, is_noticed, with_each
+from tests.core.sabotage import Sabotage, is_noticed, with_each, worlds_for
 
 STEPS = 200
 SEEDS = 200
@@ -63,4 +63,4 @@ def _forget_since_when(patch: pytest.MonkeyPatch) -> None:
 @with_each(_lock_for_everybody, _hold_for_ever, _let_guests_lock, _forget_since_when)
 def test_a_broken_lock_is_noticed(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch)
-    assert is_noticed(play, range(SEEDS))
+    assert is_noticed(play, worlds_for(sabotage, SEEDS))

@@ -23,7 +23,7 @@ from scmd.core.state import State
 from scmd.testing.simulation import World
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.service import ServiceState
-from tests.core.sabotage import Sabotage, is_noticed, with_each
+from tests.core.sabotage import Sabotage, is_noticed, with_each, worlds_for
 
 STEPS = 200
 SEEDS = 300
@@ -274,4 +274,4 @@ def _send_no_signal(patch: pytest.MonkeyPatch) -> None:
 )
 def test_a_broken_core_is_noticed(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch)
-    assert is_noticed(play, range(SEEDS))
+    assert is_noticed(play, worlds_for(sabotage, SEEDS))

@@ -11,7 +11,7 @@ from scmd.core.changes import Change, Feed
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.testing.simulation import World
-from tests.core.sabotage import Sabotage, is_noticed, with_each
+from tests.core.sabotage import Sabotage, is_noticed, with_each, worlds_for
 
 STEPS = 200
 
@@ -134,4 +134,4 @@ def _forget_deletions(patch: pytest.MonkeyPatch) -> None:
 )
 def test_a_broken_contract_is_noticed(sabotage: Sabotage, monkeypatch: pytest.MonkeyPatch) -> None:
     sabotage(monkeypatch)
-    assert is_noticed(play, range(1_500))
+    assert is_noticed(play, worlds_for(sabotage, 1_500))
