@@ -74,6 +74,11 @@ def test_an_interval_counts_from_start_to_start() -> None:
     bench = bench_at("2026-01-01 00:00")
     service = scheduled(bench, "every 10s")
     assert next_run(bench, service) == "2026-01-01 00:00:10+00:00"
+    explanation = bench.result(ExplainService(bench.call(), service))
+    assert [finding.text for finding in explanation.findings] == [
+        "has not been started since the SCM began",
+        "is started by its schedule at 2026-01-01 00:00:10+00:00, in 10.0 s",
+    ]
     bench.pass_time(9_999)
     assert not bench.found(LaunchProcess)
     for _ in range(3):

@@ -170,7 +170,8 @@ def _error(record: ServiceRecord) -> str:
 def _never_started(state: State, record: ServiceRecord) -> Iterator[Finding]:
     name, run = record.config.name, state.auto_start
     text = "has not been started since the SCM began"
-    if record.config.start_type == StartType.DEMAND_START:
+    is_scheduled = schedules.next_run(state, record) is not None
+    if record.config.start_type == StartType.DEMAND_START and not is_scheduled:
         text += "; it starts on demand only"
     yield Finding(Code.NEVER_STARTED, name, text)
     if record.config.start_type != StartType.AUTO_START or state.shutdown is not None:

@@ -46,9 +46,12 @@ if TYPE_CHECKING:
     from scmd.ndr.values import ContextHandle
     from scmd.security.descriptor import SecurityDescriptor
 
+_NAMES = tuple(TRUSTEE_NAMES)
 _WHO = f"""\
   WHO     a group or a user of this machine (group:NAME and user:NAME tell them apart), a user of
-          `scmd remote adduser`, service:NAME, a SID, or {", ".join(TRUSTEE_NAMES)}
+          `scmd remote adduser`, service:NAME, a SID, or one of
+          {", ".join(_NAMES[:6])},
+          {", ".join(_NAMES[6:])}
   RIGHTS  of a service {", ".join(SERVICE_WORDS)};
           of the SCM ({SCM_NAME}) {", ".join(SCM_WORDS)}; with commas between
 """

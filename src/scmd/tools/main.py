@@ -32,9 +32,10 @@ usage: scmd COMMAND [ARGUMENT...]
   set NAME PARAMETER VALUE...         a parameter of a service
   get NAME [PARAMETER] [--json]       its parameters
   remove NAME                         stop and delete a service
-  status [--json]                     the SCM itself
+  status [NAME] [--json]              the SCM itself; how a service has failed, and what comes next
   settings [NAME [VALUE...]] [--json] what holds for the whole SCM: limits, times, groups
-  watch [NAME...] [--json]            what happens to services, as it happens
+  watch [NAME...] [--initial] [--json]
+                                      what happens to services, as it happens
   logs NAME [-f] [-n LINES]           captured output of a service
   events [-n N] [--source S] [--json] the event log
   upgrade                             the newly installed version, while services run on
@@ -57,7 +58,7 @@ A NAME that begins with `-` comes after `--`, with all that follows it: scmd why
 
 Another machine's SCM: a HOST before a command's other arguments (docs/remote.md).
 
-  //NAME or \\\\NAME                   by RPC: the endpoint mapper, then the named pipe
+  //NAME or \\\\NAME                    by RPC: the endpoint mapper, then the named pipe
   //NAME:PORT                         by RPC at that TCP port
   ssh://[USER@]NAME                   by ssh
   -U USER[%PASSWORD]                  who calls, after HOST; the password is asked for when missing

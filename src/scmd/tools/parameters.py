@@ -24,7 +24,7 @@ AppTimestampLog, AppLogName, AppEvents\\Start\\Pre and other hooks.
 For every service AppLimit\\MemoryMax (512M), CPUQuota (150%), CPUWeight, TasksMax, NOFILE and other
 resource limits bound what it uses, and AppRestartDelay, AppThrottle (milliseconds) and
 AppRestartLimit hold restarts after failures back.
-They count from the next start.
+They count from the next start; docs/hosting.md has them all, readiness and schedules among them.
 Anything else is the service's own: digits are a number, the rest is text.
 """
 
