@@ -233,15 +233,15 @@ SETTINGS: tuple[Setting, ...] = (
         range(1, _LAST_ID),
     ),
 )
+_DEFAULT = Settings()
 _KEYED = [(name_key(setting.name), setting) for setting in SETTINGS]
 
 
 def settings_from(values: Values, host: Settings) -> Settings:
     """The settings that the values make; what they do not say is the host's, or the default."""
     fields: dict[str, object] = {"stored": dict(values), "security": data(values, SECURITY)}
-    default = Settings()
     for setting in SETTINGS:
-        fields.update(setting.read(values, default))
+        fields.update(setting.read(values, _DEFAULT))
     return replace(host, **fields)  # type: ignore[arg-type] # each by its own reader
 
 

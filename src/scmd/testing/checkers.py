@@ -257,7 +257,8 @@ class Checkers:
         thoroughly = self.messages % JOURNAL_EVERY == 0 or isinstance(message, Adopted)
         if isinstance(message, Command) and not self._stirred and not thoroughly:
             return  # It was answered or waits, and nothing else has happened.
-        self._check_report()
+        if self.reported is not None:
+            self._check_report(self.reported)
         if thoroughly:
             check_journal(self.world)
         self.shutdown.after_message(asked=self.shutting_down)
@@ -301,10 +302,10 @@ class Checkers:
             else:
                 assert self.world.now - began <= limit, f"not answered in {limit} ms: {command}"
 
-    def _check_report(self) -> None:
+    def _check_report(self, report: StatusReported) -> None:
         """The status is the last legal report, with the SCM's process id and type."""
-        report, self.reported = self.reported, None
-        if report is None or illegal(report.status):
+        self.reported = None
+        if illegal(report.status):
             return
         status = self.following or self.statuses[report.service]
         for name in (

@@ -142,8 +142,6 @@ class Recoveries:
 
         That is one of a service that ended with an error, or of a restart, when no action is taken.
         """
-        if not self._journaled and not self._silent and not self._counting:
-            return
         for service in set(self._counting) - set(self._journaled):
             same = self._counting[service] == self.failures.get(service)
             assert same, f"a failure of service {service} was not remembered"
@@ -210,7 +208,8 @@ class Recoveries:
 
     def after_message(self) -> None:
         """No restart is overdue: it was begun, found begun, or given up with an event."""
-        self._check_counts()
+        if self._journaled or self._silent or self._counting:
+            self._check_counts()
         for service, due in list(self.due.items()):
             if self.world.scm.state.records[service].status.state != ServiceState.STOPPED:
                 del self.due[service]

@@ -25,6 +25,7 @@ from scmd.core.messages.effects import (
 )
 from scmd.core.records import ServiceRecord
 from scmd.core.shutdown import LONGEST_EXTENSION, Phase
+from scmd.core.state import State
 from scmd.testing.runs import Hears
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
@@ -93,21 +94,25 @@ class ShutdownChecker:
 
     def after_message(self, *, asked: bool) -> None:
         """Looks inside: for ends that are the SCM's own."""
-        state, settings = self._world.scm.state, self._world.settings
-        over = [
+        state = self._world.scm.state
+        over = self._ended(state) if self._world.settings.ends_with_essential else []
+        if state.shutdown is None:
+            assert not over, f"{over} ended, and the SCM goes on"
+        else:
+            assert asked or over, "it shuts down, and nobody knows why"
+            self._keeps_its_budget(state.shutdown.phase)
+
+    def _ended(self, state: State) -> list[str]:
+        """Essential services that are over."""
+        return [
             record.config.name
-            for record in (state.records.values() if settings.ends_with_essential else ())
+            for record in state.records.values()
             if record.essential
             and record.is_stopped
             and record.attempt is None
             and not record.is_recovering
             and record.status.win32_exit_code != Error.SERVICE_NEVER_STARTED
         ]
-        if state.shutdown is None:
-            assert not over, f"{over} ended, and the SCM goes on"
-        else:
-            assert asked or over, "it shuts down, and nobody knows why"
-            self._keeps_its_budget(state.shutdown.phase)
 
     def _keeps_its_budget(self, phase: Phase) -> None:
         if phase is not Phase.SHUTDOWN:

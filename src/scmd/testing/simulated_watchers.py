@@ -215,13 +215,15 @@ class Watchers(Visitors):
         """Who was to be told and waits for it has been told by now."""
         if not self.are_there or self.world.down:
             return
-        waiting = {c.notify_handle for c in self._asked.values() if isinstance(c, GetNotifyResults)}
-        state = self.world.scm.state
         for watched in self._watched:
-            request = state.requests.get(watched.notify or HandleId(0))
-            is_waited_for = request is not None and request.call is not None
-            if watched.due is not None and watched.notify in waiting:
-                assert not is_waited_for, f"{watched.service} was not told {watched.due}"
+            if watched.due is not None and watched.notify is not None:
+                request = self.world.scm.state.requests.get(watched.notify)
+                told = request is None or request.call is None or not self._waits(watched.notify)
+                assert told, f"{watched.service} was not told {watched.due}"
+
+    def _waits(self, notify: HandleId) -> bool:
+        asked = self._asked.values()
+        return any(isinstance(c, GetNotifyResults) and c.notify_handle == notify for c in asked)
 
     def _followed(self, reply: Reply) -> None:
         if reply.error:

@@ -101,7 +101,9 @@ class TemplateChecker:
 
     def after_message(self) -> None:
         """Looks inside: for starts and restarts of instances that are still to come."""
-        for service in [id for id in self._gathered if id in self.checkers.statuses]:
+        for service in self._gathered:
+            if service not in self.checkers.statuses:
+                continue
             name = self.world.disk[service].config.name
             members = list(self._members(service))
             state = self.checkers.statuses[service].state
