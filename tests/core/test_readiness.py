@@ -87,7 +87,16 @@ def test_how_to_ask(text: str, probe: Probe | None) -> None:
     "text",
     [
         *("maybe", "tcp", "tcp:", "tcp:x", "tcp:h:0", "tcp:h:65536", "tcp:h:-1", "tcp:a b:1"),
-        *("udp:1", "http:/x", "http://h:x/", "http://h/a b", "https://h/", "command:"),
+        *(
+            "udp:1",
+            "http:/x",
+            "http://h:x/",
+            "http://h/a b",
+            "https://h/",
+            "command:",
+            "http://",
+            "http:///x",
+        ),
         *("command:true", "log:", "log:a\tb"),
     ],
 )

@@ -152,7 +152,7 @@ def _probe(name: str, text: str, expected: str) -> Probe:
         case "tcp":
             host, port = _end_point(target, "")
             probe = Probe(Way.TCP, host, port) if port else None
-        case "http" if target.startswith("//"):
+        case "http" if target.startswith("//") and target[2:3] not in ("", "/"):
             place, _, path = target[2:].partition("/")
             host, port = _end_point(place, "80")
             plain = path.isascii() and path.isprintable() and " " not in path
