@@ -140,7 +140,7 @@ MUTATIONS = (
     ),
     Mutation(
         "removes-under-handles",
-        "database.py",
+        "deletion.py",
         "if not record.deleted or record.handles or record.save",
         "if not record.deleted or record.save",
         "a marked record lives until its last handle is closed",

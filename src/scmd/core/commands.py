@@ -12,6 +12,7 @@ from scmd.core import (
     control_values,
     controls,
     database,
+    deletion,
     feed,
     handles,
     locks,
@@ -116,7 +117,7 @@ def _dispatch(state: State, command: Command) -> None:
         case ChangeConfig2():
             database.change_config2(state, command)
         case DeleteService():
-            database.delete_service(state, command)
+            deletion.delete_service(state, command)
         case _:
             _dispatch_rest(state, command)
 
@@ -240,7 +241,7 @@ def _close_handle(state: State, command: CloseHandle) -> None:
     success = let_go(state, handle)
     handles.close_handle(state, handle)
     record, call = handle.record, command.call.id
-    if record is None or not database.remove_if_over(state, record, call, success):
+    if record is None or not deletion.remove_if_over(state, record, call, success):
         state.reply(call, success)
 
 

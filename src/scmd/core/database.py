@@ -1,9 +1,8 @@
-"""The database: records created, changed, marked and removed; each change saved first.
+"""The database: records created and changed; each change saved first.
 
 A command is checked against what is and against what is about to be: while a save is
 pending, its record and the names it takes are reserved, and a second command that needs
-them waits. A record marked for delete lives until it is stopped and its last handle is
-closed; its name stays taken until the removal is durable. [MS-SCMR] 3.1.4.3, 11, 12, 37.
+them waits. How records end is `deletion`'s. [MS-SCMR] 3.1.4.11, 12, 37.
 """
 
 from __future__ import annotations
@@ -32,10 +31,9 @@ from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     CreateService,
-    DeleteService,
     SetParameters,
 )
-from scmd.core.messages.effects import LogEvent, ParametersChanged, ServiceCreated, ServiceDeleted
+from scmd.core.messages.effects import LogEvent, ParametersChanged, ServiceCreated
 from scmd.core.records import Save, ServiceRecord, never_started
 from scmd.core.state import State
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig
@@ -94,13 +92,24 @@ def insert(state: State, record: ServiceRecord) -> None:
         state.tags[group] = max(state.tags.get(group, 0), config.tag)
 
 
+def take_out(state: State, record: ServiceRecord) -> None:
+    """Take a record out of the database."""
+    del state.records[record.id]
+    del state.by_key[record.key]
+    del state.by_display[name_key(record.config.display_name)]
+    state.by_own_id.pop(record.config.own_id, None)
+    state.index.remove(record)
+    if state.cyclic:
+        _find_cycles(state)
+
+
 # Create ---------------------------------------------------------------------------------------
 
 
 def create_service(state: State, command: CreateService) -> None:
     """[MS-SCMR] 3.1.4.12; the order of the checks is the one seen on Windows."""
     handles.scm(state, command.call, command.scm, int(ScmAccess.CREATE_SERVICE))
-    _refuse_in_shutdown(state)
+    refuse_in_shutdown(state)
     locks.refuse_change(state, command.call)
     config = _completed(command.config)
     check_service_name(config.name)
@@ -236,7 +245,7 @@ def _changeable(
 def change_config(state: State, command: ChangeConfig) -> None:
     """[MS-SCMR] 3.1.4.11."""
     record = _changeable(state, command)
-    _refuse_in_shutdown(state)
+    refuse_in_shutdown(state)
     config = _changed(record.config, command)
     if config != record.config:
         validation.check_not_built_in(record)
@@ -292,7 +301,7 @@ def _check_change(state: State, record: ServiceRecord, config: ServiceConfig) ->
 def change_config2(state: State, command: ChangeConfig2) -> None:
     """[MS-SCMR] 3.1.4.37."""
     record = _changeable(state, command)
-    _refuse_in_shutdown(state)
+    refuse_in_shutdown(state)
     if record.is_built_in and command.level == ConfigLevel.FAILURE_ACTIONS:
         raise Refused(Error.CANNOT_DETECT_PROCESS_ABORT)
     granted = handles.lookup(state, command.call, command.service).granted
@@ -315,7 +324,7 @@ def _save_change(
         return
 
     def saved() -> None:
-        _apply(state, record, config)
+        apply(state, record, config)
         feed.add(state, record, ChangeKind.CONFIG)
         state.reply(call, Error.SUCCESS, result)
 
@@ -330,7 +339,7 @@ def _save_change(
     )
 
 
-def _apply(state: State, record: ServiceRecord, config: ServiceConfig) -> None:
+def apply(state: State, record: ServiceRecord, config: ServiceConfig) -> None:
     """Make this the record's configuration; what runs goes on as it was started."""
     old = record.config
     state.index.remove(record)
@@ -394,78 +403,6 @@ def _parameters_saved(
         state.emit(ParametersChanged(launch.id, record.id))
 
 
-# Delete ---------------------------------------------------------------------------------------
-
-
-def delete_service(state: State, command: DeleteService) -> None:
-    """Mark for delete, durably: Start becomes DISABLED ([MS-SCMR] 3.1.4.3)."""
-    right = int(ServiceAccess.DELETE)
-    record = handles.service(state, command.call, command.service, right)
-    _refuse_in_shutdown(state)
-    locks.refuse_change(state, command.call)
-    validation.check_not_built_in(record)
-    saves.require_idle(record)
-    if record.deleted:
-        raise Refused(Error.SERVICE_MARKED_FOR_DELETE)
-    config = record.config.replace(start_type=int(StartType.DISABLED))
-
-    def saved() -> None:
-        record.deleted = True
-        _apply(state, record, config)
-        feed.add(state, record, ChangeKind.MARKED)
-        notify_requests.marked(state, record)
-        state.reply(command.call.id, Error.SUCCESS)
-        state.changed.append(record)
-
-    saves.save_record(
-        state,
-        record,
-        record.id,
-        config,
-        deleted=True,
-        saved=saved,
-        failed=lambda error: state.reply(command.call.id, error),
-    )
-
-
-def remove_if_over(
-    state: State, record: ServiceRecord, call: CallId | None = None, success: int = 0
-) -> bool:
-    """Remove a record that is marked, stopped and closed; whether its removal is now under way.
-
-    `call` is answered with this success when it has ended, whatever the disk said: the handle
-    is closed, and a record whose removal failed stays marked.
-    """
-    if not record.deleted or record.handles or record.save is not None:
-        return False
-    if not record.is_stopped or record.attempt is not None or record.launch is not None:
-        return False
-    if state.records.get(record.id) is not record:
-        return False
-    saves.remove_record(
-        state,
-        record,
-        saved=lambda: _removed(state, record, call, success),
-        failed=lambda error: state.reply(call, success),
-    )
-    return True
-
-
-def _removed(state: State, record: ServiceRecord, call: CallId | None, success: int) -> None:
-    del state.records[record.id]
-    del state.by_key[record.key]
-    del state.by_display[name_key(record.config.display_name)]
-    state.by_own_id.pop(record.config.own_id, None)
-    state.index.remove(record)
-    if state.cyclic:
-        _find_cycles(state)
-    state.emit(ServiceDeleted(record.id, record.config.name))
-    feed.add(state, record, ChangeKind.DELETED)
-    notify_requests.came_or_went(state, record, NotifyMask.DELETED)
-    state.reply(call, success)
-    state.changed.append(record)
-
-
-def _refuse_in_shutdown(state: State) -> None:
+def refuse_in_shutdown(state: State) -> None:
     if state.shutdown is not None:
         raise Refused(Error.SHUTDOWN_IN_PROGRESS)

@@ -20,6 +20,7 @@ from scmd.core import (
     built_in,
     commands,
     database,
+    deletion,
     essential,
     feed,
     handles,
@@ -173,7 +174,7 @@ class Scm:
                 instances.look(state, record)
                 boot.look(state, record)
                 auto_start.look(state, record)
-                database.remove_if_over(state, record)
+                deletion.remove_if_over(state, record)
             elif state.work:
                 attempt = state.work.popleft()
                 state.touched[attempt.record.id] = attempt.record
