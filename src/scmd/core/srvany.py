@@ -9,6 +9,7 @@ the program's own business. What happens to the launch is `hosting`'s.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from scmd.core import essential, health, identities, limits
 from scmd.core.frozen import frozen
@@ -82,10 +83,18 @@ def check_parameters(values: Parameters) -> None:
 
     The detail names the value and what was expected. A missing value is no error here.
     """
+    _meaning(values)
+
+
+def _meaning(values: Parameters) -> dict[str, Any]:
+    """What the known ones mean, as their readers say, by their names in upper case."""
+    meant = {}
     for name, value in values.items():
-        reader = _reader(name.upper())
+        upper = name.upper()
+        reader = _reader(upper)
         if reader is not None:
-            reader(name, value)
+            meant[upper] = reader(name, value)
+    return meant
 
 
 def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> Plan:
@@ -93,9 +102,8 @@ def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> P
 
     Refused: 2 without an absolute Application, 87 for an illegal value.
     """
-    values = {name.upper(): (name, value) for name, value in parameters.items()}
-    check_parameters(parameters)
-    application = _text(values, "APPLICATION").strip()
+    meant = _meaning(parameters)
+    application = meant.get("APPLICATION", "").strip()
     if not application.startswith("/"):
         raise Refused(Error.FILE_NOT_FOUND, "Application is not an absolute path")
     bounds = limits.of(parameters)
@@ -103,53 +111,66 @@ def plan(service: ServiceId, config: ServiceConfig, parameters: Parameters) -> P
     spec = LaunchSpec(
         service=service,
         name=config.name,
-        argv=(application, *split_command_line(_text(values, "APPPARAMETERS"))),
+        argv=(application, *split_command_line(meant.get("APPPARAMETERS", ""))),
         account=config.account,
         control_channel=False,
         uid=identity.uid,
         groups=identity.groups,
         capabilities=identity.capabilities,
-        directory=_text(values, "APPDIRECTORY") or None,
-        environment=_pairs(values, "APPENVIRONMENT"),
-        extra_environment=_pairs(values, "APPENVIRONMENTEXTRA") or (),
-        umask=_number(values, "APPUMASK", read_umask),
-        nice=_number(values, "APPNICE", read_nice),
-        affinity=_affinity(values),
+        directory=meant.get("APPDIRECTORY") or None,
+        environment=meant.get("APPENVIRONMENT"),
+        extra_environment=meant.get("APPENVIRONMENTEXTRA", ()),
+        umask=meant.get("APPUMASK"),
+        nice=meant.get("APPNICE"),
+        affinity=meant.get("APPAFFINITY", ()),
         limits=bounds.limits,
         shares=bounds.shares,
         essential=essential.is_essential(parameters),
-        log_timestamps=bool(_milliseconds(values, "APPTIMESTAMPLOG", 0)),
-        log_name=bool(_milliseconds(values, "APPLOGNAME", 0)),
+        log_timestamps=bool(meant.get("APPTIMESTAMPLOG")),
+        log_name=bool(meant.get("APPLOGNAME")),
     )
     asked = health.plan(
-        lambda name: _text(values, name.upper()),
-        lambda name, default: _milliseconds(values, name.upper(), default),
+        lambda name: meant.get(name.upper(), ""),
+        lambda name, default: meant.get(name.upper(), default),
     )
-    reload_signal = _number(values, "APPRELOADSIGNAL", read_signal)
+    reload_signal = meant.get("APPRELOADSIGNAL")
     if reload_signal is None and asked.says_when_reloaded:
         reload_signal = SIGNALS["HUP"]
     return Plan(
         spec=spec,
-        stop_signal=_number(values, "APPSTOPSIGNAL", read_signal) or SIGNALS["TERM"],
-        stop_time=_milliseconds(values, "APPSTOPTIME", 20_000),
-        settle_time=_milliseconds(values, "APPSETTLETIME", 0),
-        kill_tree=bool(_milliseconds(values, "APPKILLPROCESSTREE", 1)),
-        one_shot=_one_shot(values),
-        run_time=_milliseconds(values, "APPRUNTIME", 0),
-        pid_file=_text(values, health.PID_FILE.upper()),
+        stop_signal=meant.get("APPSTOPSIGNAL", SIGNALS["TERM"]),
+        stop_time=meant.get("APPSTOPTIME", 20_000),
+        settle_time=meant.get("APPSETTLETIME", 0),
+        kill_tree=bool(meant.get("APPKILLPROCESSTREE", 1)),
+        one_shot=meant.get("APPONESHOT", ""),
+        run_time=meant.get("APPRUNTIME", 0),
+        pid_file=meant.get("APPPIDFILE", ""),
         health=asked,
-        start_pre=_hook(values, spec, START_PRE),
-        start_post=_hook(values, spec, START_POST),
-        stop_pre=_hook(values, spec, STOP_PRE),
-        exit_post=_hook(values, spec, EXIT_POST),
+        start_pre=_hook(meant, spec, START_PRE),
+        start_post=_hook(meant, spec, START_POST),
+        stop_pre=_hook(meant, spec, STOP_PRE),
+        exit_post=_hook(meant, spec, EXIT_POST),
         reload_signal=reload_signal,
-        reload_command=_hook(values, spec, RELOAD_COMMAND),
+        reload_command=_hook(meant, spec, RELOAD_COMMAND),
     )
 
 
 # Which name has which reader -------------------------------------------------------------------
 
 _Reader = Callable[[str, RegistryValue], object]
+
+
+def _ready(name: str, value: RegistryValue) -> str:
+    text = read_text(name, value)
+    health.parse_ready(name, text)
+    return text
+
+
+def _health(name: str, value: RegistryValue) -> str:
+    text = read_text(name, value)
+    health.parse_health(name, text)
+    return text
+
 
 READERS: Mapping[str, _Reader] = {
     "Application": read_program,
@@ -168,8 +189,8 @@ READERS: Mapping[str, _Reader] = {
     "AppTimestampLog": read_milliseconds,
     "AppLogName": read_milliseconds,
     essential.PARAMETER: read_milliseconds,
-    health.READY: lambda name, value: health.parse_ready(name, read_text(name, value)),
-    health.HEALTH: lambda name, value: health.parse_health(name, read_text(name, value)),
+    health.READY: _ready,
+    health.HEALTH: _health,
     **dict.fromkeys(health.NUMBERS, read_milliseconds),
     ONE_SHOT: read_one_shot,
     "AppRunTime": read_milliseconds,
@@ -194,37 +215,9 @@ def _reader(upper: str) -> _Reader | None:
 
 # Parts of a plan ------------------------------------------------------------------------------
 
-_Values = Mapping[str, tuple[str, RegistryValue]]
 
-
-def _text(values: _Values, upper: str) -> str:
-    return read_text(*values[upper]) if upper in values else ""
-
-
-def _number(values: _Values, upper: str, reader: Callable[[str, RegistryValue], int]) -> int | None:
-    return reader(*values[upper]) if upper in values else None
-
-
-def _milliseconds(values: _Values, upper: str, default: int) -> int:
-    return read_milliseconds(*values[upper]) if upper in values else default
-
-
-def _pairs(values: _Values, upper: str) -> tuple[tuple[str, str], ...] | None:
-    return read_environment(*values[upper]) if upper in values else None
-
-
-def _one_shot(values: _Values) -> str:
-    upper = ONE_SHOT.upper()
-    return read_one_shot(*values[upper]) if upper in values else ""
-
-
-def _affinity(values: _Values) -> tuple[int, ...]:
-    return read_affinity(*values["APPAFFINITY"]) if "APPAFFINITY" in values else ()
-
-
-def _hook(values: _Values, spec: LaunchSpec, name: str) -> LaunchSpec | None:
-    upper = name.upper()
-    words = read_command(*values[upper]) if upper in values else ()
+def _hook(meant: Mapping[str, Any], spec: LaunchSpec, name: str) -> LaunchSpec | None:
+    words = meant.get(name.upper())
     if not words:
         return None
     return LaunchSpec(

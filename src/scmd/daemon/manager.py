@@ -217,6 +217,8 @@ class Manager:
 
     def _on_notice(self, notice: Notice) -> None:
         match notice:
+            case effects.StatusChanged():
+                self._chronicle.noted(notice)
             case effects.LogEvent():
                 self._events.append_scm(notice.event_id, notice.strings)
             case effects.Audited():
@@ -230,8 +232,6 @@ class Manager:
             case effects.ShutdownCompleted():
                 self._keeper.shutdown_done(notice.exit_status)
                 self._finish(0)
-            case effects.StatusChanged():
-                self._chronicle.noted(notice)
             case effects.ServiceFailed():
                 self._chronicle.failed(notice)
 

@@ -152,14 +152,24 @@ class Shell:
         match effect:
             case effects.Reply():
                 self._on_reply(effect)
+            case effects.WriteJournal():
+                self._journal.append(effect.entries)
+            case (
+                effects.LogEvent()
+                | effects.Audited()
+                | effects.StatusChanged()
+                | effects.ServiceFailed()
+                | effects.ServiceCreated()
+                | effects.ServiceDeleted()
+                | effects.ShutdownCompleted()
+            ):
+                self._on_notice(effect)
+            case effects.LaunchProcess():
+                self._keeper.launch(effect.launch, effect.spec)
             case effects.SaveRecord() | effects.RemoveRecord() | effects.SaveControl():
                 self._saves += 1
                 self._saved.clear()
                 self._database.submit(effect, self._written)
-            case effects.WriteJournal():
-                self._journal.append(effect.entries)
-            case effects.LaunchProcess():
-                self._keeper.launch(effect.launch, effect.spec)
             case effects.SignalProcess():
                 self._keeper.signal(effect.launch, effect.signal, effect.tree)
             case effects.KillProcess():
@@ -182,16 +192,6 @@ class Shell:
             case effects.ParametersChanged():
                 changed = packets.ParametersChanged(service=effect.service)
                 self._channels.send(effect.launch, changed)
-            case (
-                effects.LogEvent()
-                | effects.Audited()
-                | effects.StatusChanged()
-                | effects.ServiceFailed()
-                | effects.ServiceCreated()
-                | effects.ServiceDeleted()
-                | effects.ShutdownCompleted()
-            ):
-                self._on_notice(effect)
             case _:
                 assert_never(effect)
 
