@@ -25,6 +25,19 @@ def test_instances_come_and_go_without_touching_the_others(machine: Machine) -> 
     assert [s.name for s in machine.scm.services("all")] == []
 
 
+def test_instances_are_added_while_the_template_starts(machine: Machine) -> None:
+    script = 'test -e "$0" && echo ready; exec sleep 1000'
+    options = ("--instances", "1", "--set", "AppReady=log:ready")
+    go = str(machine.folder / "go")
+    machine.scmd("install", "Web", *options, "--", "/bin/sh", "-c", script, go)
+    machine.scmd("sc", "start", "Web")
+    machine.scmd("set", "Web", "AppInstances", "3")
+    for name in ("Web", "Web@1", "Web@2", "Web@3"):
+        machine.await_state(name, "START_PENDING")
+    machine.scmd("net", "stop", "Web")
+    assert not machine.status("Web@3").process_id
+
+
 def test_a_virtual_account_is_each_instances_own(machine: Machine) -> None:
     account = ("--account", "NT SERVICE\\Own")
     machine.scmd("install", "Own", "--instances", "1", *account, "--", "/bin/true")

@@ -33,7 +33,16 @@ def adjust(scm: Scm, name: str, count: int) -> None:
     made = [_create(scm, template, number) for number in missing]
     if template.status.state in _ACTIVE:
         for instance in made:
-            instance.start(wait=False)
+            _start(instance)
+
+
+def _start(instance: Service) -> None:
+    try:
+        instance.start(wait=False)
+    except WinError as error:
+        # A template that is on its way up has its new instances started with the others.
+        if error.winerror != Error.SERVICE_ALREADY_RUNNING:
+            raise
 
 
 def _present(scm: Scm, name: str) -> set[int]:
