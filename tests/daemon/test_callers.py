@@ -10,10 +10,12 @@ from pathlib import Path
 
 from scmd.core.messages import Caller
 from scmd.daemon.callers import LocalCallers, caller_of
+from scmd.daemon.lookups import AT_ONCE, looked_up
 from scmd.security.sid import ADMINISTRATORS, service_sid
 from scmd.transport.local_server import LocalConnection, LocalServer
 from scmd.transport.peer import Peer
 from scmd.transport.streams import Handler
+from tests.begun import begun
 
 SERVICES = {5001: "Web", 5002: "Db"}
 
@@ -126,3 +128,14 @@ async def test_a_slow_directory_service_keeps_only_its_own_waiting(tmp_path: Pat
                 await echo.over.wait()
     finally:
         house.server.close()
+
+
+async def test_look_ups_that_hang_keep_no_file_from_being_read() -> None:
+    go_on = threading.Event()
+    hung = [await begun(looked_up(go_on.wait, 60)) for _ in range(2 * AT_ONCE)]
+    try:
+        async with asyncio.timeout(30):
+            assert await asyncio.to_thread(os.path.exists, "/")
+    finally:
+        go_on.set()
+    assert all(await asyncio.gather(*hung))

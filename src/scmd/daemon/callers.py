@@ -7,7 +7,6 @@ asked waiting.
 
 from __future__ import annotations
 
-import asyncio
 import os
 import pwd
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from scmd.core.messages.commands import ChangeConfig, Command, CreateService
 from scmd.core.messages.events import Event
 from scmd.core.validation import is_local_system
 from scmd.daemon.background import Background
+from scmd.daemon.lookups import looked_up
 from scmd.linux import accounts
 from scmd.security.sid import service_sid
 from scmd.security.token import unix_token
@@ -53,7 +53,7 @@ class Performer:
             self._on_message(asked)
 
     async def _perform_with(self, command: CreateService | ChangeConfig, account: str) -> None:
-        known = await asyncio.to_thread(accounts.is_known, account)
+        known = await looked_up(accounts.is_known, account)
         self._on_message(replace(command, account_unknown=not known))
 
     def happened(self, event: Event) -> None:
@@ -108,7 +108,7 @@ class LocalCallers:
         return unnamed
 
     async def _look_up(self, uid: int) -> None:
-        name = await asyncio.to_thread(self._name_of, uid)
+        name = await looked_up(self._name_of, uid)
         if len(self._names) >= NAMES_KEPT:
             self._names.clear()
         self._names[uid] = name

@@ -21,6 +21,7 @@ from scmd.daemon import remote_places as places
 from scmd.daemon.background import Background
 from scmd.daemon.keeper_link import KeeperLink, KeeperState
 from scmd.daemon.keeper_listeners import PIPE, TCP
+from scmd.daemon.lookups import looked_up
 from scmd.daemon.remote_callers import RemoteCallers, anonymous
 from scmd.endpoint_mapper.operations import EPM
 from scmd.endpoint_mapper.towers import Tower, tower_of
@@ -144,7 +145,7 @@ class Remote:
 
     async def status(self) -> dict[str, Any]:
         """For RQueryRemote (docs/scmd-interface.md)."""
-        users = await asyncio.to_thread(self._users_status)
+        users = await looked_up(self._users_status)
         return {
             "settings": asdict(self.settings),
             "listening": self.end_points(),
@@ -234,7 +235,7 @@ class Remote:
 
     def _terms(self, connection: NetworkConnection, origin: str, port: int) -> Terms:
         async def look_up(identity: Identity, found: Found) -> None:
-            caller = await asyncio.to_thread(self.callers.caller_of, identity, origin)
+            caller = await looked_up(self.callers.caller_of, identity, origin)
             if caller is not None:
                 connection.proved()
             found(caller)
@@ -261,7 +262,7 @@ class Remote:
 
     async def _begin_pipe(self, peer: PipePeer, pipe: Pipe) -> None:
         assert self._open is not None
-        caller = await asyncio.to_thread(self.callers.pipe_caller, peer)
+        caller = await looked_up(self.callers.pipe_caller, peer)
         if pipe.is_lost:
             return
         if caller is None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import grp
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from scmd.daemon.lookups import looked_up
 from scmd.daemon.remote import Remote, RemoteError
 from scmd.linux.remote_users import MAX_NAME, RemoteUsers
 from scmd.storage.documents import to_json
@@ -64,7 +64,7 @@ async def _enable(remote: Remote, argument: Any) -> None:
         raise ValueError(f"settings are {', '.join(VALUE_NAMES)}")
     if not all(isinstance(value, str) and "\0" not in value for value in argument.values()):
         raise ValueError("a setting is a text")
-    await asyncio.to_thread(_check_named, argument)
+    await looked_up(_check_named, argument)
     wanted = replace(remote.settings, **argument)
     if not wanted.is_open:
         raise ValueError("nothing would listen: name --tcp or --smbd")
