@@ -2,8 +2,8 @@
 
 `SleepEx` and `WaitForSingleObjectEx` as Windows has them, and the event objects to wait for. A call
 is never run anywhere else, and no lock is held while it runs: it may call anything. A thread that
-waits alertably reads the connections itself that its calls come by (`waits`). What is no
-event object is refused with 6.
+waits alertably reads the connections itself that its calls come by (`waits`). What is no event
+object is refused with 6.
 """
 
 from __future__ import annotations
