@@ -148,10 +148,9 @@ class Watch:
 
     def memory(self) -> tuple[tuple[str, str], ...]:
         """What a new manager has to know: `health.restored` makes the plan of it."""
-        given = dict(self.plan.given)
-        if self.period != self.plan.watchdog:
-            given[WATCHDOG] = str(self.period)
-        return tuple(given.items())
+        if self.period == self.plan.watchdog:
+            return self.plan.given
+        return tuple({**dict(self.plan.given), WATCHDOG: str(self.period)}.items())
 
     def begin_readiness(self, state: State, launch: Launch, heed: Heed) -> None:
         """Ask until `heed` has seen a good answer and calls `end`."""
