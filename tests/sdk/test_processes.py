@@ -79,6 +79,18 @@ def test_the_host_runs_a_script(program: Program, tmp_path: Path) -> None:
     assert "INFO channel not in the environment" in stderr
 
 
+def test_the_host_runs_a_script_whose_end_stands_alone(program: Program, tmp_path: Path) -> None:
+    """Loading it runs it: that is no failure to load it."""
+    text = CLOCK.replace('if __name__ == "__main__":\n    ', "")
+    scm = program(text, *host("--script", str(tmp_path / "service.py"), "--attribute", "clock"))
+    scm.welcome()
+    scm.start("Clock")
+    scm.control(Code.STOP)
+    code, stderr = scm.finish()
+    assert code == 0
+    assert "Traceback" not in stderr
+
+
 def test_the_host_runs_several_services_of_a_module(program: Program, tmp_path: Path) -> None:
     where = ("--folder", str(tmp_path), "--module", "service")
     scm = program(CLOCK, *host(*where, "--attribute", "clock", "--attribute", "Second"))

@@ -402,11 +402,16 @@ def test_only_hookable_controls_have_handlers(control: int | str) -> None:
 
 
 def test_an_unknown_control_in_accepts_is_refused() -> None:
-    @scmd.service("S", accepts=("stop", "tea"))
-    def service(svc: ServiceContext) -> None: ...
+    def function(svc: ServiceContext) -> None: ...
+
+    class Tea(scmd.Service):
+        name = "S"
+        accepts = ("tea",)
 
     with pytest.raises(ValueError, match="tea"):
-        _ = service.accepted
+        scmd.service("S", accepts=("stop", "tea"))(function)
+    with pytest.raises(ValueError, match="tea"):
+        Tea()
 
 
 # Ends --------------------------------------------------------------------------------------

@@ -84,13 +84,16 @@ def _load_script(path: str) -> ModuleType:
 
 def main(arguments: Sequence[str]) -> int:
     """Run until the last service has stopped; 1 when nothing could be run."""
+    from scmd.sdk.process import has_channel
     from scmd.vocabulary.winerror import WinError
 
     try:
         services = load_services(arguments)
-    except BaseException:
+    except BaseException as error:
+        if isinstance(error, SystemExit) and not has_channel():
+            raise  # The script has run its services, without an `if __name__ == "__main__"`.
         print_traceback()
-        return _fail(sys.exc_info()[1])
+        return _fail(error)
     from scmd.sdk.service import serve
 
     try:
@@ -102,7 +105,7 @@ def main(arguments: Sequence[str]) -> int:
     return 0
 
 
-def _fail(error: BaseException | None) -> int:
+def _fail(error: BaseException) -> int:
     """Take the start and answer it with STOPPED, 1064 and the error in the event log."""
     from scmd.sdk.process import connect, has_channel
     from scmd.vocabulary.errors import Error

@@ -110,6 +110,7 @@ class Service:
         for code, attribute in ((Control.PAUSE, "on_pause"), (Control.CONTINUE, "on_continue")):
             if hasattr(self, attribute):
                 self._hooks[code] = getattr(self, attribute)
+        _ = self.accepted
 
     def run(self, svc: ServiceContext) -> object:
         """The service's work; may be `async def`. Returning ends the service."""
@@ -224,7 +225,10 @@ def service(
     stop_hint: float = 20.0,
     pause_hint: float = 10.0,
 ) -> Callable[[ServiceFunction], FunctionService]:
-    """Declare a function(svc) as a service; the arguments are the attributes of `Service`."""
+    """Declare a function(svc) as a service; the arguments are the attributes of `Service`.
+
+    ValueError: no name, or a control in `accepts` that there is not.
+    """
 
     def declare(function: ServiceFunction) -> FunctionService:
         declared = FunctionService(function, name)
@@ -236,6 +240,7 @@ def service(
         declared.start_hint = start_hint
         declared.stop_hint = stop_hint
         declared.pause_hint = pause_hint
+        _ = declared.accepted
         return declared
 
     return declare
