@@ -149,6 +149,11 @@ class ClientConnection:
 
     def receive_data(self, data: bytes) -> list[ClientEvent]:
         """What the server's bytes mean; an incomplete answer gives nothing yet."""
+        if self._security is None:
+            plain = self._framer.plain_call(data, pdu.PLAIN_RESPONSE)
+            if plain is not None and plain[0] in self._calls and not self._partial:
+                del self._calls[plain[0]]
+                return [Response(plain[0], plain[3], self.form & NDR64)]
         events: list[ClientEvent] = []
         for frame in self._framer.frames(data):
             kind = frame[0]

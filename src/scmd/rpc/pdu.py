@@ -57,7 +57,8 @@ _DREP = {"<": b"\x10\0\0\0", ">": b"\0\0\0\0"}
 _MINOR_VERSION = 0
 _HEADERS = {"<": Packer("<BBBB4sHHI"), ">": Packer(">BBBB4sHHI")}
 _CALLS = {"<": Packer("<BBBB4sHHIIHH"), ">": Packer(">BBBB4sHHIIHH")}
-_PLAIN_REQUEST = bytes((5, _MINOR_VERSION, REQUEST, WHOLE)) + _DREP["<"]
+PLAIN_REQUEST = bytes((5, _MINOR_VERSION, REQUEST, WHOLE)) + _DREP["<"]
+PLAIN_RESPONSE = bytes((5, _MINOR_VERSION, RESPONSE, WHOLE)) + _DREP["<"]
 _REST = Packer("<HHIIHH")
 """Of a call's header, what follows these eight bytes."""
 _CALL_ENDS = {"<": Packer("<HH"), ">": Packer(">HH")}
@@ -80,13 +81,13 @@ class Framer:
         self.error: RpcError | None = None
         """Set for good at the first header that is none; what came before it is returned."""
 
-    def plain_request(self, data: bytes) -> tuple[int, int, int, bytes] | None:
-        """Call id, context id, opnum and stub, if `data` is nothing but one request in one piece.
+    def plain_call(self, data: bytes, beginning: bytes) -> tuple[int, int, int, bytes] | None:
+        """Call id, context id, opnum and stub, if `data` is nothing but one call in one piece.
 
-        Of those that most calls are: little endian, unprotected, no object. Anything else is left
-        for `frames`.
+        `beginning` is PLAIN_REQUEST or PLAIN_RESPONSE: little endian, unprotected, no object, as
+        most are. Anything else is left for `frames`.
         """
-        if data[:8] != _PLAIN_REQUEST or len(data) < CALL_HEADER_SIZE or self._pending:
+        if data[:8] != beginning or len(data) < CALL_HEADER_SIZE or self._pending:
             return None
         length, auth_length, call_id, _, context_id, opnum = _REST.unpack_from(data, 8)
         if length != len(data) or auth_length:

@@ -210,7 +210,7 @@ class ServerConnection:
 
     def _plain_request(self, data: bytes) -> Request | None:
         """The short way of what most calls are; None: `data` has to go the long one."""
-        plain = self._framer.plain_request(data)
+        plain = self._framer.plain_call(data, pdu.PLAIN_REQUEST)
         if plain is None:
             return None
         call_id, context_id, opnum, stub = plain
