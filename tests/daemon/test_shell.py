@@ -12,7 +12,7 @@ from scmd.core.messages import CallId, Millis, SaveId, ServiceId, Settings, comm
 from scmd.core.messages.effects import AnyEffect, LogEvent, RemoveRecord, Reply, StatusChanged
 from scmd.core.messages.events import AutoStart
 from scmd.core.scm import Scm
-from scmd.daemon.shell import Shell
+from scmd.daemon.shell import Notice, Shell
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.status import ServiceStatus
 
@@ -45,7 +45,12 @@ class ChangesAndReplies(Scm):
         return [change, Reply(CallId(1), 0), change, log, change]
 
 
-def shell_around(kind: type[Scm], told: list[str], disk: SlowDisk | None = None) -> Shell:
+def shell_around(
+    kind: type[Scm],
+    told: list[str],
+    disk: SlowDisk | None = None,
+    on_notice: Callable[[Notice], None] | None = None,
+) -> Shell:
     # Nothing else is reached.
     return Shell(
         kind((), Settings()),
@@ -54,7 +59,7 @@ def shell_around(kind: type[Scm], told: list[str], disk: SlowDisk | None = None)
         disk,  # type: ignore[arg-type] # a disk that answers when told
         None,  # type: ignore[arg-type]
         on_reply=lambda _: told.append("Reply"),
-        on_notice=lambda notice: told.append(type(notice).__name__),
+        on_notice=on_notice or (lambda notice: told.append(type(notice).__name__)),
         on_failure=lambda failed: told.append(str(failed)),
     )
 
@@ -81,6 +86,40 @@ async def test_a_bug_at_a_deadline_is_told() -> None:
     shell_around(BuggyDeadlines, told).submit(AutoStart())
     assert str(await raised) == "a late bug"
     assert told == ["a late bug"]
+
+
+class Waiting(Scm):
+    """Each message sets its deadline anew; a last event says that it has come."""
+
+    delays: list[int]
+    due: int | None = None
+
+    def handle(self, message: commands.Command | events.Event, now: int) -> list[AnyEffect]:
+        self.due = now + self.delays.pop(0)
+        return []
+
+    def next_deadline(self) -> int | None:
+        return self.due
+
+    def expire(self, now: int) -> list[AnyEffect]:
+        if self.due is None or now < self.due:
+            return []
+        self.due = None
+        return [LogEvent(EventId.ENTERED_STATE, ServiceId(1), ())]
+
+
+@pytest.mark.parametrize("delays", [[1, 20], [3_600_000, 1], [1]])
+async def test_a_deadline_comes_whether_it_was_moved_later_or_earlier(delays: list[int]) -> None:
+    come = asyncio.get_running_loop().create_future()
+
+    class Set(Waiting):
+        pass
+
+    Set.delays = list(delays)
+    shell = shell_around(Set, [], on_notice=lambda _: come.set_result(None))
+    for _ in delays:
+        shell.submit(AutoStart())
+    await come
 
 
 class Removing(Scm):

@@ -72,7 +72,8 @@ class Shell:
         self._waiting: deque[Message] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
-        self._deadline: int | None = None
+        self._due = 0
+        """The instant of the timer, which may be earlier than the next deadline."""
         self._saves = 0
         """How many the disk has not answered."""
         self._saved = asyncio.Event()
@@ -103,18 +104,23 @@ class Shell:
         self._keeper.follow(launch, process_id)
 
     def _arm(self) -> None:
+        """Have the timer fire at the next deadline, or before.
+
+        Most deadlines are over before they come. A timer that fires too early sets the next one,
+        which costs less than to move it at each of them.
+        """
         deadline = self._scm.next_deadline()
-        if deadline == self._deadline:
+        if deadline is None:
             return
-        self._deadline = deadline
         if self._timer is not None:
+            if self._due <= deadline:
+                return
             self._timer.cancel()
-            self._timer = None
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline / 1000, self._expired)
+        self._due = deadline
+        self._timer = self._loop.call_at(deadline / 1000, self._expired)
 
     def _expired(self) -> None:
-        self._timer = self._deadline = None
+        self._timer = None
         self._busy = True
         try:
             self._perform_all(self._scm.expire(now()))

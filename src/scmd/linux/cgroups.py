@@ -362,7 +362,7 @@ def _processes(folder: str) -> Iterator[int]:
 def _move_to(folder: str, moves_as: str) -> bool:
     """Make the cgroup and put the calling process there."""
     try:
-        os.makedirs(folder, exist_ok=True)
+        _make_folder(folder)
         write(folder, moves_as, "0")
     except OSError:
         _remove(folder)
@@ -372,10 +372,18 @@ def _move_to(folder: str, moves_as: str) -> bool:
 
 def _make(folder: str) -> bool:
     try:
-        os.makedirs(folder, exist_ok=True)
+        _make_folder(folder)
     except OSError:
         return False
     return True
+
+
+def _make_folder(folder: str) -> None:
+    """With those above it, which as a rule are there."""
+    try:
+        os.mkdir(folder)
+    except OSError:
+        os.makedirs(folder, exist_ok=True)
 
 
 def _remove(folder: str) -> bool:

@@ -301,7 +301,8 @@ class Session:
             self._fault(request, OPERATION_RANGE)
             return
         try:
-            arguments = served.operation.decode_request(request.stub, request.form)
+            form = request.form | served.charset
+            arguments = served.operation.request.decode(request.stub, form)
         except NdrError as error:
             self._fault(request, error.status)
             return
