@@ -257,6 +257,19 @@ def test_nothing_of_a_call_can_be_read_on_the_way(shared: Reach, relay: Relay) -
     assert len(relay.heard) > 1000
 
 
+def test_users_that_cannot_be_read_are_said_and_left_alone(machine: Machine) -> None:
+    machine.expected_complaints = "nobody can come from other machines"
+    file = machine.state / "remote-users.json"
+    file.touch(mode=0o600)
+    machine.restart()
+    why = f"{file} is damaged"
+    assert machine.scmd("remote", "status").endswith(f"NOBODY MAY COME BY TCP: {why}\n")
+    for verb in ("adduser", "passwd"):
+        refused = machine.try_scmd("remote", verb, "ann", input="secret\n")
+        assert (refused.returncode, refused.stderr) == (1, f"scmd remote: {why}\n")
+    assert file.read_bytes() == b""
+
+
 def test_nothing_listens_by_default(machine: Machine) -> None:
     assert "Closed" in machine.scmd("remote", "status")
     status = machine.scm.status()

@@ -152,6 +152,7 @@ class Remote:
             "failed": self._failed,
             "connections": sum(server.connections for server in self._servers.values()),
             "users": users,
+            "users_problem": self.users.problem,
         }
 
     def _users_status(self) -> list[dict[str, Any]]:

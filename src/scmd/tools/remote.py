@@ -137,8 +137,14 @@ def _name(options: Options) -> str:
 
 
 def _is_known(name: str) -> bool:
-    """Whether there is this user: said before anybody is asked for a password."""
-    return name_key(name) in {name_key(user["name"]) for user in _query()["users"]}
+    """Whether there is this user. CommandError: nobody can be added or changed.
+
+    All of that is said before anybody is asked for a password.
+    """
+    document = _query()
+    if problem := document.get("users_problem"):
+        raise CommandError(problem)
+    return name_key(name) in {name_key(user["name"]) for user in document["users"]}
 
 
 def _password(name: str) -> str:
@@ -232,7 +238,9 @@ def as_text(document: dict[str, Any]) -> str:
         kind = "administrator" if user["administrator"] else "user"
         comes = "" if user["password"] else ", by Kerberos only"
         lines.append(f"{kind} {escaped(user['name'])}{comes}")
-    if settings["tcp"] and not document["users"]:
+    if problem := document.get("users_problem"):
+        lines.append(f"NOBODY MAY COME BY TCP: {problem}")
+    elif settings["tcp"] and not document["users"]:
         lines.append("Nobody may come by TCP yet: `scmd remote adduser NAME`.")
     return "".join(line + "\n" for line in lines)
 
