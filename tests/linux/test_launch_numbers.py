@@ -22,13 +22,19 @@ def test_a_new_bound_needs_no_space(tmp_path: Path) -> None:
     assert (after.st_ino, after.st_size) == (before.st_ino, before.st_size)
 
 
-@pytest.mark.parametrize("content", ["", "12\n", "scmd-launches 2\n5\n", "scmd-launches 1\n-5\n"])
-def test_a_damaged_file_is_refused_and_kept(tmp_path: Path, content: str) -> None:
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b"12\n", b"scmd-launches 2\n5\n", b"scmd-launches 1\n-5\n", b"\xff\n"),
+        b"scmd-launches 1\n" + b"9" * 5000 + b"\n",
+    ],
+)
+def test_a_damaged_file_is_refused_and_kept(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "launches"
-    path.write_text(content)
+    path.write_bytes(content)
     with pytest.raises(LaunchNumbersError, match="damaged or of a newer version"):
         reserve(path)
-    assert path.read_text() == content
+    assert path.read_bytes() == content
 
 
 def test_an_unwritable_directory_is_named(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import os
 from pathlib import Path
 
 from scmd.linux import durable
+from scmd.vocabulary.numbers import decimal
 
 BLOCK = 1_000_000
 """Numbers a manager may give out between two writes: more than it starts in its life."""
@@ -41,14 +42,15 @@ def reserve(path: Path, block: int = BLOCK) -> int:
 
 def _bound(path: Path) -> int:
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     except FileNotFoundError:
         return 1
-    except (OSError, UnicodeDecodeError) as failed:
-        raise LaunchNumbersError(f"{path} cannot be read: {failed}") from failed
-    if len(lines) != 2 or lines[0] != _FORMAT or not lines[1].isdecimal():
+    except OSError as failed:
+        raise LaunchNumbersError(f"{path} cannot be read: {failed.strerror}") from failed
+    bound = decimal(lines[1]) if len(lines) == 2 and lines[0] == _FORMAT else None
+    if bound is None:
         raise LaunchNumbersError(
             f"{path} is damaged or of a newer version: expected {_FORMAT!r} and a number. "
             "No service may be running; then it can be removed."
         )
-    return int(lines[1])
+    return bound
