@@ -323,8 +323,11 @@ class Machine:
 
     def events(self, id: int) -> list[dict[str, Any]]:
         """The events with this id so far, oldest first."""
-        new = (event for event in self._events() if event["number"] > self._events_before)
-        return [event for event in new if event["id"] == id]
+        return [event for event in self.new(self._events()) if event["id"] == id]
+
+    def new(self, events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Those of them that are not forgotten."""
+        return [event for event in events if event["number"] > self._events_before]
 
     def forget_past(self) -> None:
         """What has been said and logged by now is nothing to wait for or to find."""

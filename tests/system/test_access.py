@@ -45,7 +45,7 @@ def test_another_user_may_look_and_nothing_else(machine: Machine) -> None:
     assert (machine.json("sc", "qc", "Sleeper"), machine.status("Sleeper")) == before
     assert machine.refused("query", "Mine") == Error.SERVICE_DOES_NOT_EXIST
     nobody = pwd.getpwuid(NOBODY).pw_name
-    trail = machine.json("events", "--source", "scmd audit")
+    trail = machine.new(machine.json("events", "--source", "scmd audit"))
     told = {(entry["user"], entry["strings"][2], entry["strings"][3]) for entry in trail}
     assert {
         ("root", "start", "Sleeper"),
