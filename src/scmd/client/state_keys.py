@@ -27,9 +27,8 @@ if TYPE_CHECKING:
 GET_KEY = "GetServiceRegistryStateKey"
 NOTIFY = "RegNotifyChangeKeyValue"
 ServiceRegistryStateParameters = 0
-REG_NOTIFY_CHANGE_NAME, REG_NOTIFY_CHANGE_ATTRIBUTES, REG_NOTIFY_CHANGE_LAST_SET = 1, 2, 4
-REG_NOTIFY_CHANGE_SECURITY = 8
 _FILTERS = 15
+"""All of REG_NOTIFY_CHANGE_*."""
 
 
 class StateKey:

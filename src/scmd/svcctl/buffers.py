@@ -37,7 +37,6 @@ if TYPE_CHECKING:
         def status(self) -> ServiceStatus: ...
 
 
-MAX_ENUMERATION_BYTES = 262_144
 _STATUS_PROCESS = Packer("<9I")
 _STATUS_FIELDS = ServiceStatus._fields
 _STATUS_VALUES = attrgetter(*_STATUS_FIELDS)
