@@ -96,12 +96,13 @@ def NotifyServiceStatusChange(handle: ScHandle, notify_mask: int, buffer: Servic
         raise WinError(Error.NOT_SUPPORTED if buffer.version > 2 else Error.INVALID_LEVEL, FUNCTION)
     if buffer.outstanding is not None:
         raise WinError(Error.ALREADY_REGISTERED, FUNCTION)
-    if handle.name:
-        calls.query_basic_status(raw)
-    else:
-        calls.enum_services_part(raw, ServiceType.WIN32, StateMask.ALL, None, 0, 0)
     watching = handle.watching
-    if watching is None or watching.link.is_over:
+    if watching is None or watching.link.is_over or calls.is_closed:
+        # Whether the handle itself has the right; it will not change.
+        if handle.name:
+            calls.query_basic_status(raw)
+        else:
+            calls.enum_services_part(raw, ServiceType.WIN32, StateMask.ALL, None, 0, 0)
         watching = handle.watching = _begin(handle)
     queue = current_queue()
     request = registration(watching.handle, notify_mask, buffer.version)
