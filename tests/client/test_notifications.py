@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from select import select
 
 import pytest
@@ -10,6 +11,8 @@ import pytest
 from scmd import winsvc
 from scmd.client.functions import ScHandle
 from scmd.client.notifications import fill
+from scmd.ndr.values import ContextHandle
+from scmd.svcctl import opening
 from scmd.svcctl.administration import (
     GetNotifyResultsResponse,
     NotifyParams,
@@ -20,6 +23,7 @@ from scmd.vocabulary.status import ServiceStatus
 from scmd.vocabulary.winerror import WinError
 from scmd.winsvc import ServiceNotify
 from tests.client.conftest import created
+from tests.client.world import World
 
 IO = winsvc.WAIT_IO_COMPLETION
 PATIENCE = 60_000
@@ -110,9 +114,13 @@ def test_a_wait_may_be_as_long_as_can_be_said(web: ScHandle, longest: int) -> No
 def test_a_callback_whose_time_has_come_is_called_though_the_event_is_set(web: ScHandle) -> None:
     event = winsvc.CreateEvent(manual_reset=True, initial_state=True)
     told = Told().ask(web, winsvc.SERVICE_NOTIFY_STOPPED)
+    winsvc.SleepEx(PATIENCE, True)
+    # All that came before has been read, so that what comes now is the notification.
+    told.ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    winsvc.StartService(web)
     select([web.link().descriptor], [], [])
     assert winsvc.WaitForSingleObjectEx(event, PATIENCE, True) == IO
-    assert told.states == [winsvc.SERVICE_STOPPED]
+    assert told.states == [winsvc.SERVICE_STOPPED, winsvc.SERVICE_RUNNING]
     assert winsvc.WaitForSingleObjectEx(event, PATIENCE, True) == winsvc.WAIT_OBJECT_0
 
 
@@ -135,6 +143,23 @@ def test_it_is_told_once_and_then_asked_for_again(web: ScHandle) -> None:
         assert winsvc.SleepEx(PATIENCE, True) == IO
     assert states == [winsvc.SERVICE_STOPPED, winsvc.SERVICE_RUNNING, winsvc.SERVICE_STOPPED]
     assert winsvc.SleepEx(1, True) == 0
+
+
+def test_the_notify_handle_is_closed_before_the_next_request(world: World, web: ScHandle) -> None:
+    told = Told()
+    for mask in (winsvc.SERVICE_NOTIFY_STOPPED, winsvc.SERVICE_NOTIFY_RUNNING):
+        told.ask(web, mask)
+        assert len(world.scm.state.requests) == 1
+        if mask == winsvc.SERVICE_NOTIFY_RUNNING:
+            winsvc.StartService(web)
+        assert winsvc.SleepEx(PATIENCE, True) == IO
+    # Or when nothing is asked any more.
+    winsvc.SleepEx(0, True)
+    assert not web.link().has_unsent
+    closing = opening.CloseServiceHandleRequest(handle=ContextHandle(bytes(20)))
+    with suppress(WinError):
+        web.link().call(opening.CLOSE_SERVICE_HANDLE, closing)
+    assert not world.scm.state.requests
 
 
 def test_a_handle_and_a_buffer_have_one_request_each(manager: ScHandle, web: ScHandle) -> None:

@@ -54,11 +54,19 @@ class Multiplexed(Source):
             self._end()
             self.release()
 
-    def begin(self, operation: Operation[Req, Resp], request: Req, done: Done[Resp]) -> None:
+    def begin(
+        self,
+        operation: Operation[Req, Resp],
+        request: Req,
+        done: Done[Resp],
+        *,
+        is_urgent: bool = True,
+    ) -> None:
         """Ask; `done` gets the response or an error, in the thread that reads: be quick there.
 
-        Never waits for the server to take it. ConnectionFailed: it could not be asked, and `done`
-        will not be called.
+        Never waits for the server to take it. What is not urgent is sent with what is asked
+        next, or when somebody waits. ConnectionFailed: it could not be asked, and `done` will
+        not be called.
         """
         stub = operation.encode_request(request)
 
@@ -72,8 +80,15 @@ class Multiplexed(Source):
                 operation.interface, operation.opnum, stub, operation.name
             )
             self._unsent += data
-            self._flush(operation.name)
             self._answered[call_id] = answered
+            self.has_unsent = True
+            if not is_urgent and self.descriptor >= 0:
+                return
+            try:
+                self._flush(operation.name)
+            except WinError:
+                del self._answered[call_id]
+                raise
         if self.has_unsent:
             look_again()
 

@@ -167,7 +167,7 @@ def _told(
 def _close(link: Multiplexed, notify: ContextHandle) -> None:
     request = administration.NotifyHandleRequest(notify_handle=notify)
     try:
-        link.begin(administration.CLOSE_NOTIFY_HANDLE, request, lambda _: None)
+        link.begin(administration.CLOSE_NOTIFY_HANDLE, request, lambda _: None, is_urgent=False)
     except WinError:
         return  # It ended with its connection.
 

@@ -36,7 +36,7 @@ class Source:
     is_taken = False
     """A thread is reading it, or about to."""
     has_unsent = False
-    """Something is to be sent that the other end did not take."""
+    """Something is to be sent: the other end did not take it, or it was not urgent."""
     is_over = False
     """There is nothing more to read."""
 
@@ -132,6 +132,8 @@ def _read(waiter: Waiter, taken: list[Source], left: float | None) -> None:
     poller = poll()
     poller.register(waiter.wakes, POLLIN)
     for source in taken:
+        if source.has_unsent:
+            source.send_more()
         poller.register(source.descriptor, POLLIN | POLLOUT if source.has_unsent else POLLIN)
     ready = dict(poller.poll(None if left is None else left * 1000))
     for source in taken:
