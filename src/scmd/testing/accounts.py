@@ -58,10 +58,9 @@ class Accounts:
         self.told.clear()
 
     def after_message(self) -> None:
-        if self.died:
-            untold = self.died - self.failed - self.killed
-            assert not untold or self.checkers.shutting_down, "a death that nobody was told of"
-            self.died.clear()
+        untold = self.died - self.failed - self.killed
+        assert not untold or self.checkers.shutting_down, "a death that nobody was told of"
+        self.died.clear()
 
     def hears(self) -> Hears:
         return {

@@ -8,6 +8,8 @@ states, and what is left at the end.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
+from operator import attrgetter
 from typing import Any
 
 from scmd.core import instances, one_shots
@@ -52,7 +54,7 @@ from scmd.testing.boot_checker import BootChecker
 from scmd.testing.dependency_checker import DependencyChecker
 from scmd.testing.flood_checker import FloodChecker
 from scmd.testing.launch_checker import LaunchChecker
-from scmd.testing.readiness_checker import ReadinessChecker, check_run
+from scmd.testing.readiness_checker import LIMITED, ReadinessChecker, check_run
 from scmd.testing.recoveries import Recoveries
 from scmd.testing.reload_checker import ReloadChecker
 from scmd.testing.runs import Hears, Run
@@ -73,6 +75,11 @@ LONGEST_CALL = 180_000
 """Milliseconds a call may take that does not wait for services to start."""
 LONGEST_START = 3_600_000
 _PENDING = frozenset(PENDING_STATES)
+_REPORTED = attrgetter(
+    *("state", "controls_accepted", "win32_exit_code"),
+    *("service_specific_exit_code", "check_point", "wait_hint"),
+)
+_key = lru_cache(1_024)(name_key)
 JOURNAL_EVERY = 16
 """Messages between two looks at the whole journal: what was forgotten stays forgotten for long."""
 
@@ -90,6 +97,8 @@ class Checkers:
         """The first status after a report; the service may be started again at once."""
         self.replied = 0
         self.messages = 0
+        self.message: Command | Event | None = None
+        """The present one; None: time has passed."""
         self._stirred = False
         """The present message has led to more than an answer."""
         self.owed_exit: tuple[ServiceId, int, int] | None = None
@@ -121,8 +130,10 @@ class Checkers:
     def before_message(self, message: Command | Event) -> None:
         self.reported = self.following = None
         self._stirred = False
-        self.schedules.before_message()
-        self.reloads.before_message(message)
+        self.message = message
+        wall = self.world.now + self.world.wall_offset
+        if wall > self.schedules.latest:
+            self.schedules.latest = wall
         if isinstance(message, Command) and self.world.clients.owns(message.call.id):
             self.calls[message.call.id] = self.world.now, message
         for hear in self._hearers.get(type(message), ()):
@@ -254,6 +265,7 @@ class Checkers:
             return
         self.messages += 1
         self.reloads.after_message()
+        self.message = None
         thoroughly = self.messages % JOURNAL_EVERY == 0 or isinstance(message, Adopted)
         if isinstance(message, Command) and not self._stirred and not thoroughly:
             return  # It was answered or waits, and nothing else has happened.
@@ -261,19 +273,23 @@ class Checkers:
             self._check_report(self.reported)
         if thoroughly:
             check_journal(self.world)
-        self.shutdown.after_message(asked=self.shutting_down)
         state = self.world.scm.state
+        self.shutdown.after_message(state, asked=self.shutting_down)
         self.shutting_down = state.shutdown is not None
         self.recoveries.after_message()
-        self.accounts.after_message()
-        self.templates.after_message()
+        if self.accounts.died:
+            self.accounts.after_message()
+        if self.templates.gathered:
+            self.templates.after_message()
         if isinstance(message, Adopted):
             check_adoption(self)
         assert self.owed_exit is None, f"exit codes were lost: {self.owed_exit}"
         if isinstance(message, AssociationEnded):
             left = [h for h in state.handles.values() if h.association == message.association]
             assert not left, "handles outlived their association"
-        self._check_calls(works=self._check_records(state))
+        works = self._check_records(state)
+        if self.calls:
+            self._check_calls(works=works)
 
     def _check_records(self, state: State) -> bool:
         """What holds of each service; whether a one-shot program is at its work."""
@@ -288,7 +304,8 @@ class Checkers:
                 statuses[record.id] = status
             if run is not None:
                 works = works or run.stage is Stage.WORKING
-                check_run(record, run)
+                if run.stage in LIMITED:
+                    check_run(record, run)
             if record.schedule is not None:
                 check_schedule(state, record, record.schedule)
         return works
@@ -308,16 +325,8 @@ class Checkers:
         if illegal(report.status):
             return
         status = self.following or self.statuses[report.service]
-        for name in (
-            "state",
-            "controls_accepted",
-            "win32_exit_code",
-            "service_specific_exit_code",
-            "check_point",
-            "wait_hint",
-        ):
-            expected, found = getattr(report.status, name), getattr(status, name)
-            assert expected == found, f"reported {name} {expected}, but it is {found}"
+        expected, found = _REPORTED(report.status), _REPORTED(status)
+        assert expected == found, f"reported was {report.status}, but it is {status}"
 
     # Effects out -------------------------------------------------------------------------
 
@@ -339,9 +348,9 @@ class Checkers:
         assert self.runs.pop(effect.launch).exited or left, "forgot a process that has not exited"
 
     def _save(self, effect: SaveRecord) -> None:
-        key = name_key(effect.config.name)
+        key = _key(effect.config.name)
         for other, stored in self.world.disk.items():
-            same = name_key(stored.config.name) == key
+            same = _key(stored.config.name) == key
             assert other == effect.service or not same, "two records of one name"
 
     def _completed(self, _: ShutdownCompleted) -> None:

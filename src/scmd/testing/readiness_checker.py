@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from scmd.testing.launch_checker import LaunchChecker
     from scmd.testing.simulation import World
 
-_LIMITED = (Stage.FORKING, Stage.READYING, Stage.LEAVING, Stage.STOPPING)
+LIMITED = (Stage.FORKING, Stage.READYING, Stage.LEAVING, Stage.STOPPING)
+"""The stages in which a program is waited for."""
 
 
 class ReadinessChecker:
@@ -104,8 +105,8 @@ class ReadinessChecker:
 
 
 def check_run(record: ServiceRecord, run: HostedRun) -> None:
-    """A stage that waits for the program has a limit, unless the program is killed already."""
-    if run.stage not in _LIMITED or run.launch is None:
+    """A stage of those has a limit, unless the program is killed already."""
+    if run.launch is None:
         return
     limited = run.deadline is not None and run.deadline.at is not None
     killed = run.launch.phase is LaunchPhase.KILLED

@@ -210,7 +210,7 @@ class Recoveries:
         """No restart is overdue: it was begun, found begun, or given up with an event."""
         if self._journaled or self._silent or self._counting:
             self._check_counts()
-        for service, due in list(self.due.items()):
+        for service, due in list(self.due.items()) if self.due else ():
             if self.world.scm.state.records[service].status.state != ServiceState.STOPPED:
                 del self.due[service]
                 continue

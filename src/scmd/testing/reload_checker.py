@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from scmd.core.event_ids import EventId
 from scmd.core.messages import CallId, LaunchId, ServiceId
-from scmd.core.messages.commands import Command, ControlService
+from scmd.core.messages.commands import ControlService
 from scmd.core.messages.effects import (
     ForgetLaunch,
     KillProcess,
@@ -19,7 +19,7 @@ from scmd.core.messages.effects import (
     Reply,
     SignalProcess,
 )
-from scmd.core.messages.events import Event, LaunchFailed, ProcessExited
+from scmd.core.messages.events import LaunchFailed, ProcessExited
 from scmd.core.notifications import ProcessNotified
 from scmd.testing.runs import Hears
 from scmd.testing.simulated_processes import RELOAD_SIGNAL
@@ -55,7 +55,6 @@ class ReloadChecker:
         """How reloads have ended."""
         self._asked: dict[CallId, Asked] = {}
         self._commands: dict[LaunchId, ServiceId] = {}
-        self._message: Command | Event | None = None
         self._ended: ServiceId | None = None
         """Whose command has just ended."""
         self._signalled: set[ServiceId] = set()
@@ -63,9 +62,6 @@ class ReloadChecker:
         self._aborted: list[ServiceId] = []
 
     # Messages in -------------------------------------------------------------------------
-
-    def before_message(self, message: Command | Event) -> None:
-        self._message, self._ended = message, None
 
     def hears(self) -> Hears:
         return {
@@ -128,7 +124,7 @@ class ReloadChecker:
             self._answered(asked, reply.error)
 
     def _answered(self, asked: Asked, error: int) -> None:
-        service, message = asked.service, self._message
+        service, message = asked.service, self.checkers.message
         self.seen.add(error)
         match error:
             case Error.SUCCESS if service in self._signalled:
@@ -171,7 +167,7 @@ class ReloadChecker:
             )
             assert ends or status.state != ServiceState.RUNNING, f"{service} goes on"
         self._end_message()
-        for asked in self._asked.values():
+        for asked in self._asked.values() if self._asked else ():
             waited = self.world.now - asked.at
             assert waited <= LIMIT or asked.extended, f"{asked.service} reloads for {waited} ms"
             runs = self.checkers.statuses[asked.service].state == ServiceState.RUNNING
@@ -184,7 +180,7 @@ class ReloadChecker:
         self._end_message()
 
     def _end_message(self) -> None:
-        self._message = None
+        self._ended = None
         if self._aborted or self._signalled or self._logged:
             self._aborted.clear()
             self._signalled.clear()

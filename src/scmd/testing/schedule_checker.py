@@ -45,13 +45,8 @@ class ScheduleChecker:
         """How many starts by a calendar were judged."""
         self._last: dict[ServiceId, tuple[str, int]] = {}
         """The calendar and the nominal time of the last start by it."""
-        self._latest = 0
+        self.latest = 0
         """The latest time of day so far."""
-
-    def before_message(self) -> None:
-        wall = self.world.now + self.world.wall_offset
-        if wall > self._latest:
-            self._latest = wall
 
     def hears(self) -> Hears:
         return {
@@ -61,9 +56,9 @@ class ScheduleChecker:
         }
 
     def _clock_read(self, event: ClockRead) -> None:
-        if event.wall < self._latest - schedules.CORRECTION:
+        if event.wall < self.latest - schedules.CORRECTION:
             self._last.clear()
-            self._latest = event.wall
+            self.latest = event.wall
 
     def _changed(self, change: StatusChanged) -> None:
         starts = change.before == ServiceState.STOPPED != change.status.state

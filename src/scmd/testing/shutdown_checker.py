@@ -92,9 +92,8 @@ class ShutdownChecker:
         if event.strings[1] == "preshutdown":
             self._late(event.service)
 
-    def after_message(self, *, asked: bool) -> None:
+    def after_message(self, state: State, *, asked: bool) -> None:
         """Looks inside: for ends that are the SCM's own."""
-        state = self._world.scm.state
         over = self._ended(state) if self._world.settings.ends_with_essential else []
         if state.shutdown is None:
             assert not over, f"{over} ended, and the SCM goes on"

@@ -6,7 +6,6 @@ drawn apart from the rest, and asks under call and association numbers that nobo
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -14,6 +13,7 @@ from scmd.core.messages import AssociationId, Call, Caller, CallId
 from scmd.core.messages.commands import Command
 from scmd.core.messages.effects import Effect, Reply
 from scmd.core.messages.events import AssociationEnded
+from scmd.testing.chance import Chance
 from scmd.testing.simulated_clients import ADMINISTRATOR
 
 TYPE_CHECKING = False
@@ -36,7 +36,7 @@ class Visitors:
 
     def __init__(self, world: World, seed: int) -> None:
         self.world = world
-        self.random = random.Random(seed ^ self.SALT)
+        self.random = Chance(seed ^ self.SALT)
         self.are_there = self.random.random() < self.SHARE
         self.seen: set[str] = set()
         """What kinds of things have happened, for the test that they do."""

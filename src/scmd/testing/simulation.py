@@ -3,7 +3,7 @@
 Clients ask at random, processes hang, lie and die, the disk is slow and fails, time
 jumps, the manager dies between two effects and a new one adopts what is left. `checkers`
 watches from outside. The same seed gives the same story, message by message: the only
-source of chance is one `random.Random(seed)`. After its steps the world calms, is shut
+source of chance is one `Chance(seed)`. After its steps the world calms, is shut
 down, and everything must come to rest.
 """
 
@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import gc
 import heapq
-import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -53,6 +52,7 @@ from scmd.core.messages.events import (
 )
 from scmd.core.notifications import parse
 from scmd.core.scm import Scm
+from scmd.testing.chance import Chance
 from scmd.testing.checkers import Checkers
 from scmd.testing.crashes import Crashes
 from scmd.testing.rest_checker import check_agreement, check_rest, is_waiting
@@ -95,7 +95,7 @@ class World:
     """One seeded world around one SCM."""
 
     def __init__(self, seed: int, *, keep_story: bool = False) -> None:
-        self.random = random.Random(seed)
+        self.random = Chance(seed)
         self.built_ins = BuiltIns(self, seed)
         self.control: dict[str, RegistryValue] = {
             control_values.GROUP_ORDER: RegistryValue.of(("First", "Second")),
@@ -175,12 +175,14 @@ class World:
             due = own if deadline is None or (own is not None and own < deadline) else deadline
             if due is None or due > instant:
                 break
-            self.now = max(self.now, due)
+            if due > self.now:
+                self.now = due
             if own is not None and own <= self.now:
                 heapq.heappop(self._later)[2]()
             else:
                 self._tell_time()
-        self.now = max(self.now, instant)
+        if instant > self.now:
+            self.now = instant
 
     def _tell_time(self) -> None:
         self.note("time")
@@ -194,7 +196,8 @@ class World:
         if self.down:
             self.manager.keep(message)
             return
-        self.note(message)
+        if self.story is not None:
+            self.note(message)
         self.checkers.before_message(message)
         if not self._perform(self.scm.handle(message, self.now)):
             self.manager.died_at(message)

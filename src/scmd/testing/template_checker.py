@@ -48,7 +48,8 @@ class TemplateChecker:
     def __init__(self, checkers: Checkers) -> None:
         self.checkers = checkers
         self.world = checkers.world
-        self._gathered: set[ServiceId] = set()
+        self.gathered: set[ServiceId] = set()
+        """Templates that are starting, or have started, their instances."""
         self._asked: set[ServiceId] = set()
         """Who has been sent a STOP since it was started."""
         self.seen: set[str] = set()
@@ -57,7 +58,7 @@ class TemplateChecker:
     def manager_died(self, entries: Iterable[Memory]) -> None:
         stages = [stage.name for stage in instances.STAGES]
         services = [entry for entry in entries if isinstance(entry, ServiceMemory)]
-        self._gathered = {ServiceId(one.service) for one in services if one.stage in stages}
+        self.gathered = {ServiceId(one.service) for one in services if one.stage in stages}
 
     def hears(self) -> Hears:
         return {
@@ -67,7 +68,7 @@ class TemplateChecker:
         }
 
     def _launched(self, effect: LaunchProcess) -> None:
-        gathered = not effect.spec.hook and effect.spec.service in self._gathered
+        gathered = not effect.spec.hook and effect.spec.service in self.gathered
         assert not gathered, f"the template {effect.spec.name} has a process"
 
     def _sent(self, request: SendControl) -> None:
@@ -79,8 +80,8 @@ class TemplateChecker:
         if change.status.state == _S.START_PENDING:
             self._asked.discard(service)
         if change.cause == _STARTS:
-            self._gathered.add(service)
-        if service not in self._gathered:
+            self.gathered.add(service)
+        if service not in self.gathered:
             return
         self.seen.add(change.cause)
         members = list(self._members(service))
@@ -88,7 +89,7 @@ class TemplateChecker:
             idle = [m.name for m in members if not m.is_up and not m.is_done]
             assert not idle, f"{change.name} is RUNNING, {idle} is not"
         elif change.status.state == _S.STOPPED:
-            self._gathered.discard(service)
+            self.gathered.discard(service)
             busy = [m.name for m in members if m.state != _S.STOPPED]
             undone = [m.name for m in members if not m.is_done]
             if change.cause == instances.ALL_DONE:
@@ -101,7 +102,7 @@ class TemplateChecker:
 
     def after_message(self) -> None:
         """Looks inside: for starts and restarts of instances that are still to come."""
-        for service in self._gathered:
+        for service in self.gathered:
             if service not in self.checkers.statuses:
                 continue
             name = self.world.disk[service].config.name
