@@ -75,18 +75,14 @@ class Scm:
     """One service control manager, without its hands."""
 
     def __init__(self, stored: Iterable[StoredService], settings: Settings) -> None:
-        self._state = State(settings)
-        self._journal = Journal()
-        database.load(self._state, stored)
-
-    @property
-    def state(self) -> State:
+        self.state = State(settings)
         """For tests and diagnosis; nobody else changes it."""
-        return self._state
+        self._journal = Journal()
+        database.load(self.state, stored)
 
     def counts(self, now: int = 0) -> dict[str, int]:
         """How much there is of what: for `scmd status`. `now`: if later than the last message."""
-        state = self._state
+        state = self.state
         now = max(now, state.now)
         return {
             "services": len(state.records),
@@ -101,26 +97,27 @@ class Scm:
 
     def memory(self) -> tuple[Memory, ...]:
         """All that the runtime journal has to say, to write it anew."""
-        return (*snapshot(self._state), *snapshot_of_feed(self._state.feed))
+        return (*snapshot(self.state), *snapshot_of_feed(self.state.feed))
 
     def state_memory(self) -> tuple[Known, ...]:
         """The same without the feed's changes and intents."""
-        return snapshot(self._state)
+        return snapshot(self.state)
 
     def service_with(self, own_id: int) -> str | None:
         """The name of the service whose uid and gid this number is."""
-        record = self._state.by_own_id.get(own_id)
+        record = self.state.by_own_id.get(own_id)
         return None if record is None else record.config.name
 
     def hosts(self, launch: LaunchId, service: ServiceId) -> bool:
         """Whether this run of a process is running this service now."""
-        record = self._state.records.get(service)
+        record = self.state.records.get(service)
         return record is not None and record.launch is not None and record.launch.id == launch
 
     def handle(self, message: Command | Event, now: int) -> list[AnyEffect]:
         """Take a message in; what is to be done because of it, in order."""
-        state = self._state
-        state.now = max(state.now, now)
+        state = self.state
+        if now > state.now:
+            state.now = now
         if isinstance(message, Command):
             commands.perform(state, message)
         else:
@@ -132,19 +129,20 @@ class Scm:
 
     def next_deadline(self) -> int | None:
         """When to call `expire`, on the clock of `now`; None: not before the next message."""
-        return self._state.deadlines.next()
+        return self.state.deadlines.next()
 
     def expire(self, now: int) -> list[AnyEffect]:
         """Do what is due by now."""
-        state = self._state
-        state.now = max(state.now, now)
+        state = self.state
+        if now > state.now:
+            state.now = now
         while (deadline := state.deadlines.pop_due(state.now)) is not None:
             deadline.action()
             self._work()
         return self._settle()
 
     def _settle(self) -> list[AnyEffect]:
-        state = self._state
+        state = self.state
         self._work()
         if state.settings.ends_with_essential:
             _end_with_essential(state)
@@ -163,7 +161,7 @@ class Scm:
 
     def _work(self) -> None:
         """Empty the queues: failures, what changed, the starts it allows, waiting commands."""
-        state = self._state
+        state = self.state
         while True:
             if state.failures:
                 recovery.look(state, *state.failures.popleft())

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 def split_command_line(line: str) -> list[str]:
     """The arguments of a command line; an unclosed quote runs to the end."""
+    if '"' not in line and "\\" not in line:
+        return [word for word in line.replace("\t", " ").split(" ") if word]
     arguments: list[str] = []
     current: list[str] | None = None
     quoted = False

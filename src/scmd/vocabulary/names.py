@@ -50,7 +50,7 @@ def check_service_name(name: str) -> None:
     1 to 256 units; `/` and `\\` are illegal, the comma too ([MS-SCMR] 2.2.16); spaces are not.
     """
     check_text(name, MAX_NAME_UNITS)
-    if not name or any(character in name for character in "/\\,"):
+    if not name or "/" in name or "\\" in name or "," in name:
         raise Refused(Error.INVALID_NAME)
 
 

@@ -8,6 +8,8 @@ The daemon's own values are dataclasses; what `sc`, `net` and the SDK import are
 
 from __future__ import annotations
 
+from operator import attrgetter
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +52,8 @@ class _ValueType(type):
         # Setting a slot by its descriptor passes by __setattr__, and is faster for it.
         made._setters = tuple((field, getattr(made, field).__set__) for field in fields + slots)  # type: ignore[attr-defined] # declared in Value
         made._made = [0]  # type: ignore[attr-defined] # declared in Value
+        if fields or slots:
+            made._values = attrgetter(*fields, *slots)  # type: ignore[attr-defined] # declared in Value
         return made
 
 
@@ -60,6 +64,8 @@ class Value(metaclass=_ValueType):
     _defaults: ClassVar[Mapping[str, Any]]
     _setters: ClassVar[tuple[tuple[str, Callable[[object, Any], None]], ...]]
     _made: ClassVar[list[int]]
+    _values: ClassVar[Any]
+    """Gives all of them, one alone without a tuple around it."""
 
     def __init__(self, **values: Any) -> None:
         self._made[0] += 1
@@ -94,10 +100,7 @@ class Value(metaclass=_ValueType):
             return True
         if type(other) is not type(self):
             return NotImplemented
-        for field in self._fields:  # noqa: SIM110 # a generator would take twice as long
-            if getattr(self, field) != getattr(other, field):
-                return False
-        return True
+        return not self._fields or bool(self._values(self) == self._values(other))
 
     def __hash__(self) -> int:
         return hash((type(self), *(getattr(self, f) for f in self._fields)))
@@ -112,7 +115,9 @@ class Value(metaclass=_ValueType):
 
     def as_dict(self) -> dict[str, Any]:
         """The fields and their values, in declaration order; not recursive."""
-        return {f: getattr(self, f) for f in self._fields}
+        if len(self._fields) < 2:
+            return {field: getattr(self, field) for field in self._fields}
+        return dict(zip(self._fields, self._values(self), strict=True))
 
     def replace(self, **changes: Any) -> Self:
         """A copy with some fields changed; TypeError for a field that does not exist."""
