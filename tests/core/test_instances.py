@@ -16,7 +16,14 @@ from scmd.core.messages.effects import (
     ShutdownCompleted,
     SignalProcess,
 )
-from scmd.core.messages.events import Adopted, HeldLaunch, ProcessExited, ProcessStarted, Shutdown
+from scmd.core.messages.events import (
+    Adopted,
+    ControlAnswered,
+    HeldLaunch,
+    ProcessExited,
+    ProcessStarted,
+    Shutdown,
+)
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ActionType, Control
 from tests.core.bench import PID, Bench
@@ -219,6 +226,18 @@ def test_an_instance_that_accepts_no_stop_yet_is_asked_when_it_does() -> None:
         bench.report(own, program, state, 0)
         assert not bench.found(SendControl)
     bench.report(own, program, 4)
+    assert bench.one(SendControl).code == Control.STOP
+
+
+def test_an_instance_whose_handler_is_busy_hears_of_the_stop_when_it_is_back() -> None:
+    bench, web, _ = made(1)
+    program, _, own = with_program(bench, web)
+    bench.control(program, 128)
+    busy = bench.one(SendControl)
+    bench.control(web, Control.STOP)
+    bench.pass_time(100_000)
+    assert not bench.found(SendControl)
+    bench.tell(ControlAnswered(own, busy.control, 0))
     assert bench.one(SendControl).code == Control.STOP
 
 

@@ -122,8 +122,8 @@ def _late(state: State, launch: Launch, request: StartRequest | ControlRequest) 
     )
     request.deadline = None
     sent = launch.current is request
-    if not sent and not _is_notice(request):
-        # What tells of a shutdown waits on: the process may yet come back in time to hear it.
+    if not sent and not (isinstance(request, ControlRequest) and request.call is None):
+        # What the SCM itself has to say waits on: the process may yet come back to hear it.
         launch.queue.remove(request)
     if isinstance(request, ControlRequest):
         call, request.call = request.call, None
