@@ -88,7 +88,7 @@ def _never_kill(patch: pytest.MonkeyPatch) -> None:
 
 
 def _apply_nothing(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(database, "_apply", lambda *_: None)
+    patch.setattr(database, "apply", lambda *_: None)
 
 
 def _reserve_nothing(patch: pytest.MonkeyPatch) -> None:
