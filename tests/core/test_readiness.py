@@ -21,6 +21,7 @@ from scmd.core.messages.effects import (
 from scmd.core.messages.events import (
     Adopted,
     HeldLaunch,
+    LaunchFailed,
     LineSeen,
     ProbeAnswered,
     ProcessExited,
@@ -405,3 +406,16 @@ def test_a_new_manager_goes_on_asking() -> None:
     assert new.found(StartProbe)
     new.pass_time(50_000)
     assert new.found(KillProcess)
+
+
+@pytest.mark.parametrize("starts", [True, False])
+def test_a_launch_is_starting_until_its_process_or_its_failure_is_told(starts: bool) -> None:
+    """So long what its process says is not to be told: it would come too early."""
+    bench = Bench()
+    bench.start(bench.create_hosted())
+    launch = bench.launched()
+    assert bench.scm.is_starting(launch)
+    assert not bench.scm.is_starting(LaunchId(launch + 1))
+    failed = LaunchFailed(launch, Error.FILE_NOT_FOUND, "")
+    bench.tell(ProcessStarted(launch, PID) if starts else failed)
+    assert not bench.scm.is_starting(launch)

@@ -17,7 +17,7 @@ from scmd.core.messages import LaunchId
 from scmd.core.messages.events import Event
 from scmd.core.notifications import ProcessNotified
 from scmd.daemon import keeper_setup
-from scmd.daemon.notify_listener import NotifyListener
+from scmd.daemon.notify_listener import NotifyListener, Tags
 
 LAUNCH = LaunchId(7)
 
@@ -137,6 +137,46 @@ async def test_a_launch_that_has_ended_is_forgotten(heard: Heard) -> None:
     heard.listener.forget(LAUNCH)
     await process.communicate(b"go\n")
     assert heard.events == []
+
+
+class Tagged(Tags):
+    """Whoever speaks carries the launch's mark."""
+
+    def __init__(self) -> None: ...
+
+    def launch_of(self, process_id: int) -> LaunchId | None:
+        return LAUNCH
+
+
+@pytest.mark.parametrize("starts", [True, False])
+async def test_what_is_said_before_the_start_is_told_waits_for_it(
+    tmp_path: Path, starts: bool
+) -> None:
+    starting = {LAUNCH}
+    events: list[Event] = []
+    heard = asyncio.Event()
+
+    def hear(event: Event) -> None:
+        events.append(event)
+        heard.set()
+
+    bound = socket.socket(fileno=keeper_setup.hear_notifications(str(tmp_path)))
+    listener = NotifyListener(bound, hear, Tagged(), starting.__contains__)
+    listener.start()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+        sender.sendto(b"READY=1", str(tmp_path / keeper_setup.NOTIFY_NAME))
+    listener.listen()
+    listener.listen()
+    assert events == []
+    if starts:
+        listener.know(LAUNCH, os.getpid())
+    else:
+        listener.forget(LAUNCH)
+    assert events == []
+    starting.clear()
+    await heard.wait()
+    listener.close()
+    assert events == [ProcessNotified(LAUNCH, ready=True)]
 
 
 async def test_descriptors_and_nonsense_do_no_harm(heard: Heard) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 from pathlib import Path
 
 from scmd.vocabulary.errors import Error
-from tests.system.machine import Machine, eventually
+from tests.system.machine import SCMD, Machine, eventually
 from tests.system.programs import PYTHON
 from tests.system.test_daemons import HOST, NGINX, ask_redis, ask_web, free_port, peer
 
@@ -19,6 +20,15 @@ with open(sys.argv[1]) as orders:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
             s.sendto(line.strip().encode(), os.environ["NOTIFY_SOCKET"])
         print("said", line.strip(), flush=True)
+signal.pause()
+"""
+
+
+AT_ONCE = """\
+import os, pathlib, signal, socket, sys
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+    s.sendto(b"READY=1", os.environ["NOTIFY_SOCKET"])
+pathlib.Path(sys.argv[1]).touch()
 signal.pause()
 """
 
@@ -112,6 +122,27 @@ def test_what_is_said_while_no_manager_lives_is_heard(machine: Machine) -> None:
     machine.await_line("ready again")
     machine.await_state("Patient", "RUNNING")
     speaker.close()
+
+
+def test_what_is_said_before_the_keeper_tells_of_the_start_is_heard(machine: Machine) -> None:
+    said = machine.folder / "said"
+    machine.install("Quick", PYTHON, "-I", "-S", "-c", AT_ONCE, str(said), AppReady="notify")
+    assert machine.process is not None
+    keeper = machine.process.pid
+    children = Path(f"/proc/{keeper}/task/{keeper}/children")
+    before = children.read_text()
+    starter = subprocess.Popen([*SCMD, "sc", "start", "Quick"], env=machine.environment)
+    while children.read_text() == before:
+        pass
+    os.kill(keeper, signal.SIGSTOP)
+    try:
+        eventually(said.exists, "what it said")
+        # The manager has found it by now: it answers what was asked after that.
+        machine.scm.status()
+    finally:
+        os.kill(keeper, signal.SIGCONT)
+    machine.await_state("Quick", "RUNNING")
+    assert starter.wait() == 0
 
 
 def test_a_stranger_cannot_make_it_ready(machine: Machine) -> None:

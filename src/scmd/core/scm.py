@@ -113,6 +113,11 @@ class Scm:
         record = self.state.records.get(service)
         return record is not None and record.launch is not None and record.launch.id == launch
 
+    def is_starting(self, launch: LaunchId) -> bool:
+        """Whether its process was asked for, and ProcessStarted or LaunchFailed is to come."""
+        found = self.state.launches.get(launch)
+        return found is not None and not found.process_id
+
     def handle(self, message: Command | Event, now: int) -> list[AnyEffect]:
         """Take a message in; what is to be done because of it, in order."""
         state = self.state

@@ -80,7 +80,9 @@ class Manager:
         self._scm = Scm(stored, settings)
         tags = Tags(instance_of(str(state.state)), state.keeper_pid)
         self._channels = Channels(self._on_event, self._on_report)
-        self._notify = NotifyListener(state.notify, self._on_event, tags)
+        self._notify = NotifyListener(
+            state.notify, self._on_event, tags, is_starting=self._scm.is_starting
+        )
         owner = runtime_journal.owner_of(state.boot_id, state.keeper_pid)
         path = state.runtime / runtime_journal.NAME
         self._adopted = _adopted(state, runtime_journal.read(path, owner))
@@ -194,6 +196,8 @@ class Manager:
         elif isinstance(event, events.ProcessFollowed):
             if not event.problem:
                 self._notify.know(event.launch, event.process_id)
+        elif isinstance(event, events.LaunchFailed):
+            self._notify.forget(event.launch)
         elif isinstance(event, events.ProcessExited):
             # What it has said before it ended comes first: who goes on without it, perhaps.
             self._notify.listen()

@@ -6,6 +6,9 @@ the keeper has taken in, as daemons that went into the background are, is believ
 environment it was started with says. Everybody else is a stranger: dropped, and logged once a uid
 and second. Whose sender has ended before we could look is a
 stranger too. A program that floods gets its turn and no more.
+
+A quick program may speak before the keeper has told that it runs. What it says waits in the
+socket, and with it all that comes after, until that is told.
 """
 
 from __future__ import annotations
@@ -58,16 +61,24 @@ class NotifyListener:
     """Owns the manager's copy of the socket; `know` and `forget` say which processes count."""
 
     def __init__(
-        self, notify: socket.socket, on_event: Callable[[Event], None], tags: Tags | None = None
+        self,
+        notify: socket.socket,
+        on_event: Callable[[Event], None],
+        tags: Tags | None = None,
+        is_starting: Callable[[LaunchId], bool] = lambda _: False,
     ) -> None:
+        """`is_starting`: whether `know` or `forget` is still to come for a launch."""
         self._socket = notify
         self._on_event = on_event
         self._tags = tags
+        self._is_starting = is_starting
+        self._waits = False
         self._launches: dict[int, LaunchId] = {}
         self._pids: dict[LaunchId, int] = {}
         self._logged: dict[int, float] = {}
 
     def start(self) -> None:
+        self._waits = False
         asyncio.get_running_loop().add_reader(self._socket, self.listen)
 
     def close(self) -> None:
@@ -81,7 +92,9 @@ class NotifyListener:
         self._pids[launch] = process_id
 
     def forget(self, launch: LaunchId) -> None:
-        """It has ended: its pid may be somebody else's by now."""
+        """It has ended, or never began: its pid may be somebody else's by now."""
+        if self._waits:
+            self.start()
         process_id = self._pids.pop(launch, 0)
         if self._launches.get(process_id) == launch:
             del self._launches[process_id]
@@ -97,20 +110,27 @@ class NotifyListener:
             except BlockingIOError:
                 return
             try:
-                self._heed(data, *_sender(ancillary))
+                if not self._heed(data, *_sender(ancillary)):
+                    self._waits = True
+                    asyncio.get_running_loop().remove_reader(self._socket)
+                    return
             except Exception:
                 self._socket.recv(1)  # Once is enough for what we cannot deal with.
                 raise
             self._socket.recv(1)
 
-    def _heed(self, data: bytes, sender: int, uid: int) -> None:
+    def _heed(self, data: bytes, sender: int, uid: int) -> bool:
+        """Whether it has been dealt with."""
         launch = self._launch_of(sender)
         if launch is None and self._tags is not None:
             launch = self._tags.launch_of(sender)
+            if launch is not None and self._is_starting(launch):
+                return False
         if launch is None:
             self._drop(sender, uid)
         else:
             self._on_event(parse(launch, data))
+        return True
 
     def _launch_of(self, process_id: int) -> LaunchId | None:
         for _ in range(_DEEPEST):
