@@ -157,7 +157,8 @@ class Scm:
         if state.feed.awake:
             feed.answer(state)
         effects, state.effects = state.effects, []
-        _touch(state, effects)
+        if len(effects) != 1 or type(effects[0]) is not Reply:
+            _touch(state, effects)
         if self._journal.is_due(state):
             entries = self._journal.changes(state)
             if entries:

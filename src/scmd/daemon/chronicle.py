@@ -35,6 +35,7 @@ MAX_ENDED = 1000
 MAX_WAITING = crash_files.KEEP
 """Failures of one service that wait for their bundle; of more, the oldest get none."""
 _TAIL_BYTES = 256 << 10
+_WORDS = {int(state): state.name for state in ServiceState}
 
 Now = Callable[[], datetime]
 log = logging.getLogger("scmd.manager")
@@ -98,11 +99,11 @@ class Chronicle:
         self._causes[change.service] = change.cause
         transition = Transition(
             time=self._time(),
-            state=ServiceState(status.state).name,
+            state=_WORDS[status.state],
             cause=change.cause,
             actor=change.actor.name,
             origin=change.actor.origin,
-            before=ServiceState(change.before).name if moved and change.before else "",
+            before=_WORDS[change.before] if moved and change.before else "",
             lasted_ms=change.lasted,
             process_id=status.process_id,
             win32_exit_code=status.win32_exit_code,

@@ -123,8 +123,10 @@ class Sessions:
         self.statistics = Statistics()
         self.interfaces = self.with_management(INTERFACES)
         """The SCM's own."""
-        self._pending: dict[CallId, _Pending] = {}
-        self._last_call = 0
+        self.pending: dict[CallId, _Pending] = {}
+        """The calls that wait for a reply."""
+        self.last_call = 0
+        """The highest number of a call; no two of an instance have the same."""
         self._last_response: tuple[Structure | None, int, bytes] = (None, 0, b"")
 
     def open(self, caller: Caller, terms: Terms = LOCAL) -> Session:
@@ -143,7 +145,7 @@ class Sessions:
 
         The session that may have output now; None when its connection is over.
         """
-        pending = self._pending.pop(reply.call, None)
+        pending = self.pending.pop(reply.call, None)
         if pending is None:
             return None
         pending.session.advance(pending, reply)
@@ -152,7 +154,7 @@ class Sessions:
     @property
     def calls(self) -> int:
         """Calls that wait for a reply."""
-        return len(self._pending)
+        return len(self.pending)
 
     def encoded(self, served: ServedOperation, response: Structure, form: int) -> bytes:
         """A response's bytes; of the object that was the last one they are still there."""
@@ -163,19 +165,10 @@ class Sessions:
             self._last_response = response, form, stub
         return stub
 
-    def next_call(self) -> CallId:
-        """A number no other call of this instance has."""
-        self._last_call += 1
-        return CallId(self._last_call)
-
-    def wait(self, pending: _Pending) -> None:
-        """Remember a call until its reply comes."""
-        self._pending[pending.call.id] = pending
-
     def drop(self, calls: set[CallId]) -> None:
         """Forget calls whose connection is over; their steps end here."""
         for call in calls:
-            pending = self._pending.pop(call, None)
+            pending = self.pending.pop(call, None)
             if pending is not None:
                 pending.steps.close()
 
@@ -306,7 +299,8 @@ class Session:
         except NdrError as error:
             self._fault(request, error.status)
             return
-        call = Call(sessions.next_call(), *identity)
+        sessions.last_call += 1
+        call = Call(CallId(sessions.last_call), *identity)
         pending = _Pending(call, sessions.handles, sessions.resume, served.charset)
         pending.session = self
         pending.request = request
@@ -337,12 +331,13 @@ class Session:
         except (Fault, NdrError) as fault:
             self._fault(pending.request, fault.status)
         else:
-            self._sessions.wait(pending)
+            number = pending.call.id
+            self._sessions.pending[number] = pending
             self._outputs.append(asked)
             if pending.served.blocks:
-                self._blocked[pending.request.call_id] = pending.call.id
+                self._blocked[pending.request.call_id] = number
             else:
-                self._in_work.add(pending.call.id)
+                self._in_work.add(number)
 
     def _cancel(self, number: int) -> None:
         """Only a call that waits can be ended; any other is carried out, as it cannot be undone."""

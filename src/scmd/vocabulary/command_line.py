@@ -10,7 +10,8 @@ from __future__ import annotations
 
 def split_command_line(line: str) -> list[str]:
     """The arguments of a command line; an unclosed quote runs to the end."""
-    if '"' not in line and "\\" not in line:
+    if '"' not in line:
+        # Then nothing but blanks means anything.
         return [word for word in line.replace("\t", " ").split(" ") if word]
     arguments: list[str] = []
     current: list[str] | None = None
