@@ -55,6 +55,7 @@ usage: scmd COMMAND [ARGUMENT...]
   COMMAND --help                      more about one command
 
 A NAME that begins with `-` comes after `--`, with all that follows it: scmd why -- -name
+(after which install has its PROGRAM; `scmd sc create` takes any name)
 
 Another machine's SCM: a HOST before a command's other arguments (docs/remote.md).
 
