@@ -48,6 +48,8 @@ def public_command() -> tuple[str, ...]:
         assert found is not None
         assert found.origin is not None
         shutil.copytree(Path(found.origin).parent, packages / package)
+    # Others cannot write there what they have compiled.
+    subprocess.run([folder / "bin" / "python", "-m", "compileall", "-q", packages], check=True)
     program = folder / "bin" / "scmd"
     program.write_text(_SCRIPT.format(python=folder / "bin" / "python"))
     program.chmod(0o755)
