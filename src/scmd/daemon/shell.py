@@ -104,20 +104,20 @@ class Shell:
         self._keeper.follow(launch, process_id)
 
     def _arm(self) -> None:
-        """Have the timer fire at the next deadline, or before.
+        """Have the timer fire at the next deadline, or before; there is none without a deadline.
 
         Most deadlines are over before they come. A timer that fires too early sets the next one,
         which costs less than to move it at each of them.
         """
         deadline = self._scm.next_deadline()
-        if deadline is None:
-            return
         if self._timer is not None:
-            if self._due <= deadline:
+            if deadline is not None and self._due <= deadline:
                 return
             self._timer.cancel()
-        self._due = deadline
-        self._timer = self._loop.call_at(deadline / 1000, self._expired)
+            self._timer = None
+        if deadline is not None:
+            self._due = deadline
+            self._timer = self._loop.call_at(deadline / 1000, self._expired)
 
     def _expired(self) -> None:
         self._timer = None
