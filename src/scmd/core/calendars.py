@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from itertools import islice
 
 from scmd.core.frozen import frozen
@@ -75,6 +76,7 @@ def shown(instant: int, zone: Zone) -> str:
     return datetime.fromtimestamp(instant, zone).isoformat(" ")
 
 
+@lru_cache(64)
 def parse(name: str, text: str) -> Every | Calendar | None:
     """None for an empty text. Refused: 87, with what was wrong."""
     words = _SHORT.get(text.strip().lower(), text).lower().split()

@@ -337,7 +337,7 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         record.launch.id if record.launch is not None else 0,
         attempt.arguments if attempt is not None else None,
         attempt is not None and attempt.phase is AttemptPhase.LAUNCHING,
-        run.stage.name if run is not None else "",
+        run.stage._name_ if run is not None else "",
         run.hook.id if run is not None and run.hook is not None else 0,
         deadline.at if deadline is not None else None,
         record.failures,
@@ -374,12 +374,14 @@ def _account_memory(record: ServiceRecord) -> AccountMemory | None:
 
 
 def launch_memory(launch: Launch) -> LaunchMemory:
+    # What `name` of a member reads, by two calls.
+    kind, phase = launch.kind._name_, launch.phase._name_
     if launch.kind is not LaunchKind.PROTOCOL:
         return LaunchMemory(
             launch.id,
-            launch.kind.name,
+            kind,
             launch.owner.id,
-            launch.phase.name,
+            phase,
             launch.process_id,
             launch.cause,
             without=launch.without,
@@ -388,9 +390,9 @@ def launch_memory(launch: Launch) -> LaunchMemory:
     starting = isinstance(current, StartRequest) and current.attempt is not None
     return LaunchMemory(
         launch.id,
-        launch.kind.name,
+        kind,
         launch.owner.id,
-        launch.phase.name,
+        phase,
         launch.process_id,
         launch.cause,
         launch.share_key,

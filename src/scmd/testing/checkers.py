@@ -294,14 +294,14 @@ class Checkers:
     def _check_records(self, state: State) -> bool:
         """What holds of each service; whether a one-shot program is at its work."""
         works, statuses = False, self.statuses
-        for record in state.records.values():
-            status, told, run = record.status, statuses.get(record.id), record.run
+        for id, record in state.records.items():
+            status, told, run = record.status, statuses.get(id), record.run
             if status.state in _PENDING:
                 armed = record.hang is not None and record.hang.at is not None
                 assert armed or record.hung, f"{record.config.name} is pending without a deadline"
             if told is not status and told is not None:
                 assert told == status, f"{record.config.name}: a change was not told"
-                statuses[record.id] = status
+                statuses[id] = status
             if run is not None:
                 works = works or run.stage is Stage.WORKING
                 if run.stage in LIMITED:
@@ -359,10 +359,12 @@ class Checkers:
         assert not alive, f"completed while processes are alive: {alive}"
 
     def _reply(self, reply: Reply) -> None:
-        if not self.world.clients.owns(reply.call):
+        asked = self.calls.pop(reply.call, None)
+        if asked is None:
+            mine = self.world.clients.owns(reply.call)
+            assert not mine, f"answered twice, or never asked: {reply}"
             return
-        assert reply.call in self.calls, f"answered twice, or never asked: {reply}"
-        _, command = self.calls.pop(reply.call)
+        _, command = asked
         self.accounts.replied(command, reply)
         self.replied += 1
         if isinstance(command, QueryStatus) and reply.error == 0:

@@ -128,8 +128,9 @@ class Crashes:
             elif isinstance(entry, LaunchOver):
                 del self.journal[key_of(entry)]
             else:
-                self.journal.pop(key_of(entry), None)
-                self.journal[key_of(entry)] = entry
+                key = key_of(entry)
+                self.journal.pop(key, None)
+                self.journal[key] = entry
 
     def keep(self, message: Command | Event) -> None:
         """Nobody reads it now."""

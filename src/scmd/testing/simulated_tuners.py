@@ -36,6 +36,8 @@ WRONG: tuple[tuple[str, str | int | bytes], ...] = (
     (TAGS, b"\2\0\0\0"),
     ("NoSuchSetting", 1),
 )
+_OWN_IDS = len(Settings().own_ids)
+"""How many there are when nothing is set."""
 
 
 class Tuners(Visitors):
@@ -102,7 +104,7 @@ class Tuners(Visitors):
         expected = (
             order.data if order is not None else (),
             command.data if command is not None else "",
-            count.data if count is not None else len(Settings().own_ids),
+            count.data if count is not None else _OWN_IDS,
             {"FIRST": (7,)} if tags is not None else {},
         )
         found = (

@@ -8,9 +8,9 @@ RUNNING. Neither is it pending for longer than there is something to wait for.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from scmd.core import instances
+from scmd.core.frozen import frozen
 from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import ServiceId
 from scmd.core.messages.effects import LaunchProcess, SendControl, StatusChanged
@@ -27,7 +27,7 @@ _UP = (_S.RUNNING, _S.CONTINUE_PENDING, _S.PAUSE_PENDING, _S.PAUSED)
 _STARTS, _STOPS = "starts its instances", "stops its instances"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Member:
     """An instance, as the checkers know it."""
 
