@@ -247,6 +247,19 @@ def test_upgrade_replaces_all_but_the_keeper_and_the_services(machine: Machine) 
     assert not any("the manager ended" in line for line in machine.lines)
 
 
+def test_upgrades_under_load_say_nothing_of_bugs(machine: Machine) -> None:
+    """What is heard while a manager makes room is heard, or left to the next one."""
+    names = [f"Brief{number}" for number in range(LOOSE)]
+    for name in names:
+        machine.scm.install(name, ["/bin/true"])
+    with machine.as_environment(), Load(names, 1) as load:
+        for _ in range(ROUNDS):
+            load.done.acquire()
+            machine.scmd("upgrade")
+    assert not load.failures
+    assert not any("the manager ended" in line for line in machine.lines)
+
+
 def test_a_log_is_followed_past_a_manager_s_death(machine: Machine) -> None:
     clock = programs.write(machine.folder, "clock.py", programs.CLOCK)
     machine.run(PYTHON, clock, "install").check_returncode()

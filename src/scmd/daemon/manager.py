@@ -149,12 +149,14 @@ class Manager:
         status: int = await self._finished
         self._server.close()
         self._remote.close()
-        self._notify.close()
         if self._clock is not None:
             asyncio.get_running_loop().remove_reader(self._clock)
             self._clock.close()
         await self._chronicle.close()
         await self._keeper.drain()
+        # From here on nothing is heard: it is for the next manager.
+        self._keeper.close()
+        self._notify.close()
         self._journal.close()
         return status
 
