@@ -452,8 +452,10 @@ class Checkers:
         assert run.unanswered is None, "two requests at a time to one process"
         assert request.service in run.services, "a control for a service that does not run"
         run.unanswered = run.busy_with = "control", request.control
-        if request.code == Control.STOP and not self.shutting_down:
-            self.dependencies.may_stop(request.service)
+        service = request.service
+        free = self.shutting_down or self.templates.is_stopped_with_all(service)
+        if request.code == Control.STOP and not free:
+            self.dependencies.may_stop(service)
 
     def _deleted(self, effect: ServiceDeleted) -> None:
         service = effect.service

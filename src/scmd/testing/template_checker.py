@@ -71,6 +71,17 @@ class TemplateChecker:
         gathered = not effect.spec.hook and effect.spec.service in self.gathered
         assert not gathered, f"the template {effect.spec.name} has a process"
 
+    def is_stopped_with_all(self, service: ServiceId) -> bool:
+        """Whether its template stops, and so all its instances, whatever depends on them."""
+        template = self.world.disk[service].config.name.rpartition(instances.MARK)[0]
+        known = self.checkers.statuses
+        return any(
+            id in known
+            and known[id].state == _S.STOP_PENDING
+            and self.world.disk[id].config.name == template
+            for id in self.gathered
+        )
+
     def _sent(self, request: SendControl) -> None:
         if request.code == Control.STOP:
             self._asked.add(request.service)
