@@ -13,7 +13,6 @@ from operator import attrgetter
 from typing import Any
 
 from scmd.core import instances, one_shots
-from scmd.core.hosted_runs import Stage
 from scmd.core.memory import AutoStartMemory, Memory, ServiceMemory
 from scmd.core.messages import CallId, LaunchId, ServiceId
 from scmd.core.messages.commands import Command, QueryStatus, StartService
@@ -47,24 +46,24 @@ from scmd.core.messages.events import (
 )
 from scmd.core.records import BUILT_IN_IMAGE
 from scmd.core.shutdown import ShutdownMemory
-from scmd.core.state import State
 from scmd.testing.accounts import Accounts
 from scmd.testing.adoption_checker import check_adoption, check_journal
 from scmd.testing.boot_checker import BootChecker
 from scmd.testing.dependency_checker import DependencyChecker
 from scmd.testing.flood_checker import FloodChecker
 from scmd.testing.launch_checker import LaunchChecker
-from scmd.testing.readiness_checker import LIMITED, ReadinessChecker, check_run
+from scmd.testing.readiness_checker import ReadinessChecker
+from scmd.testing.record_checker import check_records
 from scmd.testing.recoveries import Recoveries
 from scmd.testing.reload_checker import ReloadChecker
 from scmd.testing.runs import Hears, Run
-from scmd.testing.schedule_checker import ScheduleChecker, check_schedule
+from scmd.testing.schedule_checker import ScheduleChecker
 from scmd.testing.shutdown_checker import ShutdownChecker
 from scmd.testing.simulated_processes import RELOAD_SIGNAL
 from scmd.testing.template_checker import TemplateChecker
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key
-from scmd.vocabulary.service import PENDING_STATES, Control, ServiceState
+from scmd.vocabulary.service import Control, ServiceState
 from scmd.vocabulary.status import ServiceStatus, illegal
 
 TYPE_CHECKING = False
@@ -74,7 +73,6 @@ if TYPE_CHECKING:
 LONGEST_CALL = 180_000
 """Milliseconds a call may take that does not wait for services to start."""
 LONGEST_START = 3_600_000
-_PENDING = frozenset(PENDING_STATES)
 _REPORTED = attrgetter(
     *("state", "controls_accepted", "win32_exit_code"),
     *("service_specific_exit_code", "check_point", "wait_hint"),
@@ -287,28 +285,9 @@ class Checkers:
         if isinstance(message, AssociationEnded):
             left = [h for h in state.handles.values() if h.association == message.association]
             assert not left, "handles outlived their association"
-        works = self._check_records(state)
+        works = check_records(state, self.statuses)
         if self.calls:
             self._check_calls(works=works)
-
-    def _check_records(self, state: State) -> bool:
-        """What holds of each service; whether a one-shot program is at its work."""
-        works, statuses = False, self.statuses
-        for id, record in state.records.items():
-            status, told, run = record.status, statuses.get(id), record.run
-            if status.state in _PENDING:
-                armed = record.hang is not None and record.hang.at is not None
-                assert armed or record.hung, f"{record.config.name} is pending without a deadline"
-            if told is not status and told is not None:
-                assert told == status, f"{record.config.name}: a change was not told"
-                statuses[id] = status
-            if run is not None:
-                works = works or run.stage is Stage.WORKING
-                if run.stage in LIMITED:
-                    check_run(record, run)
-            if record.schedule is not None:
-                check_schedule(state, record, record.schedule)
-        return works
 
     def _check_calls(self, *, works: bool) -> None:
         """Each is answered in time."""
