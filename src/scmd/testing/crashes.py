@@ -84,8 +84,7 @@ class Crashes:
         self._feed: dict[int, ChangeMemory | IntentMemory] = {}
         """The journal's changes by their numbers, and intents by minus their service's."""
         self._mortal = world.random.random() < 0.5
-        self.effects_left: int | None = None
-        """Until its death; None: it lives on."""
+        self._effects_left: int | None = None
         self._deaf = False
         """It dies with a message that it has read and not journaled."""
         self._fresh = False
@@ -95,15 +94,15 @@ class Crashes:
     def may_die(self, probability: float) -> None:
         """From time to time, set the instant of its death: so many effects from now."""
         if self._mortal and not self.world.down and self.world.chance(probability):
-            self.effects_left = self.world.random.randrange(12)
+            self._effects_left = self.world.random.randrange(12)
             self._deaf = self.world.random.random() < 0.4
 
     def dies_before(self, effect: Effect) -> bool:
         """Whether it dies now and this effect is lost, as are those after it."""
-        if self.effects_left is None or self.world.calm or self.world.completed:
+        if self._effects_left is None or self.world.calm or self.world.completed:
             return False
-        self.effects_left -= 1
-        if self.effects_left >= 0 or (self._deaf and not isinstance(effect, WriteJournal)):
+        self._effects_left -= 1
+        if self._effects_left >= 0 or (self._deaf and not isinstance(effect, WriteJournal)):
             return False
         self._die()
         return True
@@ -145,7 +144,7 @@ class Crashes:
     def _die(self) -> None:
         world = self.world
         world.note("the manager dies")
-        world.down, self.effects_left = True, None
+        world.down, self._effects_left = True, None
         self.deaths += 1
         for effect in world.saving:
             if world.random.random() < 0.5:
@@ -172,7 +171,7 @@ class Crashes:
         world.down, self._fresh = False, True
         world.checkers.manager_is_back()
         if world.chance(0.2):
-            self.effects_left = world.random.randrange(12)
+            self._effects_left = world.random.randrange(12)
         world.note("a new manager")
         world.tell(Adopted((*self.journal.values(), *self._feed.values()), self._held()))
         if world.auto_started:

@@ -211,11 +211,10 @@ class World:
 
     def _perform(self, effects: list[AnyEffect]) -> bool:
         """Whether the manager lived to do all of it."""
-        manager = self.manager
         for place, effect in enumerate(effects):
             kind = type(effect)
             assert place == 0 or kind is not WriteJournal, "the journal comes late"
-            if manager.effects_left is not None and manager.dies_before(effect):
+            if self.manager.dies_before(effect):
                 return False
             if self.story is not None:
                 self.note(effect)
