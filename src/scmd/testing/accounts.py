@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from scmd.core import instances
 from scmd.core.findings import Code
 from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import HandleId, ServiceId
@@ -75,8 +76,8 @@ class Accounts:
             self._explained(command.service, reply.result)
         if isinstance(command, KillService) and reply.error == 0:
             record = self._record(command.service)
-            if not record.is_stopped:
-                self.killed.add(record.id)
+            members = instances.members(self.world.scm.state, record)
+            self.killed |= {one.id for one in (record, *members) if not one.is_stopped}
 
     def _record(self, handle: HandleId) -> ServiceRecord:
         record = self.world.scm.state.handles[handle].record
