@@ -23,6 +23,7 @@ from scmd.core.messages.events import (
     ProcessExited,
     ProcessStarted,
     Shutdown,
+    StartAnswered,
 )
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ActionType, Control
@@ -251,6 +252,34 @@ def test_a_kill_reaches_an_instance_that_speaks_the_control_protocol() -> None:
         bench.tell(ProcessExited(launch, None, 9))
         assert not bench.found(LaunchProcess), "nobody restarts what was to be killed"
     assert states(bench, web, program) == [1, 1]
+
+
+def test_a_kill_reaches_such_an_instance_before_it_has_connected() -> None:
+    bench, web, _ = made(1)
+    count(bench, web, 2)
+    program = bench.create("Web@2", image_path="/bin/own")
+    protect(bench, program, ((ActionType.RESTART, 0),))
+    first, own = run(bench, web)
+    bench.tell(KillService(bench.call(), web))
+    assert {effect.launch for effect in bench.found(KillProcess)} == {first, own}
+    for launch in (first, own):
+        bench.tell(ProcessExited(launch, None, 9))
+        assert not bench.found(LaunchProcess), "nobody restarts what was to be killed"
+    assert states(bench, web, program) == [1, 1]
+
+
+def test_an_instance_that_runs_is_asked_to_stop_though_its_start_is_not_answered() -> None:
+    bench, web, _ = made(1)
+    count(bench, web, 2)
+    program = bench.create("Web@2", image_path="/bin/own")
+    bench.start(web)
+    first, own = (effect.launch for effect in bench.found(LaunchProcess))
+    bench.tell(ProcessStarted(first, 100))
+    bench.connect(own)
+    bench.control(web, Control.STOP)
+    bench.report(own, program, 4)
+    bench.tell(StartAnswered(own, bench.id(program), 0))
+    assert bench.one(SendControl).code == Control.STOP
 
 
 def test_a_new_manager_asks_a_program_to_stop_again() -> None:

@@ -163,12 +163,12 @@ def _stop_member(
     attempt, run, launch = member.attempt, member.run, member.launch
     if attempt is not None and (run is None or run.stage is Stage.PRE_HOOK):
         attempt.restart = False
-        if attempt.phase is AttemptPhase.WAITING:
-            member.stop_asked = True
-            attempts.fail(state, attempt, Error.REQUEST_ABORTED, STOPS)
-        elif run is not None:
-            member.stop_asked = True
-            hosting.abort(state, member, Error.REQUEST_ABORTED, STOPS)
+    if attempt is not None and attempt.phase is AttemptPhase.WAITING:
+        member.stop_asked = True
+        attempts.fail(state, attempt, Error.REQUEST_ABORTED, STOPS)
+    elif run is not None and attempt is not None and run.stage is Stage.PRE_HOOK:
+        member.stop_asked = True
+        hosting.abort(state, member, Error.REQUEST_ABORTED, STOPS)
     elif run is not None:
         if kill:
             hosting.kill(state, member, kill)
