@@ -242,16 +242,20 @@ def test_an_instance_whose_handler_is_busy_hears_of_the_stop_when_it_is_back() -
     assert bench.one(SendControl).code == Control.STOP
 
 
+def check_killed(bench: Bench, web: HandleId, program: HandleId, *launches: LaunchId) -> None:
+    bench.tell(KillService(bench.call(), web))
+    assert {effect.launch for effect in bench.found(KillProcess)} == set(launches)
+    for launch in launches:
+        bench.tell(ProcessExited(launch, None, 9))
+        assert not bench.found(LaunchProcess), "nobody restarts what was to be killed"
+    assert states(bench, web, program) == [1, 1]
+
+
 def test_a_kill_reaches_an_instance_that_speaks_the_control_protocol() -> None:
     bench, web, _ = made(1)
     program, first, own = with_program(bench, web)
     protect(bench, program, ((ActionType.RESTART, 0),))
-    bench.tell(KillService(bench.call(), web))
-    assert {effect.launch for effect in bench.found(KillProcess)} == {first, own}
-    for launch in (first, own):
-        bench.tell(ProcessExited(launch, None, 9))
-        assert not bench.found(LaunchProcess), "nobody restarts what was to be killed"
-    assert states(bench, web, program) == [1, 1]
+    check_killed(bench, web, program, first, own)
 
 
 def test_a_kill_reaches_such_an_instance_before_it_has_connected() -> None:
@@ -260,12 +264,7 @@ def test_a_kill_reaches_such_an_instance_before_it_has_connected() -> None:
     program = bench.create("Web@2", image_path="/bin/own")
     protect(bench, program, ((ActionType.RESTART, 0),))
     first, own = run(bench, web)
-    bench.tell(KillService(bench.call(), web))
-    assert {effect.launch for effect in bench.found(KillProcess)} == {first, own}
-    for launch in (first, own):
-        bench.tell(ProcessExited(launch, None, 9))
-        assert not bench.found(LaunchProcess), "nobody restarts what was to be killed"
-    assert states(bench, web, program) == [1, 1]
+    check_killed(bench, web, program, first, own)
 
 
 def test_an_instance_that_runs_is_asked_to_stop_though_its_start_is_not_answered() -> None:
