@@ -76,8 +76,10 @@ class Accounts:
             self._explained(command.service, reply.result)
         if isinstance(command, KillService) and reply.error == 0:
             record = self._record(command.service)
-            members = instances.members(self.world.scm.state, record)
-            self.killed |= {one.id for one in (record, *members) if not one.is_stopped}
+            killed = [record]
+            if record.id in self.checkers.templates.gathered:
+                killed += instances.members(self.world.scm.state, record)
+            self.killed |= {one.id for one in killed if not one.is_stopped}
 
     def _record(self, handle: HandleId) -> ServiceRecord:
         record = self.world.scm.state.handles[handle].record
