@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Callable
 
 import pytest
 
 from scmd import winsvc
+from scmd.client.functions import ScHandle
+from scmd.rpc.client import ClientConnection
 from scmd.vocabulary.configuration import FailureAction, FailureActions
 from scmd.vocabulary.service import ActionType, ConfigLevel, ServiceState, SidType
 from tests.client.world import World
@@ -228,6 +231,41 @@ def test_handles_close_when_they_are_collected(world: World) -> None:
     winsvc.OpenService(scm, "Web", winsvc.SERVICE_QUERY_STATUS)
     gc.collect()
     assert world.scm.counts()["handles"] == 1
+
+
+def enumerate_services(scm: ScHandle) -> None:
+    assert winsvc.EnumServicesStatus(scm)
+
+
+def ask_to_be_told(scm: ScHandle) -> None:
+    winsvc.NotifyServiceStatusChange(scm, 0x100, winsvc.ServiceNotify(lambda _: None))
+
+
+@pytest.mark.parametrize("step", ["call", "receive_data"])
+@pytest.mark.parametrize("use", [enumerate_services, ask_to_be_told])
+def test_a_handle_collected_in_the_midst_of_a_call_is_closed_by_the_next(
+    world: World, monkeypatch: pytest.MonkeyPatch, step: str, use: Callable[[ScHandle], None]
+) -> None:
+    scm = winsvc.OpenSCManager(None, None, ALL)
+    create(scm)
+    known = getattr(ClientConnection, step)
+
+    def collecting(self: ClientConnection, *arguments: object) -> object:
+        gc.collect()
+        return known(self, *arguments)
+
+    circle: list[object] = [winsvc.OpenService(scm, "Web", winsvc.SERVICE_QUERY_STATUS)]
+    circle.append(circle)
+    gc.disable()
+    try:
+        del circle
+        with monkeypatch.context() as patched:
+            patched.setattr(ClientConnection, step, collecting)
+            use(scm)
+    finally:
+        gc.enable()
+    assert winsvc.EnumServicesStatus(scm)
+    assert all(handle.record is None for handle in world.scm.state.handles.values())
 
 
 def test_open_manager_refuses_as_documented(world: World) -> None:

@@ -107,6 +107,12 @@ class Calls:
         return self._connection is not None and self._connection.is_closed
 
     @property
+    def is_busy(self) -> bool:
+        """A call is under way, of this thread or another one."""
+        connection = self._connection
+        return self._renewing.locked() or (connection is not None and connection.is_busy)
+
+    @property
     def connection(self) -> Connection:
         """The connection, made now if it is the first use."""
         if self._connection is None:

@@ -77,6 +77,11 @@ class Connection:
         self.is_closed = True
         self._socket.close()
 
+    @property
+    def is_busy(self) -> bool:
+        """A call is under way, of this thread or another one."""
+        return self._lock.locked()
+
     def abort(self) -> None:
         """End it from another thread: a call that is under way fails."""
         # Where a stream cannot be shut down while somebody waits on it, its end must do.

@@ -43,14 +43,30 @@ if TYPE_CHECKING:
 class _Shared:
     """A connection and how many handles are open on it."""
 
-    __slots__ = ("calls", "handles", "link", "linking")
+    __slots__ = ("calls", "handles", "left", "link", "linking")
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
         self.handles = 0
+        self.left: list[ScHandle] = []
+        """Handles that were collected when they could not be closed."""
         self.linking = allocate_lock()
         self.link: Multiplexed | None = None
         """The connection that notifications come by, once it is needed."""
+
+    @property
+    def is_busy(self) -> bool:
+        """A call is under way, perhaps the very one in whose midst this is asked."""
+        link = self.link
+        return self.calls.is_busy or self.linking.locked() or (link is not None and link.is_busy)
+
+    def close_left(self) -> None:
+        while self.left:
+            try:
+                self.left.pop().Close()
+            except (IndexError, WinError):
+                # Another thread has closed the last one; or the connection has, by its end.
+                continue
 
 
 class ScHandle:
@@ -80,7 +96,11 @@ class ScHandle:
 
     def __del__(self) -> None:
         try:
-            self.Close()
+            if self._raw is not None and self._shared.is_busy:
+                # This may be in the midst of the very call that closing it would wait for.
+                self._shared.left.append(self)
+            else:
+                self.Close()
         except Exception:
             # The SCM closes what it cannot be told about when the connection ends.
             return
@@ -95,6 +115,7 @@ class ScHandle:
     @property
     def opened(self) -> tuple[Calls, ContextHandle] | None:
         """What a call needs; None after Close."""
+        self._shared.close_left()
         return None if self._raw is None else (self._shared.calls, self._raw)
 
     def child(self, raw: ContextHandle, name: str) -> ScHandle:
@@ -117,6 +138,7 @@ class ScHandle:
         if raw is None:
             return
         shared = self._shared
+        shared.close_left()
         shared.handles -= 1
         if self.watching is not None:
             self.watching.close()

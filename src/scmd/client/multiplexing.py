@@ -47,6 +47,11 @@ class Multiplexed(Source):
         if self.is_taken or in_background:
             Thread(target=self._read_all, name="scmd notifications", daemon=True).start()
 
+    @property
+    def is_busy(self) -> bool:
+        """It is being asked or read, by this thread or another one."""
+        return self._lock.locked()
+
     def close(self) -> None:
         """End it. Who waits is told, by this thread or the one that reads."""
         self._connection.abort()
