@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any
 
 from scmd.core import instances, one_shots
-from scmd.core.memory import AutoStartMemory, Memory, ServiceMemory
+from scmd.core.memory import AutoStartMemory, LaunchMemory, Memory, ServiceMemory
 from scmd.core.messages import CallId, LaunchId, ServiceId
 from scmd.core.messages.commands import Command, QueryStatus, StartService
 from scmd.core.messages.effects import (
@@ -44,7 +44,7 @@ from scmd.core.messages.events import (
     StartAnswered,
     StatusReported,
 )
-from scmd.core.records import BUILT_IN_IMAGE
+from scmd.core.records import BUILT_IN_IMAGE, LaunchPhase
 from scmd.core.shutdown import ShutdownMemory
 from scmd.testing.accounts import Accounts
 from scmd.testing.adoption_checker import check_adoption, check_journal
@@ -243,7 +243,13 @@ class Checkers:
             {id: status.state for id, status in self.statuses.items()},
         )
         launches = {memory.service: memory.launch for memory in memories}
+        to_be_killed = {
+            entry.launch
+            for entry in entries
+            if isinstance(entry, LaunchMemory) and entry.phase == LaunchPhase.KILLED.name
+        }
         for launch, run in self.runs.items():
+            run.disturbed |= launch in to_be_killed
             run.unanswered, run.repeatable = None, run.started_last
             run.services = {
                 id for id in run.services if self._is_active(id) and launches[id] == launch

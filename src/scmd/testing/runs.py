@@ -28,7 +28,7 @@ class Run:
     services: set[ServiceId] = field(default_factory=set)
     """Asked to start in it, and not STOPPED since."""
     disturbed: bool = False
-    """It was sent a signal, or killed."""
+    """It was sent a signal, or killed, or is to be."""
     killed: bool = False
     asked_about: bool = False
     """The keeper was asked to follow another process of it, so an exit may not be the end."""
