@@ -18,6 +18,7 @@ from scmd.core.messages.effects import (
 )
 from scmd.core.messages.events import (
     Adopted,
+    ChannelClosed,
     ControlAnswered,
     HeldLaunch,
     ProcessExited,
@@ -279,6 +280,17 @@ def test_an_instance_that_runs_is_asked_to_stop_though_its_start_is_not_answered
     bench.report(own, program, 4)
     bench.tell(StartAnswered(own, bench.id(program), 0))
     assert bench.one(SendControl).code == Control.STOP
+
+
+def test_an_instance_whose_process_is_about_to_end_is_not_brought_back() -> None:
+    bench, web, _ = made(1)
+    program, first, own = with_program(bench, web)
+    protect(bench, program, ((ActionType.RESTART, 60_000),))
+    bench.tell(ChannelClosed(own))
+    bench.control(web, Control.STOP)
+    bench.tell(ProcessExited(first, 0, None))
+    bench.tell(ProcessExited(own, 1, None))
+    assert states(bench, web, program) == [1, 1]
 
 
 def test_a_new_manager_asks_a_program_to_stop_again() -> None:

@@ -174,7 +174,7 @@ def _stop_member(
             hosting.kill(state, member, kill)
         else:
             hosting.stop(state, member)
-    elif launch is not None and launches.is_live(launch):
+    elif launch is not None:
         _stop_program(state, member, launch, kill, again=again)
 
 
@@ -186,6 +186,10 @@ def _stop_program(
     if kill:
         member.killed = member.stop_asked = True
         requests.kill(state, launch, Error.REQUEST_ABORTED, kill)
+    elif not launches.is_live(launch):
+        # Its process is about to end, and nobody is to bring it back.
+        member.stop_asked = True
+        state.touched[member.id] = member
     elif (again or not member.stop_asked) and not check(
         known.state, known.controls_accepted, Control.STOP, ControlsAccepted.STOP
     ):

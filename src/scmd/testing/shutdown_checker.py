@@ -19,6 +19,7 @@ from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import ServiceId
 from scmd.core.messages.effects import (
     LogEvent,
+    RemoveRecord,
     SendControl,
     ShutdownCompleted,
     StatusChanged,
@@ -57,6 +58,8 @@ class ShutdownChecker:
         self._ends_at: int | None = None
         """When the budget of SHUTDOWN is spent."""
         self._back_at = 0
+        self._is_one_removed = False
+        """An essential service was: it has ended when its restart would have been due."""
 
     def hears(self) -> Hears:
         return {
@@ -64,6 +67,7 @@ class ShutdownChecker:
             StatusChanged: self._changed,
             ShutdownCompleted: self._completed,
             LogEvent: self._logged,
+            RemoveRecord: self._removed,
         }
 
     def _sent(self, request: SendControl) -> None:
@@ -92,13 +96,16 @@ class ShutdownChecker:
         if event.strings[1] == "preshutdown":
             self._late(event.service)
 
+    def _removed(self, effect: RemoveRecord) -> None:
+        self._is_one_removed |= self._world.scm.state.records[effect.service].essential
+
     def after_message(self, state: State, *, asked: bool) -> None:
         """Looks inside: for ends that are the SCM's own."""
         over = self._ended(state) if self._world.settings.ends_with_essential else []
         if state.shutdown is None:
             assert not over, f"{over} ended, and the SCM goes on"
         else:
-            assert asked or over, "it shuts down, and nobody knows why"
+            assert asked or over or self._is_one_removed, "it shuts down, and nobody knows why"
             self._keeps_its_budget(state.shutdown.phase)
 
     def _ended(self, state: State) -> list[str]:
