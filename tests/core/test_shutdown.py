@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from scmd.core.messages import LaunchId, Settings
 from scmd.core.messages.commands import ChangeConfig2, SetParameters
 from scmd.core.messages.effects import (
@@ -86,13 +88,18 @@ def test_preshutdown_goes_in_its_order_and_then_to_all_others_at_once() -> None:
     assert set(told(bench)) == {launches["Third"], launches["Fourth"]}
 
 
-def test_who_misses_its_preshutdown_limit_is_logged_and_killed_with_the_others() -> None:
+@pytest.mark.parametrize("answers", [False, True])
+def test_who_misses_its_preshutdown_limit_is_logged_and_killed_with_the_others(
+    answers: bool,
+) -> None:
     bench = Bench()
     service = bench.create("Slow")
     slow = bench.running(service, accepted=0x104)
     other = bench.running(bench.create("Other"), accepted=4)
     bench.result(ChangeConfig2(bench.call(), service, ConfigLevel.PRESHUTDOWN_INFO, 3_000))
     bench.tell(Shutdown())
+    if answers:
+        bench.answer_control()
     bench.pass_time(2_999)
     assert not told(bench)
     bench.pass_time(1)
