@@ -99,8 +99,10 @@ def take(state: State, run: HostedRun, launch: Launch, process_id: int) -> None:
 def _not_followed(state: State, run: HostedRun, launch: Launch, event: ProcessFollowed) -> None:
     if run.stage is Stage.FORKING:
         run.watch.problem = event.problem
-        interval = run.watch.plan.ready_interval
-        run.look_again = state.after(interval, lambda: look(state, run), "another look at a file")
+        if run.look_again is None:
+            interval = run.watch.plan.ready_interval
+            why = "another look at a file"
+            run.look_again = state.after(interval, lambda: look(state, run), why)
         return
     text = f"it named {event.process_id} as its main process: {event.problem}"
     status.note(state, run.record, status.NOT_ITS_OWN, text)
