@@ -187,13 +187,19 @@ def bring_up(bench: Bench, launch: LaunchId, service: HandleId) -> None:
     bench.report(launch, service, 4)
 
 
-def with_program(bench: Bench, web: HandleId) -> tuple[HandleId, LaunchId, LaunchId]:
-    """The template runs with one instance more, whose ImagePath is a program of its own."""
+def with_program_on_its_way(bench: Bench, web: HandleId) -> tuple[HandleId, LaunchId, LaunchId]:
+    """The template starts with one instance more, whose ImagePath is a program of its own."""
     count(bench, web, 2)
     program = bench.create("Web@2", image_path="/bin/own")
     bench.start(web)
     first, own = (effect.launch for effect in bench.found(LaunchProcess))
     bench.tell(ProcessStarted(first, 100))
+    return program, first, own
+
+
+def with_program(bench: Bench, web: HandleId) -> tuple[HandleId, LaunchId, LaunchId]:
+    """The same, up and running."""
+    program, first, own = with_program_on_its_way(bench, web)
     bring_up(bench, own, program)
     assert states(bench, web, program) == [4, 4]
     return program, first, own
@@ -216,11 +222,7 @@ def test_a_stop_reaches_an_instance_that_speaks_the_control_protocol() -> None:
 
 def test_an_instance_that_accepts_no_stop_yet_is_asked_when_it_does() -> None:
     bench, web, _ = made(1)
-    count(bench, web, 2)
-    program = bench.create("Web@2", image_path="/bin/own")
-    bench.start(web)
-    first, own = (effect.launch for effect in bench.found(LaunchProcess))
-    bench.tell(ProcessStarted(first, 100))
+    program, _, own = with_program_on_its_way(bench, web)
     bench.connect(own)
     bench.answer_start()
     bench.control(web, Control.STOP)
@@ -270,11 +272,7 @@ def test_a_kill_reaches_such_an_instance_before_it_has_connected() -> None:
 
 def test_an_instance_that_runs_is_asked_to_stop_though_its_start_is_not_answered() -> None:
     bench, web, _ = made(1)
-    count(bench, web, 2)
-    program = bench.create("Web@2", image_path="/bin/own")
-    bench.start(web)
-    first, own = (effect.launch for effect in bench.found(LaunchProcess))
-    bench.tell(ProcessStarted(first, 100))
+    program, _, own = with_program_on_its_way(bench, web)
     bench.connect(own)
     bench.control(web, Control.STOP)
     bench.report(own, program, 4)
