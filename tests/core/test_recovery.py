@@ -256,6 +256,35 @@ def test_a_stop_that_was_refused_changes_nothing() -> None:
     assert bench.events() == [7031]
 
 
+def test_a_second_stop_that_came_too_late_does_not_take_the_first_one_back() -> None:
+    bench = Bench()
+    service = bench.create()
+    protect(bench, service, ((RESTART, 1_000),))
+    launch = bench.running(service)
+    bench.control(service, 1)
+    request = bench.one(SendControl)
+    second = bench.control(service, 1)
+    bench.report(launch, service, ServiceState.STOP_PENDING)
+    bench.tell(ControlAnswered(launch, request.control, 0))
+    assert bench.replies[second.call.id].error == Error.SERVICE_CANNOT_ACCEPT_CTRL
+    bench.tell(ProcessExited(launch, None, 11))
+    assert bench.events() == [7034]
+    assert bench.scm.next_deadline() is None
+
+
+def test_a_second_stop_stays_asked_for_when_the_first_one_is_refused() -> None:
+    bench = Bench()
+    service = bench.create()
+    protect(bench, service, ((RESTART, 1_000),))
+    launch = bench.running(service)
+    bench.control(service, 1)
+    request = bench.one(SendControl)
+    bench.control(service, 1)
+    bench.tell(ControlAnswered(launch, request.control, 120))
+    bench.tell(ProcessExited(launch, None, 11))
+    assert bench.events() == [7034]
+
+
 def test_a_stop_with_an_error_that_was_asked_for_is_no_failure() -> None:
     bench = Bench()
     service = bench.create()

@@ -216,11 +216,23 @@ def control_answered(state: State, launch: Launch, event: ControlAnswered) -> No
 
 
 def _refused(state: State, launch: Launch, request: ControlRequest) -> None:
-    """The service goes on as if it had not been asked."""
+    """The service goes on as if it had not been asked, unless it was by another one, too."""
     record = request.record
-    if request.code in _STOPPING and record.launch is launch:
+    if request.code not in _STOPPING or record.launch is not launch:
+        return
+    if record.status.state != ServiceState.STOP_PENDING and not _is_asked(launch, record):
         record.stop_asked = False
         state.touched[record.id] = record
+
+
+def _is_asked(launch: Launch, record: ServiceRecord) -> bool:
+    """Whether a control that stops it waits for its turn or for its answer."""
+    return any(
+        isinstance(request, ControlRequest)
+        and request.record is record
+        and request.code in _STOPPING
+        for request in (launch.current, *launch.queue)
+    )
 
 
 def _is_notice(request: StartRequest | ControlRequest) -> bool:
