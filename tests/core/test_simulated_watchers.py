@@ -113,9 +113,11 @@ def _journal_no_intents(patch: pytest.MonkeyPatch) -> None:
 def _forget_deletions(patch: pytest.MonkeyPatch) -> None:
     original = feed.add
 
-    def add(state: State, record: ServiceRecord, kind: changes.ChangeKind, *rest: Any) -> None:
+    def add(
+        state: State, record: ServiceRecord, kind: changes.ChangeKind, *rest: Any, **more: Any
+    ) -> None:
         if kind is not changes.ChangeKind.DELETED:
-            original(state, record, kind, *rest)
+            original(state, record, kind, *rest, **more)
 
     patch.setattr(feed, "add", add)
 

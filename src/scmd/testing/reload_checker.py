@@ -30,16 +30,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.testing.checkers import Checkers
 
-LIMIT = 30_000
-"""Milliseconds a reload may take that has not asked for more."""
+COMMAND_LIMIT = 30_000
+"""Milliseconds a reload's command may take; a signal's limit is a setting."""
 
 
 class Asked:
     """A call that waits for a reload."""
 
-    def __init__(self, service: ServiceId, at: int) -> None:
+    def __init__(self, service: ServiceId, at: int, limit: int) -> None:
         self.service = service
         self.at = at
+        self.limit = limit
+        """Milliseconds it may take, if it does not ask for more."""
         self.begun = False
         """The program has said RELOADING=1 of a reload that is later than the call."""
         self.extended = False
@@ -88,7 +90,9 @@ class ReloadChecker:
             return
         known = self.world.scm.state.handles.get(command.service)
         if known is not None and known.record is not None and known.record.run is not None:
-            self._asked[command.call.id] = Asked(known.record.id, self.world.now)
+            by_command = known.record.run.plan.reload_command is not None
+            limit = COMMAND_LIMIT if by_command else self.world.scm.state.settings.pipe_timeout
+            self._asked[command.call.id] = Asked(known.record.id, self.world.now, limit)
 
     def _notified(self, message: ProcessNotified) -> None:
         run = self.checkers.runs.get(message.launch)
@@ -142,7 +146,7 @@ class ReloadChecker:
                 well = isinstance(message, ProcessExited) and message.exit_code == 0
                 assert not well, f"the command of {service} has ended well"
             case Error.SERVICE_REQUEST_TIMEOUT:
-                assert self.world.now - asked.at >= LIMIT, f"{service} still had time"
+                assert self.world.now - asked.at >= asked.limit, f"{service} still had time"
             case Error.REQUEST_ABORTED:
                 self._aborted.append(service)
                 return
@@ -169,7 +173,9 @@ class ReloadChecker:
         self._end_message()
         for asked in self._asked.values() if self._asked else ():
             waited = self.world.now - asked.at
-            assert waited <= LIMIT or asked.extended, f"{asked.service} reloads for {waited} ms"
+            assert waited <= asked.limit or asked.extended, (
+                f"{asked.service} reloads for {waited} ms"
+            )
             runs = self.checkers.statuses[asked.service].state == ServiceState.RUNNING
             assert runs, f"{asked.service} does not run, and who waits for its reload is not told"
 

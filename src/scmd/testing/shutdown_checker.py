@@ -58,6 +58,8 @@ class ShutdownChecker:
         self._ends_at: int | None = None
         """When the budget of SHUTDOWN is spent."""
         self._back_at = 0
+        self._settings = world.settings
+        """Those that counted when it began."""
         self._is_one_removed = False
         """An essential service was: it has ended when its restart would have been due."""
 
@@ -103,6 +105,7 @@ class ShutdownChecker:
         """Looks inside: for ends that are the SCM's own."""
         over = self._ended(state) if self._world.settings.ends_with_essential else []
         if state.shutdown is None:
+            self._settings = state.settings
             assert not over, f"{over} ended, and the SCM goes on"
         else:
             assert asked or over or self._is_one_removed, "it shuts down, and nobody knows why"
@@ -124,7 +127,7 @@ class ShutdownChecker:
         if phase is not Phase.SHUTDOWN:
             return
         if self._ends_at is None:
-            self._ends_at = self._world.now + self._world.settings.kill_timeout
+            self._ends_at = self._world.now + self._world.scm.state.settings.kill_timeout
         latest = max(self._ends_at, self._back_at)
         assert self._world.now <= latest, "the budget is spent, and nobody is killed"
 
@@ -171,7 +174,7 @@ class ShutdownChecker:
         self._noticed[service] = self._world.now
 
     def _order(self) -> list[str]:
-        return [name_key(name) for name in self._world.settings.preshutdown_order]
+        return [name_key(name) for name in self._settings.preshutdown_order]
 
     def _place_of(self, service: ServiceId) -> int:
         """Among the ordered ones; all others share the place after them."""

@@ -24,11 +24,15 @@ Texts = tuple[str, ...]
 Values = Mapping[str, RegistryValue | None]
 REBOOT, ORDER, COUNT = "RebootCommand", "ServiceGroupOrder\\List", "VirtualAccountCount"
 TAGS = "GroupOrderList\\First"
+PRESHUTDOWN, PIPE, KILL = "PreshutdownOrder", "ServicesPipeTimeout", "WaitToKillServiceTimeout"
 CHOICES: Mapping[str, tuple[str | int | bytes | Texts | None, ...]] = {
     REBOOT: ("/bin/hook-recover reboot", "/bin/hook-recover again", None),
     ORDER: (("First", "Second"), ("Other", "First"), None),
     COUNT: (2_000, 4_000, None),
     TAGS: (b"\1\0\0\0\7\0\0\0", None),
+    PRESHUTDOWN: (("C", "B"), ("B", "D", "A"), None),
+    PIPE: (2_000, 90_000, None),
+    KILL: (1_000, 60_000, None),
 }
 WRONG: tuple[tuple[str, str | int | bytes], ...] = (
     (REBOOT, "hook-recover"),
@@ -36,8 +40,8 @@ WRONG: tuple[tuple[str, str | int | bytes], ...] = (
     (TAGS, b"\2\0\0\0"),
     ("NoSuchSetting", 1),
 )
-_OWN_IDS = len(Settings().own_ids)
-"""How many there are when nothing is set."""
+_DEFAULT = Settings()
+"""What counts when nothing is set."""
 
 
 class Tuners(Visitors):
@@ -101,17 +105,24 @@ class Tuners(Visitors):
         self._known = right[:1]
         order, command = stored[ORDER], stored[REBOOT]
         count, tags = stored[COUNT], stored[TAGS]
+        first, pipe, kill = stored[PRESHUTDOWN], stored[PIPE], stored[KILL]
         expected = (
             order.data if order is not None else (),
             command.data if command is not None else "",
-            count.data if count is not None else _OWN_IDS,
+            count.data if count is not None else len(_DEFAULT.own_ids),
             {"FIRST": (7,)} if tags is not None else {},
+            first.data if first is not None else (),
+            pipe.data if pipe is not None else _DEFAULT.pipe_timeout,
+            kill.data if kill is not None else _DEFAULT.kill_timeout,
         )
         found = (
             settings.group_order,
             settings.reboot_command,
             len(settings.own_ids),
             settings.tag_order,
+            settings.preshutdown_order,
+            settings.pipe_timeout,
+            settings.kill_timeout,
         )
         assert found == expected, f"what counts is {found}, set was {expected}"
         self.seen.add("told")
