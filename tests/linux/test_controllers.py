@@ -231,4 +231,4 @@ def test_the_keeper_steps_aside_so_that_its_cgroup_can_pass_controllers_on() -> 
 
 @pytest.mark.root
 def test_who_shares_its_cgroup_with_others_is_told_that_this_is_in_the_way() -> None:
-    assert step(stranger=True).endswith("; others than scmd are in its cgroup")
+    assert step(stranger=True).endswith(" needs scmd's cgroup: others than scmd are in it")

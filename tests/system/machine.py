@@ -32,6 +32,9 @@ from tests.system.installation import command, public_command
 LIMIT_S = 30.0
 _COMPLAINT = re.compile(r"ERROR|CRITICAL|Traceback|(manager|logger) is malformed")
 SCMD = command()
+UNIT = os.environ.get("SCMD_TEST_UNIT")
+"""The cgroup that root's SCMs begin in, alone, as in a unit's; otherwise it is the test's own."""
+_IN_UNIT = ("/bin/sh", "-c", 'echo 0 >"$0/cgroup.procs" && exec "$@"', UNIT) if UNIT else ()
 
 T = TypeVar("T")
 
@@ -96,7 +99,12 @@ class Machine:
         assert self.process is None
         self._first_line = len(self.lines)
         self.process = subprocess.Popen(
-            [*self._command(self.user), "run", *arguments],
+            [
+                *(_IN_UNIT if self.user is None else ()),
+                *self._command(self.user),
+                "run",
+                *arguments,
+            ],
             env={**self.environment, **self.more_environment, "SECRET_OF_THE_SCM": "1"},
             cwd="/",
             stdin=subprocess.DEVNULL,

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 _PREFIX = "scmd-"
 _KEEPER = "keeper"
 """Where the keeper goes when its own cgroup may not have processes any more."""
+_TYPE = "cgroup.type"
+"""Each cgroup of version 2 has it but the root."""
 _KILL = "cgroup.kill"
 _KILL_ROUNDS = 16
 _VERSION_2 = ""
@@ -219,15 +221,23 @@ class Cgroups:
         )
 
     def _pass_on(self, controller: str) -> str:
+        """Have it passed on to the launches' cgroups; what was in the way, or ""."""
         assert self._home is not None
-        problem = controllers.pass_on((self._home, self._base), controller)
-        if not problem or controller not in read(self._home, CONTROLLERS).split():
-            return problem
-        if self._own != self._home:
-            return problem
-        if not self.step_aside():
-            return f"{problem}; others than scmd are in its cgroup"
+        there = controller in read(self._home, CONTROLLERS).split()
+        if there and not self._is_free_to_pass_on():
+            return f"the controller {controller} needs scmd's cgroup: others than scmd are in it"
         return controllers.pass_on((self._home, self._base), controller)
+
+    def _is_free_to_pass_on(self) -> bool:
+        """Nobody is in our own cgroup, or it is the machine's root, where that does not matter.
+
+        Elsewhere memory would be refused, and cpu and pids would make a threaded tree, in which
+        no launch could join its cgroup (cgroup-v2.rst, "Threads").
+        """
+        assert self._home is not None
+        if not _exists(self._home, _TYPE) or not read(self._home, PROCESSES).split():
+            return True
+        return self.step_aside()
 
     def _step_back(self) -> None:
         """As before `step_aside`, so that nothing of ours is left when we are gone."""

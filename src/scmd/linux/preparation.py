@@ -121,11 +121,17 @@ def _substitutes(request: Request, account: Account, bounds: Bounds) -> Sequence
     missing = bounds.missing
     if "MemoryMax" in missing:
         missing["MemoryMax"] += "; each process by itself is held to it (RLIMIT_DATA)"
-        found.append(("DATA", wanted["MemoryMax"]))
+        found.append(("DATA", _within_ours("DATA", wanted["MemoryMax"])))
     if "TasksMax" in missing and account.uid:
         missing["TasksMax"] += f"; user {account.name} is held to it (RLIMIT_NPROC)"
-        found.append(("NPROC", wanted["TasksMax"]))
+        found.append(("NPROC", _within_ours("NPROC", wanted["TasksMax"])))
     return found
+
+
+def _within_ours(name: str, value: int) -> int:
+    """A substitute is not refused: without root nobody can have more than the SCM itself has."""
+    most = resource.getrlimit(_limit(name))[1]
+    return value if most == resource.RLIM_INFINITY or not os.geteuid() else min(value, most)
 
 
 def _limit(name: str) -> int:
