@@ -31,6 +31,8 @@ PAUSE_S = 0.003
 FEW, MANY = 10, 10_000
 CONNECTIONS, OTHERS = 100, 100
 """The many requests: each of these connections has one for each of these services."""
+WORK, SLOWED = 2000, 2.0
+"""Turns of an empty loop; the processor is slowed down when they take so many times the usual."""
 WATCHERS = 1000
 CROWDS = 20
 PATIENCE_S = 30.0
@@ -73,6 +75,8 @@ class Talker:
         self._buffer = winsvc.ServiceNotify(self._called)
         self._manager = int(status()["manager_pid"])
         self._took_ms: list[float] = []
+        self.paces: list[float] = []
+        """What the empty loop took, before the first of the last changes and after each."""
         self.next = winsvc.SERVICE_NOTIFY_PAUSED
         """The bit of the state that it reports next."""
 
@@ -93,11 +97,13 @@ class Talker:
     def changes(self, count: int) -> list[float]:
         """Be told of so many; how many milliseconds each took."""
         self._took_ms.clear()
+        self.paces = [_pace()]
         for _ in range(count):
             winsvc.NotifyServiceStatusChange(self._service, self.next, self._buffer)
             time.sleep(PAUSE_S)
             self.change()
             self._wait()
+            self.paces.append(_pace())
         return [*self._took_ms]
 
     def cost(self, count: int) -> float:
@@ -113,22 +119,31 @@ def measure() -> list[Row]:
         talker = _talker(stack)
         say("changes of one service, one watcher")
         took = talker.changes(CHANGES)
+        steady = _steady(took, talker.paces)
         say(f"{_figure(took)}; {WATCHERS:,} watchers of one service")
         crowd = _crowd(talker)
     say(f"{statistics.median(crowd):.0f} ms; {FEW} and {MANY:,} requests outstanding on others")
     few, many = _with_others()
     say(f"{few:.0f} and {many:.0f} us; supervisord's event listener and s6-svwait")
-    p50, p99 = _percentiles(took)
+    p50 = statistics.median(took)
     peers = [*notification_peers.measure()]
     theirs = [statistics.median(times) for _, times in peers]
     return [
         Row(
             f"SetServiceStatus to callback, p50 / p99 of {CHANGES:,}",
-            f"{p50:.2f} / {p99:.2f} ms",
+            _figure(took),
             ", ".join(f"{name} {_figure(times)}" for name, times in peers) or "not installed",
             ", ".join(f"{p50 / other:.2f} x" for other in theirs),
             f"under {P50_MS} / {P99_MS:.0f} ms",
-            p50 < P50_MS and p99 < P99_MS,
+            _is_soon(took),
+        ),
+        Row(
+            f"  {len(steady):,} of them: the processor was not slowed down",
+            _figure(steady),
+            "",
+            "",
+            f"under {P50_MS} / {P99_MS:.0f} ms",
+            _is_soon(steady),
         ),
         Row(
             f"  manager's CPU a change, {MANY:,} requests on others",
@@ -147,6 +162,29 @@ def measure() -> list[Row]:
             statistics.median(crowd) <= CROWD_MS,
         ),
     ]
+
+
+def _pace() -> float:
+    """Milliseconds a piece of work took that needs nothing but the processor."""
+    began = time.perf_counter()
+    for _ in range(WORK):
+        pass
+    return (time.perf_counter() - began) * 1000
+
+
+def _steady(took: list[float], paces: list[float]) -> list[float]:
+    """Those with the usual pace before and after: a host may slow its guests down tenfold."""
+    limit = SLOWED * statistics.median(paces)
+    return [
+        took_ms
+        for took_ms, before, after in zip(took, paces, paces[1:], strict=False)
+        if before < limit and after < limit
+    ]
+
+
+def _is_soon(times: list[float]) -> bool:
+    p50, p99 = _percentiles(times)
+    return p50 < P50_MS and p99 < P99_MS
 
 
 def _percentiles(times: list[float]) -> tuple[float, float]:
