@@ -7,6 +7,7 @@ NotifyServiceStatusChange, waits alertably, and asks again. The peers are in `no
 
 from __future__ import annotations
 
+import itertools
 import os
 import statistics
 import sys
@@ -175,11 +176,8 @@ def _pace() -> float:
 def _steady(took: list[float], paces: list[float]) -> list[float]:
     """Those with the usual pace before and after: a host may slow its guests down tenfold."""
     limit = SLOWED * statistics.median(paces)
-    return [
-        took_ms
-        for took_ms, before, after in zip(took, paces, paces[1:], strict=False)
-        if before < limit and after < limit
-    ]
+    around = itertools.pairwise(paces)
+    return [took_ms for took_ms, pair in zip(took, around, strict=True) if max(pair) < limit]
 
 
 def _is_soon(times: list[float]) -> bool:
