@@ -27,8 +27,10 @@ from scmd.core.messages.events import (
     AssociationEnded,
     CallsAbandoned,
     ProcessExited,
+    ProcessStarted,
     RecordSaved,
     SaveFailed,
+    Shutdown,
     StatusReported,
 )
 from scmd.security.sddl import descriptor_from_sddl
@@ -259,6 +261,21 @@ def test_many_changes_come_in_parts(bench: Bench) -> None:
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     assert len(numbers) > MOST_AT_ONCE
     assert reader.read().changes == ()
+
+
+def test_many_changes_at_a_time_come_in_parts_too(bench: Bench) -> None:
+    """As when the system shuts down."""
+    names = [f"S{number}" for number in range(MOST_AT_ONCE + 10)]
+    for name in names:
+        bench.start(bench.create_hosted(name))
+        bench.tell(ProcessStarted(bench.launched(), 1))
+    reader = Reader(bench)
+    reader.ask()
+    bench.tell(Shutdown())
+    parts = [reader.part, reader.read(), reader.read()]
+    sizes = [len(part.changes) if part is not None else None for part in parts]
+    assert sizes == [MOST_AT_ONCE, 10, 0]
+    assert [c.name for part in parts if part is not None for c in part.changes] == names
 
 
 def test_a_caller_is_told_what_it_may_see(bench: Bench) -> None:

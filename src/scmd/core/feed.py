@@ -179,8 +179,15 @@ def _answer(state: State, watcher: Watcher, error: int = 0) -> None:
     if error:
         state.reply(watcher.call, error)
         return
-    part = FeedPart(feed.epoch, feed.last, tuple(watcher.changes))
-    state.reply(watcher.call, Error.SUCCESS, part)
+    state.reply(watcher.call, Error.SUCCESS, _part(feed, watcher.changes))
+
+
+def _part(feed: Feed, changes: list[Change]) -> FeedPart:
+    """As many as an answer holds; what is left comes with the next one."""
+    if len(changes) <= MOST_AT_ONCE:
+        return FeedPart(feed.epoch, feed.last, tuple(changes))
+    part = tuple(changes[:MOST_AT_ONCE])
+    return FeedPart(feed.epoch, part[-1].number, part)
 
 
 def _forget(state: State, watcher: Watcher) -> None:
@@ -219,11 +226,7 @@ def wait(state: State, command: WaitForChanges) -> None:
     feed = state.feed
     changes = _after(feed, command.after, keys, sight)
     if changes or not command.limit:
-        whole = len(changes) <= MOST_AT_ONCE
-        changes = changes[:MOST_AT_ONCE]
-        number = feed.last if whole else changes[-1].number
-        part = FeedPart(feed.epoch, number, tuple(changes))
-        state.reply(command.call.id, Error.SUCCESS, part)
+        state.reply(command.call.id, Error.SUCCESS, _part(feed, changes))
         return
     _begin_waiting(state, Watcher(command.call.id, handle, keys, sight), command.limit)
 
