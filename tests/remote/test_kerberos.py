@@ -17,7 +17,7 @@ from tests.remote.free_ports import free_port
 from tests.remote.reach import LEVELS, PRIVACY, impacket_says
 from tests.remote.samba import Samba
 from tests.system.machine import Machine
-from tests.transport.kdc import REALM, Realm, realm
+from tests.transport.kdc import OTHER_REALM, REALM, Realm, realm
 
 pytestmark = [pytest.mark.root, pytest.mark.peers("krb5kdc", "kadmin.local", "kinit", "smbd")]
 SERVICES_PY = Path(sys.executable).with_name("services.py")
@@ -46,6 +46,7 @@ def test_a_ticket_is_a_way_in(bare: Machine, site: Realm, monkeypatch: pytest.Mo
     for cache, error in (
         (f"FILE:{site.folder}/none", Error.ACCESS_DENIED),
         (site.ticket("bob"), Error.ACCESS_DENIED),
+        (site.ticket(f"ann@{OTHER_REALM}"), Error.ACCESS_DENIED),
     ):
         monkeypatch.setenv("KRB5CCNAME", cache)
         with pytest.raises(WinError) as caught, connect(host) as scm:

@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 REALM = "SCMD.TEST"
+OTHER_REALM = "OTHER.TEST"
+"""One that REALM trusts: its users get tickets for REALM's services."""
 SERVICE = "host/scmd.test"
 PASSWORD = "ann's password"
 PROGRAM_PATH = os.environ.get("PATH", os.defpath) + ":/usr/sbin"
@@ -50,21 +52,21 @@ class Realm:
 
 @contextmanager
 def realm(folder: Path) -> Iterator[Realm]:
-    """A realm with the users ann, bob and root and the service host/scmd.test."""
+    """A realm with the users ann, bob and root and the service host/scmd.test, and OTHER_REALM."""
     port = _free_port()
+    both = (REALM, OTHER_REALM)
+    places = "".join(f" {name} = {{\n  kdc = 127.0.0.1:{port}\n }}\n" for name in both)
     (folder / "krb5.conf").write_text(
         f"[libdefaults]\n default_realm = {REALM}\n dns_lookup_kdc = false\n"
         " dns_canonicalize_hostname = false\n rdns = false\n udp_preference_limit = 1\n"
-        f"[realms]\n {REALM} = {{\n  kdc = 127.0.0.1:{port}\n }}\n"
+        f"[realms]\n{places}"
         f"[domain_realm]\n scmd.test = {REALM}\n"
     )
     (folder / "kdc.conf").write_text(
         f"[kdcdefaults]\n kdc_listen = 127.0.0.1:{port}\n kdc_tcp_listen = 127.0.0.1:{port}\n"
-        f"[realms]\n {REALM} = {{\n  database_name = {folder}/principal\n"
-        f"  key_stash_file = {folder}/stash\n  acl_file = {folder}/acl\n"
-        # A smbd that is in no domain takes no ticket with a PAC.
-        "  disable_pac = true\n }\n"
-        f"[logging]\n kdc = FILE:{folder}/kdc.log\n"
+        "[realms]\n"
+        + "".join(_database(folder, name) for name in both)
+        + f"[logging]\n kdc = FILE:{folder}/kdc.log\n"
     )
     variables = {
         "KRB5_CONFIG": str(folder / "krb5.conf"),
@@ -73,12 +75,14 @@ def realm(folder: Path) -> Iterator[Realm]:
         "KRB5CCNAME": f"FILE:{folder}/none",
     }
     made = Realm(folder, variables)
-    made.run("kdb5_util", "create", "-s", "-r", REALM, "-P", "master")
-    for user in ("ann", "bob", "root"):
-        made.run("kadmin.local", "-r", REALM, "-q", f'addprinc -pw "{PASSWORD}" {user}')
+    trust = f"krbtgt/{REALM}@{OTHER_REALM}"
+    for name, users in ((REALM, ("ann", "bob", "root", trust)), (OTHER_REALM, ("ann", trust))):
+        made.run("kdb5_util", "create", "-s", "-r", name, "-P", "master")
+        for user in users:
+            made.run("kadmin.local", "-r", name, "-q", f'addprinc -pw "{PASSWORD}" {user}')
     made.admit(SERVICE)
     with subprocess.Popen(
-        ["krb5kdc", "-n", "-r", REALM],
+        ["krb5kdc", "-n", "-r", REALM, "-r", OTHER_REALM],
         env={**os.environ, **variables, "PATH": PROGRAM_PATH},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -89,6 +93,15 @@ def realm(folder: Path) -> Iterator[Realm]:
             yield made
         finally:
             kdc.terminate()
+
+
+def _database(folder: Path, name: str) -> str:
+    """The section of one realm. A smbd that is in no domain takes no ticket with a PAC."""
+    return (
+        f" {name} = {{\n  database_name = {folder}/principal-{name}\n"
+        f"  key_stash_file = {folder}/stash-{name}\n  acl_file = {folder}/acl\n"
+        "  disable_pac = true\n }\n"
+    )
 
 
 def _wait_for(kdc: subprocess.Popen[str]) -> None:

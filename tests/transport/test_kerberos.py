@@ -29,7 +29,7 @@ from scmd.transport.kerberos import KerberosAcceptor, KerberosInitiator
 from tests.rpc.security.accounts import World, initiator
 from tests.rpc.security.toy import Ends
 from tests.server.remote import listening
-from tests.transport.kdc import REALM, Realm, realm
+from tests.transport.kdc import OTHER_REALM, REALM, Realm, realm
 
 pytestmark = pytest.mark.peers("krb5kdc", "kadmin.local", "kinit")
 TARGET = "host@scmd.test"
@@ -76,6 +76,13 @@ def test_a_principal_is_known_after_three_tokens(site: Realm, user: str) -> None
     assert near.session_key == far.session_key
     with pytest.raises(SecurityError, match="after the last one"):
         far.step(b"more")
+
+
+def test_somebody_of_another_realm_is_not_who_has_the_same_name_here(site: Realm) -> None:
+    """Though this realm trusts that one, and its KDC gives him a ticket."""
+    near, far = pair(site, f"ann@{OTHER_REALM}")
+    with pytest.raises(SecurityError, match=f"ann@{OTHER_REALM} is not of the realm {REALM}"):
+        established(near, far)
 
 
 @pytest.mark.parametrize("headers", [(b"", b""), (b"header", b"tail....")])

@@ -129,11 +129,30 @@ def service_name(service: str) -> c_void_p:
     return name
 
 
-def display_name(name: c_void_p) -> str:
-    """A principal in full: `ann@REALM`."""
+def names(context: c_void_p) -> tuple[str, str]:
+    """The principals of a context that is made, in full: who came, and to which service."""
+    client, service = c_void_p(), c_void_p()
+    call(
+        "gss_inquire_context",
+        context,
+        byref(client),
+        byref(service),
+        None,
+        None,
+        None,
+        None,
+        None,
+    )
+    return _taken_name(client), _taken_name(service)
+
+
+def _taken_name(name: c_void_p) -> str:
     shown = Buffer()
-    call("gss_display_name", name, byref(shown), None)
-    return taken(shown).decode("utf-8", "replace")
+    try:
+        call("gss_display_name", name, byref(shown), None)
+        return taken(shown).decode("utf-8", "replace")
+    finally:
+        call("gss_release_name", byref(name))
 
 
 def credentials(usage: int, store: dict[bytes, bytes]) -> c_void_p:

@@ -144,7 +144,7 @@ class KerberosAcceptor(_Kerberos):
     def step(self, token: bytes) -> bytes | None:
         if self._is_done:
             raise SecurityError("Kerberos: a token after the last one")
-        answer, name, flags = Buffer(), c_void_p(), c_uint32()
+        answer, flags = Buffer(), c_uint32()
         message = gssapi.given(token if self._context.value else _unframed(token))
         major = gssapi.call(
             "gss_accept_sec_context",
@@ -152,7 +152,7 @@ class KerberosAcceptor(_Kerberos):
             self._credentials,
             byref(message),
             None,
-            byref(name),
+            None,
             None,
             byref(answer),
             byref(flags),
@@ -161,11 +161,18 @@ class KerberosAcceptor(_Kerberos):
         )
         sent = gssapi.taken(answer)
         self._settle(major, flags.value)
-        if name.value:
-            user, _, realm = gssapi.display_name(name).rpartition("@")
-            self._identity = Identity(user=user, domain=realm, mechanism="Kerberos")
-            gssapi.call("gss_release_name", byref(name))
+        if self.is_done():
+            self._identity = self._known()
         return sent or None
+
+    def _known(self) -> Identity:
+        """SecurityError: another realm's, whose ann is not the one that was added here."""
+        client, service = gssapi.names(self._context)
+        user, _, realm = client.rpartition("@")
+        own = service.rpartition("@")[2]
+        if realm != own:
+            raise SecurityError(f"Kerberos: {client} is not of the realm {own}")
+        return Identity(user=user, domain=realm, mechanism="Kerberos")
 
 
 class KerberosInitiator(_Kerberos):
