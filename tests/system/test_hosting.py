@@ -57,14 +57,11 @@ child()
 
 SAYS_ITS_SIGNAL = """\
 import os, signal, sys
-def stop(number, frame):
-    os.write(1, f"got {signal.Signals(number).name}\\n".encode())
-    sys.exit(3)
-for number in (signal.SIGTERM, signal.SIGINT, signal.SIGUSR1):
-    signal.signal(number, stop)
+awaited = signal.SIGTERM, signal.SIGINT, signal.SIGUSR1
+signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
 os.write(1, b"ready\\n")
-while True:
-    signal.pause()
+os.write(1, f"got {signal.sigwait(awaited).name}\\n".encode())
+sys.exit(3)
 """
 
 

@@ -22,11 +22,11 @@ AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-group
 
 TELLS_SIGNALS = """
 import signal
-for name in ("SIGHUP", "SIGUSR1", "SIGUSR2", "SIGWINCH"):
-    signal.signal(signal.Signals[name], lambda number, _: print(number, flush=True))
+awaited = {signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGWINCH}
+signal.pthread_sigmask(signal.SIG_BLOCK, awaited)
 print("up", flush=True)
 while True:
-    signal.pause()
+    print(int(signal.sigwait(awaited)), flush=True)
 """
 MAKES_ORPHANS = """
 import os
