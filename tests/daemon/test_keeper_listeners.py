@@ -51,6 +51,8 @@ async def test_where_nobody_can_listen_the_reason_is_told(world: World, tmp_path
         for name, reason in (
             (f"tcp:127.0.0.1:{port}", "in use"),
             ("tcp:192.0.2.1:4711", "assign"),
+            ("tcp:[fe80::5c3d%lo]:4711", "assign"),  # Not "invalid": its scope is known.
+            ("tcp:[fe80::5c3d%nowhere]:4711", "not known"),
             ("tcp:127.0.0.1:x", "invalid"),
             ("tcp:127.0.0.1:70000", "port must be"),
             (f"pipe:{tmp_path}/missing/svcctl", "No such file"),

@@ -30,6 +30,10 @@ from scmd.transport.pipe_auth import PipePeer
             RemoteSettings(tcp="10.0.0.7:1", epm="::"),
             RemoteSettings(tcp="10.0.0.7:1", epm="[::]:135"),
         ),
+        (
+            RemoteSettings(tcp="[fe80::7%lo]:1", epm="[::]"),
+            RemoteSettings(tcp="[fe80::7%lo]:1", epm="[::]:135"),
+        ),
         (RemoteSettings(smbd="/run//samba/x/"), RemoteSettings(smbd="/run/samba/x")),
     ],
 )

@@ -78,7 +78,7 @@ def test_who_calls_is_in_the_history(shared: Reach) -> None:
 
 def test_who_is_not_let_in_is_told_so(machine: Machine, reach: Reach) -> None:
     for user, password, why in (
-        (ADMINISTRATOR, "wrong", "the server refuses the credentials"),
+        (ADMINISTRATOR, "wrong", f"{reach.host}, TCP port {reach.port}: the server refuses"),
         ("stranger", PASSWORD, "the server refuses the credentials"),
         (None, None, "there is no Kerberos ticket to use"),
     ):
@@ -179,6 +179,11 @@ def test_a_change_that_fails_changes_nothing(machine: Machine, reach: Reach) -> 
         port = taken.getsockname()[1]
         done = machine.try_scmd("remote", "enable", "--tcp", f"127.0.0.1:{port}")
         assert (done.returncode, "in use" in done.stderr) == (1, True)
+    with socket.create_server(("127.0.0.9", reach.port)):
+        # The address of before is in the way too, and comes back.
+        done = machine.try_scmd("remote", "enable", "--tcp", f"0.0.0.0:{reach.port}")
+        assert (done.returncode, "in use" in done.stderr) == (1, True)
+    connect(reach.host, user=ADMINISTRATOR, password=PASSWORD).close()
     for wrong, said in (
         (("--tcp", "web:1"), "not an IP address"),
         (("--level", "none"), "privacy, integrity"),
@@ -189,6 +194,17 @@ def test_a_change_that_fails_changes_nothing(machine: Machine, reach: Reach) -> 
         done = machine.try_scmd("remote", "enable", *wrong)
         assert (done.returncode, said in done.stderr) == (1, True), done
     assert reach.status() == before
+
+
+def test_an_address_of_the_same_port_takes_the_place_of_the_other(
+    machine: Machine, reach: Reach
+) -> None:
+    other = Reach(machine, "127.0.0.9")
+    for place, host in ((f"0.0.0.0:{reach.port}", reach), (f"127.0.0.9:{reach.port}", other)):
+        machine.scmd("remote", "enable", "--tcp", place)
+        connect(f"//{host.address}:{reach.port}", user=ADMINISTRATOR, password=PASSWORD).close()
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((reach.address, reach.port)).close()
 
 
 def test_only_from_the_machine_itself_others_are_let_in(shared: Reach) -> None:

@@ -424,6 +424,11 @@ def test_delete_is_final_when_stopped(web: World, run: Run) -> None:
     assert run("sc", "query", "Web").status == 1
 
 
+def test_showsid_needs_no_right(web: World, run: Run) -> None:
+    run("sc", "sdset", "Web", "D:")
+    assert run("sc", "showsid", "Web").out.endswith("STATUS: Active\n")
+
+
 def test_showsid_needs_no_service(web: World, run: Run) -> None:
     assert run("sc", "showsid", "NotThere").out.endswith("STATUS: Inactive\n")
     out = run("sc", "showsid", "Web").out

@@ -63,6 +63,8 @@ class Connection:
         self._rpc = ClientConnection(security=security)
         self._lock = allocate_lock()
         self._bound = {SVCCTL}
+        self.place = ""
+        """Where the other end is, for what is said of its refusals; "": this machine."""
         self.is_closed = False
         try:
             first = self._rpc.bind([SVCCTL])
@@ -125,7 +127,7 @@ class Connection:
         if isinstance(event, Response):
             return event
         assert isinstance(event, Fault)
-        raise _fault(win32_error(event.status), function_name(name))
+        raise _fault(win32_error(event.status), function_name(name), self.place)
 
     # For `multiplexing`, which has it for itself ----------------------------------------------
 
@@ -237,13 +239,13 @@ def _failed(name: str, detail: str, *, sent: bool = True) -> ConnectionFailed:
     return ConnectionFailed(Error.RPC_CALL_FAILED, function_name(name), detail, sent=sent)
 
 
-def _fault(error: int, funcname: str) -> WinError:
+def _fault(error: int, funcname: str, place: str) -> WinError:
     """A fault is RPC's answer; what svcctl itself refuses comes as a result."""
     if error == Error.RPC_PROCNUM_OUT_OF_RANGE:
         return ExplainedError(error, funcname, f"the server does not have {funcname}")
     if error == Error.ACCESS_DENIED:
         text = "the server refuses the credentials, or how the calls are protected"
-        return ExplainedError(error, funcname, text)
+        return ExplainedError(error, funcname, f"{place}: {text}" if place else text)
     return WinError(error, funcname)
 
 

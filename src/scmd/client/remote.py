@@ -131,13 +131,15 @@ def _by_pipe(
 def _bound(stream: Stream, where: str, security: Initiation | None = None) -> Connection:
     """The connection over a stream that is open; what the stream knows of a failure is told."""
     try:
-        return Connection(stream, security)
+        connection = Connection(stream, security)
     except ConnectionFailed as failed:
         detail = stream.diagnosis() or failed.detail
         error = Error.RPC_SERVER_UNAVAILABLE
         if failed.winerror == Error.ACCESS_DENIED:
             error = Error.ACCESS_DENIED
         raise ConnectionFailed(error, "OpenSCManager", f"{where}: {detail}") from failed
+    connection.place = where
+    return connection
 
 
 def _not_there(host: Host, what: str, error: OSError) -> Exception:

@@ -71,7 +71,8 @@ def _listen_tcp(place: str) -> _socket.socket:
         made.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
         if family == _socket.AF_INET6:
             made.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 0)
-        made.bind((host, int(port)))
+        known = _socket.getaddrinfo(host, None, family, 0, 0, _socket.AI_NUMERICHOST)
+        made.bind((host, int(port), *known[0][4][2:]))  # With IPv6 the scope.
         made.listen(BACKLOG)
     except (OSError, ValueError, OverflowError) as failed:
         made.close()

@@ -94,11 +94,7 @@ class Remote:
         self._open = open_conversation
         async with self._changing:
             for name in self._names(self.settings):
-                try:
-                    await self._serve(name)
-                except OSError as error:
-                    self._failed[name] = str(error)
-                    log.error("remote administration: %s", error)
+                await self._serve_if_possible(name)
             for name, listener in self._held.items():
                 listener.close()
                 self._keeper.unlisten(name)
@@ -118,19 +114,29 @@ class Remote:
                 settings = places.checked(wanted)
             except places.WrongPlace as error:
                 raise RemoteError(str(error)) from error
-            new = [name for name in self._names(settings) if name not in self._servers]
+            names = self._names(settings)
+            new = [name for name in names if name not in self._servers]
+            in_the_way = [
+                old
+                for old in self._servers.keys() - names
+                if any(places.are_in_the_way(old, name) for name in new)
+            ]
             try:
+                for name in in_the_way:
+                    self._stop(name)
                 for name in new:
                     await self._serve(name)
                 await self._save(settings)
             except OSError as error:
                 for name in new:
                     self._stop(name)
+                for name in in_the_way:
+                    await self._serve_if_possible(name)
                 raise RemoteError(str(error)) from error
             self.settings = settings
             self.callers.administrators = settings.administrators
             self._failed.clear()
-            for name in set(self._servers) - set(self._names(settings)):
+            for name in self._servers.keys() - names:
                 self._stop(name)
             self._tell_front()
 
@@ -185,6 +191,13 @@ class Remote:
             lambda connection: self._accept(connection, name, port)
         )
         await network.start(listener)
+
+    async def _serve_if_possible(self, name: str) -> None:
+        try:
+            await self._serve(name)
+        except OSError as error:
+            self._failed[name] = str(error)
+            log.error("remote administration: %s", error)
 
     async def _listen(self, name: str) -> socket.socket:
         if name.startswith(TCP) and find_spec("cryptography") is None:

@@ -51,6 +51,15 @@ def tcp_name(place: str) -> str:
     return TCP + place
 
 
+def are_in_the_way(name: str, other: str) -> bool:
+    """Whether two names may be of one TCP port, so that only one of them can be listened at."""
+    return (
+        name.startswith(TCP)
+        and other.startswith(TCP)
+        and name.rpartition(":")[2] == other.rpartition(":")[2]
+    )
+
+
 def pipe_name(folder: str) -> str:
     """The keeper's name of smbd's end point."""
     return PIPE + pipe_path(folder)
@@ -65,7 +74,7 @@ def host_and_port(place: str) -> tuple[str, int]:
 def _endpoint(place: str, port: int | None) -> str:
     """`ADDRESS:PORT`; the port may be left out where there is a usual one."""
     host, colon, digits = place.rpartition(":")
-    if port is not None and (not colon or _is_address(place)):
+    if port is not None and (not colon or _is_address(place.strip("[]"))):
         host, digits = place, str(port)
     host = host.removeprefix("[").removesuffix("]")
     number = decimal(digits)

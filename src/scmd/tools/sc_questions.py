@@ -114,9 +114,12 @@ def showsid(calls: Calls, request: Request) -> None:
         opened(calls, request, ServiceAccess.QUERY_STATUS)
         status = "Active"
     except WinError as error:
-        if error.winerror != Error.SERVICE_DOES_NOT_EXIST:
+        if error.winerror == Error.ACCESS_DENIED and error.funcname == "OpenService":
+            status = "Active"
+        elif error.winerror == Error.SERVICE_DOES_NOT_EXIST:
+            status = "Inactive"
+        else:
             raise
-        status = "Inactive"
     sid = service_sid(name)
     if request.json:
         request.write_json({"service_name": name, "service_sid": sid, "status": status})
