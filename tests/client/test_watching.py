@@ -102,6 +102,35 @@ def test_who_is_behind_is_told_so_and_gets_the_services(
         assert not next(changes).gap
 
 
+def test_who_is_behind_is_told_of_a_service_that_is_gone(world: World, web: Scm) -> None:
+    with watch("WEB", "Other", "web") as changes:
+        web["Web"].delete()
+        world.scm.state.feed.kept.clear()
+        found = [next(changes), next(changes)]
+    assert [(each.kind, each.name, each.gap) for each in found] == [
+        ("service", "Other", True),
+        ("deleted", "web", True),
+    ]
+
+
+def test_more_names_than_can_be_said_are_watched_among_all(world: World, web: Scm) -> None:
+    with watch("Web", *map(str, range(1024))) as changes:
+        web["Other"].start()
+        web["Web"].start()
+        assert next(changes).name == "Web"
+        web["Web"].stop()
+        world.scm.state.feed.kept.clear()
+        picture = list(until_gone(changes, "1023"))
+    assert "Other" not in {change.name for change in picture}
+
+
+def until_gone(changes: Watch, name: str) -> Iterator[scmd.Change]:
+    for change in changes:
+        yield change
+        if (change.kind, change.name) == ("deleted", name):
+            return
+
+
 def test_a_large_picture_comes_whole(world: World, web: Scm) -> None:
     for number in range(300):
         web.create(f"S{number}", "/bin/x")
@@ -173,6 +202,27 @@ async def test_a_cancelled_wait_loses_nothing(web: Scm) -> None:
             await waiting
         web["Web"].start(wait=False)
         assert (await anext(changes)).state == S.START_PENDING
+
+
+def test_a_loop_goes_on_where_another_one_was_left(web: Scm) -> None:
+    async def given_up() -> None:
+        (await begun(anext(changes))).cancel()
+
+    async def until_running() -> scmd.Change:
+        waiting = await begun(anext(changes))
+        web["Web"].start(wait=False)
+        change = await waiting
+        while change.state != S.RUNNING:
+            change = await anext(changes)
+        return change
+
+    with watch("Web") as changes:
+        asyncio.run(given_up())
+        running = asyncio.run(until_running())
+        asyncio.run(given_up())
+        web["Web"].stop(wait=False)
+        # What the thread of a loop that is over fetches is for whoever comes.
+        assert next(changes).sequence == running.sequence + 1
 
 
 async def test_closing_ends_async_iteration(web: Scm) -> None:

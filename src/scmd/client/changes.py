@@ -57,9 +57,8 @@ class Scope:
     """What one watch is about, and how far it has got; it outlives the watch's connections."""
 
     def __init__(self, names: Iterable[str], initial: bool) -> None:
-        self.names = tuple(names)
-        """Of the services; none: all."""
-        self.keys = frozenset(map(name_key, self.names))
+        self.names = {name_key(name): name for name in names}
+        """Of the services, by their keys; none: all."""
         self.initial = initial
         self.has_begun = False
         """A first answer has come; where another picture is needed, changes may be missing."""
@@ -70,7 +69,16 @@ class Scope:
         self.closed = Event()
 
     def covers(self, name: str) -> bool:
-        return not self.keys or name_key(name) in self.keys
+        return not self.names or name_key(name) in self.names
+
+    def missing(self, picture: Iterable[Change]) -> list[Change]:
+        """Of the names without a service in a picture after a gap: perhaps there was one."""
+        there = {name_key(known.name) for known in picture}
+        return [
+            Change(kind="deleted", name=name, status=ServiceStatus(), gap=True)
+            for key, name in self.names.items()
+            if key not in there
+        ]
 
 
 class Known:
@@ -99,7 +107,9 @@ class Known:
         gap = self._scope.has_begun
         if not (self._scope.initial or gap):
             return []
-        return [known.replace(gap=gap) for known in self.services.values()]
+        known = [service.replace(gap=gap) for service in self.services.values()]
+        missing = self._scope.missing(known) if gap else []
+        return known + [service.replace(sampled=True) for service in missing]
 
     def look_again(self, calls: Calls, scm: ContextHandle) -> list[Change]:
         """All that is not as it was."""

@@ -6,7 +6,12 @@ Who falls too far behind gets each service once as it is, with `gap` set, and go
 from __future__ import annotations
 
 from scmd.client.changes import Change
-from scmd.scmd_interface.feed import FeedEntry, WaitForChangesRequest, WatchedName
+from scmd.scmd_interface.feed import (
+    MAX_WATCHED_NAMES,
+    FeedEntry,
+    WaitForChangesRequest,
+    WatchedName,
+)
 from scmd.scmd_interface.operations import WAIT_FOR_CHANGES
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.winerror import WinError
@@ -30,6 +35,9 @@ class FeedChanges:
         self._calls = calls
         self._scm = scm
         self._scope = scope
+        names = tuple(scope.names.values())
+        # So many that they cannot be said: the server tells of all then.
+        self._names = names if len(names) <= MAX_WATCHED_NAMES else ()
 
     def close(self) -> None:
         """The connection is the watch's."""
@@ -44,12 +52,15 @@ class FeedChanges:
             changes = [
                 _change(entry)
                 for entry in answer.entries or ()
-                if entry.number > covered.get(entry.name or "", 0)
+                if self._is_wanted(entry) and entry.number > covered.get(entry.name or "", 0)
             ]
             if covered and answer.number >= max(covered.values()):
                 covered.clear()
         self._scope.place = answer.epoch, answer.number
         return changes
+
+    def _is_wanted(self, entry: FeedEntry) -> bool:
+        return bool(self._names) or self._scope.covers(entry.name or "")
 
     def _ask(self, resume: int) -> WaitForChangesResponse:
         epoch, after = self._scope.place
@@ -58,7 +69,7 @@ class FeedChanges:
             epoch=epoch,
             after=after,
             resume=resume,
-            names=tuple(WatchedName(text=name) for name in self._scope.names) or None,
+            names=tuple(WatchedName(text=name) for name in self._names) or None,
         )
         try:
             return self._calls.call(WAIT_FOR_CHANGES, request)
@@ -80,8 +91,11 @@ class FeedChanges:
             for entry in part.entries or ():
                 if part.number > answer.number:
                     self._scope.covered[entry.name or ""] = part.number
-                found.append(_change(entry, gap))
-        return found if self._scope.initial or gap else []
+                if self._is_wanted(entry):
+                    found.append(_change(entry, gap))
+        if gap:
+            return found + self._scope.missing(found)
+        return found if self._scope.initial else []
 
 
 def _change(entry: FeedEntry, gap: bool = False) -> Change:

@@ -85,7 +85,8 @@ class Watch:
         self._source: Source | None = None
         self._pause = 0.0
         self._fetches = Lock()
-        self._fetching: Future[None] | None = None
+        self._fetching: dict[AbstractEventLoop, Future[None]] = {}
+        """By event loops: for whom a thread is about it."""
 
     def __enter__(self) -> Self:
         return self
@@ -121,11 +122,18 @@ class Watch:
         return self
 
     def __next__(self) -> Change:
-        while not self._ready:
+        while (change := self._taken()) is None:
             if self._scope.closed.is_set():
                 raise StopIteration
             self._fetch()
-        return self._ready.popleft()
+        return change
+
+    def _taken(self) -> Change | None:
+        """The next one that is there, if another thread has not taken it."""
+        try:
+            return self._ready.popleft()
+        except IndexError:
+            return None
 
     def __aiter__(self) -> Self:
         return self
@@ -134,16 +142,16 @@ class Watch:
         """A thread waits, so that a task that is cancelled neither blocks nor loses a change."""
         import asyncio
 
-        while not self._ready:
+        loop = asyncio.get_running_loop()
+        while (change := self._taken()) is None:
             if self._scope.closed.is_set():
                 raise StopAsyncIteration
-            if self._fetching is None:
-                loop = asyncio.get_running_loop()
-                self._fetching = loop.create_future()
-                self._fetching.add_done_callback(_retrieved)
-                Thread(target=self._fetch_for, args=(loop, self._fetching), daemon=True).start()
-            await asyncio.shield(self._fetching)
-        return self._ready.popleft()
+            if loop not in self._fetching:
+                fetching = self._fetching[loop] = loop.create_future()
+                fetching.add_done_callback(_retrieved)
+                Thread(target=self._fetch_for, args=(loop, fetching), daemon=True).start()
+            await asyncio.shield(self._fetching[loop])
+        return change
 
     async def aclose(self) -> None:
         self.close()
@@ -156,7 +164,7 @@ class Watch:
             failed = error
 
         def tell() -> None:
-            self._fetching = None
+            del self._fetching[loop]
             if fetching.cancelled():
                 return
             if failed is None:
@@ -167,7 +175,7 @@ class Watch:
         try:
             loop.call_soon_threadsafe(tell)
         except RuntimeError:
-            return  # The loop is over, and nobody waits.
+            del self._fetching[loop]  # The loop is over, and nobody waits.
 
     # Fetching -------------------------------------------------------------------------------
 
@@ -175,7 +183,9 @@ class Watch:
         """Wait for what comes next; there may be nothing yet when it returns."""
         try:
             with self._fetches:
-                self._fetch_once()
+                # Another thread may have fetched something, or closed it, meanwhile.
+                if not self._ready and not self._scope.closed.is_set():
+                    self._fetch_once()
         finally:
             if self._scope.closed.is_set():
                 self._drop()
