@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from contextlib import suppress
 from select import select
+from typing import Any
 
 import pytest
 
 from scmd import winsvc
 from scmd.client.functions import ScHandle
+from scmd.client.multiplexing import Multiplexed
 from scmd.client.notifications import fill
 from scmd.ndr.values import ContextHandle
 from scmd.svcctl import opening
 from scmd.svcctl.administration import (
+    GET_NOTIFY_RESULTS,
     GetNotifyResultsResponse,
     NotifyParams,
     NotifyParams2,
@@ -243,3 +248,49 @@ def test_a_connection_that_breaks_aborts_the_request(web: ScHandle) -> None:
     told.ask(web, winsvc.SERVICE_NOTIFY_STOPPED)
     winsvc.SleepEx(PATIENCE, True)
     assert told.masks[-1] == winsvc.SERVICE_NOTIFY_STOPPED
+
+
+def test_a_request_that_cannot_be_fetched_is_none(
+    web: ScHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, begin = Told(), Multiplexed.begin
+
+    def broken(self: Multiplexed, operation: Any, *rest: Any, **kept: Any) -> None:
+        if operation is GET_NOTIFY_RESULTS:
+            self.close()
+        begin(self, operation, *rest, **kept)
+
+    with monkeypatch.context() as breaking:
+        breaking.setattr(Multiplexed, "begin", broken)
+        with pytest.raises(WinError) as refused:
+            told.ask(web, winsvc.SERVICE_NOTIFY_STOPPED)
+    assert refused.value.winerror == winsvc.RPC_S_CALL_FAILED
+    told.ask(web, winsvc.SERVICE_NOTIFY_STOPPED)
+    winsvc.SleepEx(PATIENCE, True)
+    assert told.masks == [winsvc.SERVICE_NOTIFY_STOPPED]
+
+
+FORKING = """
+import os, sys
+from scmd import winsvc as w
+
+manager = w.OpenSCManager(None, None, w.SC_MANAGER_ALL_ACCESS)
+service = w.OpenService(manager, "Web", w.SERVICE_ALL_ACCESS)
+told = []
+w.NotifyServiceStatusChange(service, w.SERVICE_NOTIFY_RUNNING, w.ServiceNotify(told.append))
+w.StartService(service)
+w.WaitServiceState(service, w.SERVICE_NOTIFY_RUNNING)
+child = os.fork()
+if not child:
+    sys.exit(w.SleepEx(0, True))
+assert os.waitpid(child, 0)[1] == 0
+assert w.SleepEx(w.INFINITE, True) == w.WAIT_IO_COMPLETION
+assert len(told) == 1
+assert w.QueryServiceStatus(service).state == w.SERVICE_RUNNING
+w.CloseServiceHandle(service)
+"""
+
+
+def test_a_forked_child_leaves_its_parents_handles_and_requests_alone(web: ScHandle) -> None:
+    assert web
+    subprocess.run([sys.executable, "-c", FORKING], check=True, timeout=60)

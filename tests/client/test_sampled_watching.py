@@ -14,7 +14,7 @@ from scmd.client import polled_changes
 from scmd.client.calls import Calls, open_calls
 from scmd.client.scm import Scm
 from scmd.client.watching import Change, Watch, watch
-from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.service import ServiceAccess, ServiceState
 from scmd.vocabulary.winerror import WinError
 from tests.client.world import World
 
@@ -145,6 +145,16 @@ def test_a_state_that_was_left_and_entered_again_is_told_again(notifying: Scm) -
         notifying["Web"].start()
         again = until(changes, lambda change: change.state == S.RUNNING)
         assert len(again) <= 3
+
+
+def test_a_picture_is_followed_by_the_marks(notifying: Scm) -> None:
+    with notifying["Web"].opened(ServiceAccess.QUERY_STATUS):
+        notifying["Web"].delete()
+        with watch("Web", initial=True) as changes:
+            assert [next(changes).kind, next(changes).kind] == ["service", "delete_pending"]
+        with watch() as changes:
+            notifying["Other"].delete()
+            assert next(changes).name == "Other"
 
 
 def test_a_server_that_lags_is_looked_at_anew(notifying: Scm) -> None:

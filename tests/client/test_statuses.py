@@ -108,9 +108,32 @@ def test_wait_ends_with_its_time(scm: Scm) -> None:
     scm.create("Web", "/usr/bin/web")
     with pytest.raises(WaitFailed, match="still STOPPED") as caught:
         scm["Web"].wait("Running", timeout=0.1)
+    assert scm["Web"].wait(1, timeout=0).state is ServiceState.STOPPED
     assert caught.value.winerror == Error.WAIT_TIMEOUT
 
 
-def test_wait_knows_the_states() -> None:
-    with pytest.raises(ValueError, match="'runing' is not a state of a service"):
-        Scm.__new__(Scm)["Web"].wait("runing")
+@pytest.mark.parametrize("has_feed", [True, False])
+def test_wait_lets_go_of_a_service_that_is_to_go(world: World, scm: Scm, has_feed: bool) -> None:
+    """Its handle would keep the service, which cannot be made anew before."""
+    world.has_feed = has_feed
+    scm.create("Web", "/usr/bin/web")
+    found: list[int] = []
+
+    def wait() -> None:
+        with connect() as mine, pytest.raises(WaitFailed, match="marked for deletion") as caught:
+            mine["Web"].wait("running", timeout=None)
+        found.append(caught.value.winerror)
+
+    waiter = threading.Thread(target=wait)
+    waiter.start()
+    eventually(lambda: world.waits or world.scm.state.requests, "the wait")
+    scm["Web"].delete()
+    waiter.join(LIMIT_S)
+    assert found == [Error.SERVICE_MARKED_FOR_DELETE]
+    scm.create("Web", "/usr/bin/web")
+
+
+@pytest.mark.parametrize("state", ["runing", 8, 0])
+def test_wait_knows_the_states(state: int | str) -> None:
+    with pytest.raises(ValueError, match=f"{state!r} is not a state of a service"):
+        Scm.__new__(Scm)["Web"].wait(state)

@@ -152,7 +152,41 @@ def test_a_wait_ends_with_its_time_its_event_or_the_service(
     timer = threading.Timer(0.05, winsvc.SetEvent, (cancel,))
     timer.start()
     assert refused(winsvc.INFINITE, cancel) == winsvc.ERROR_CANCELLED
+    assert refused(-2) == winsvc.ERROR_TIMEOUT
+    cancel = winsvc.CreateEvent(False, True)
+    assert refused(-1, cancel) == winsvc.ERROR_CANCELLED
     for handle, mask, error in ((manager, 1, 6), (web, 0, 87), (web, 0x80, 87)):
         with pytest.raises(WinError) as raised:
             winsvc.WaitServiceState(handle, mask)
         assert raised.value.winerror == error
+
+
+def test_a_wait_for_a_service_that_is_marked_ends_with_what_can_still_come(web: ScHandle) -> None:
+    states, pending = winsvc.SERVICE_NOTIFY_PAUSED, winsvc.SERVICE_NOTIFY_DELETE_PENDING
+    winsvc.StartService(web)
+    winsvc.DeleteService(web)
+    winsvc.WaitServiceState(web, pending)
+    timer = threading.Timer(0.05, winsvc.ControlService, (web, winsvc.SERVICE_CONTROL_STOP))
+    timer.start()
+    for _ in ("as it stops", "once it has"):
+        with pytest.raises(WinError) as raised:
+            winsvc.WaitServiceState(web, states)
+        assert raised.value.winerror == winsvc.ERROR_SERVICE_MARKED_FOR_DELETE
+    winsvc.WaitServiceState(web, winsvc.SERVICE_NOTIFY_STOPPED)
+
+
+def test_a_subscription_ends_with_its_service(manager: ScHandle, web: ScHandle) -> None:
+    subscribed = Subscribed(web, winsvc.SC_EVENT_STATUS_CHANGE)
+    database = Subscribed(manager, winsvc.SC_EVENT_DATABASE_CHANGE)
+    winsvc.DeleteService(web)
+    web.Close()
+    with created(manager, "Web") as another:
+        winsvc.StartService(another)
+    for notify in (winsvc.SERVICE_NOTIFY_DELETED, winsvc.SERVICE_NOTIFY_CREATED):
+        assert database.next() == (notify, None)
+    # The thread has ended by itself: what the other service does would have come before.
+    subscribed.subscription._thread.join(PATIENCE_S)
+    assert subscribed.next() == (winsvc.SERVICE_NOTIFY_DELETE_PENDING, None)
+    assert subscribed.calls.empty()
+    for each in (subscribed, database):
+        each.end()

@@ -14,7 +14,7 @@ from scmd.client.connection import ConnectionFailed
 from scmd.client.feed_changes import FeedChanges
 from scmd.client.scm import Scm
 from scmd.client.watching import Watch, watch
-from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.service import ServiceAccess, ServiceState
 from scmd.vocabulary.winerror import WinError
 from tests.begun import begun
 from tests.client.world import World
@@ -111,6 +111,13 @@ def test_who_is_behind_is_told_of_a_service_that_is_gone(world: World, web: Scm)
         ("service", "Other", True),
         ("deleted", "web", True),
     ]
+
+
+def test_a_picture_says_who_is_marked_for_deletion(web: Scm) -> None:
+    with web["Web"].opened(ServiceAccess.QUERY_STATUS):
+        web["Web"].delete()
+        with watch("Web", "Other", initial=True) as changes:
+            assert [next(changes).marked, next(changes).marked] == [True, False]
 
 
 def test_more_names_than_can_be_said_are_watched_among_all(world: World, web: Scm) -> None:

@@ -136,13 +136,18 @@ def test_ctrl_c_before_it_watches_is_an_interruption(
             Change(kind="service", name="Web", status=report(S.RUNNING), gap=True),
             "Web: is RUNNING [changes before this one are missing]",
         ),
+        (
+            Change(kind="service", name="Web", status=report(S.STOPPED), marked=True),
+            "Web: is STOPPED, marked for deletion",
+        ),
     ],
 )
 def test_every_kind_of_change_has_its_words(change: Change, text: str) -> None:
     assert as_text(change, 0.0)[9:] == text + "\n"
     document = as_json(change, 0.25)
     assert document.count("\n") == 1
-    assert json.loads(document)["time"] == "1970-01-01T00:00:00.250Z"
+    found = json.loads(document)
+    assert (found["time"], found["marked"]) == ("1970-01-01T00:00:00.250Z", change.marked)
 
 
 def test_what_had_no_state_before_says_null() -> None:

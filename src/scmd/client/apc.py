@@ -9,6 +9,7 @@ object is refused with 6.
 from __future__ import annotations
 
 from collections import deque
+from os import register_at_fork
 from threading import local
 from time import monotonic
 
@@ -25,6 +26,8 @@ WAIT_IO_COMPLETION = 0xC0
 WAIT_TIMEOUT = 0x102
 
 _own = local()
+register_at_fork(after_in_child=lambda: _own.__dict__.clear())
+"""The parent's requests are the parent's, and what comes of them is not read here."""
 
 
 class ApcQueue:
@@ -112,6 +115,11 @@ def wait_for_any(events: tuple[EventObject | None, ...], end: float | None) -> E
     return wait(found, (), end)
 
 
+def end_of(milliseconds: int) -> float | None:
+    """When a wait that begins now is over; None: never. As a DWORD -1 is INFINITE too."""
+    return None if milliseconds in (INFINITE, -1) else monotonic() + milliseconds / 1000
+
+
 def _wait(event: EventObject | None, milliseconds: int, alertable: bool) -> int:
     queue = current_queue()
 
@@ -122,7 +130,7 @@ def _wait(event: EventObject | None, milliseconds: int, alertable: bool) -> int:
             return WAIT_OBJECT_0
         return None
 
-    end = None if milliseconds == INFINITE else monotonic() + milliseconds / 1000
+    end = end_of(milliseconds)
     if alertable and event is not None:
         # Calls that have come already are run first, though the event may be set.
         wait(lambda: queue.calls or None, queue.sources, 0)

@@ -43,6 +43,8 @@ class Change(Value):
     origin: str = ""
     sequence: int = 0
     """Its number, one higher than that of the change before; 0: it has none."""
+    marked: bool = False
+    """Of a `service`: it is marked for deletion; servers without a feed do not say."""
     gap: bool = False
     """Something before this one is missing, or may be: the watch was behind, or not connected."""
     sampled: bool = False

@@ -110,5 +110,6 @@ def _change(entry: FeedEntry, gap: bool = False) -> Change:
         actor=entry.actor or "",
         origin=entry.origin or "",
         sequence=entry.number,
+        marked=bool(entry.marked),
         gap=gap,
     )

@@ -9,6 +9,7 @@ handle.
 from __future__ import annotations
 
 from _thread import allocate_lock
+from os import getpid
 
 from scmd.client import configuration
 from scmd.client.calls import open_calls
@@ -43,10 +44,11 @@ if TYPE_CHECKING:
 class _Shared:
     """A connection and how many handles are open on it."""
 
-    __slots__ = ("calls", "handles", "left", "link", "linking")
+    __slots__ = ("calls", "handles", "left", "link", "linking", "process")
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
+        self.process = getpid()
         self.handles = 0
         self.left: list[ScHandle] = []
         """Handles that were collected when they could not be closed."""
@@ -96,6 +98,8 @@ class ScHandle:
 
     def __del__(self) -> None:
         try:
+            if self._shared.process != getpid():
+                return  # A child that was forked: the handle is its parent's.
             if self._raw is not None and self._shared.is_busy:
                 # This may be in the midst of the very call that closing it would wait for.
                 self._shared.left.append(self)

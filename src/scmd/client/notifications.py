@@ -109,6 +109,8 @@ def NotifyServiceStatusChange(handle: ScHandle, notify_mask: int, buffer: Servic
     operation = administration.NOTIFY_SERVICE_STATUS_CHANGE
     notify = watching.link.call(operation, request).notify_handle
     with watching.lock:
+        if watching.is_closed:
+            raise WinError(Error.INVALID_HANDLE, FUNCTION)
         watching.buffer, buffer.outstanding = buffer, notify
 
     def told(answer: administration.GetNotifyResultsResponse | WinError) -> None:
@@ -116,7 +118,12 @@ def NotifyServiceStatusChange(handle: ScHandle, notify_mask: int, buffer: Servic
 
     fetching = administration.NotifyHandleRequest(notify_handle=notify)
     queue.sources = {link for link in queue.sources if not link.is_over} | {watching.link}
-    watching.link.begin(administration.GET_NOTIFY_RESULTS, fetching, told)
+    try:
+        watching.link.begin(administration.GET_NOTIFY_RESULTS, fetching, told)
+    except WinError:
+        with watching.lock:
+            watching.buffer = buffer.outstanding = None
+        raise
 
 
 def _begin(handle: ScHandle) -> Watching:

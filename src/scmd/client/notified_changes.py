@@ -49,6 +49,8 @@ class NotifiedChanges:
         self._scope = scope
         self._watched: dict[str, _Watched] = {}
         self._known: Known
+        self._has_shown = False
+        """A picture, which does not say who is marked for deletion."""
         self._requests: StatusRequests | None = None
 
     def close(self) -> None:
@@ -75,13 +77,15 @@ class NotifiedChanges:
         # Whoever comes after the request is told by it, whoever came before is found.
         notify = register(self._calls, self._scm, _OF_SCM)
         self._known = Known(self._scope, self._calls, self._scm)
+        picture = self._known.picture()
+        self._has_shown = bool(picture)
         for known in self._known.services.values():
             self._open(self._calls, known.name)
         self._requests = StatusRequests(self._calls)
         self._requests.fetch(None, notify)
         for watched in self._watched.values():
             self._requests.ask(watched, watched.handle, _OF_SERVICE)
-        return self._known.picture()
+        return picture
 
     def _open(self, opener: Calls | StatusRequests, name: str) -> _Watched | None:
         try:
@@ -150,8 +154,10 @@ class NotifiedChanges:
         return changes
 
     def _marked(self, requests: StatusRequests, watched: _Watched) -> list[Change]:
-        """Its handle keeps it from going. One that was marked before is no news."""
+        """Its handle keeps it from going. One that was marked before the watch is no news."""
         key = name_key(watched.name)
         del self._watched[key]
         requests.close_handle(watched.handle)
-        return [self._known.services[key].replace(kind="delete_pending")] * watched.was_told
+        if not (watched.was_told or self._has_shown):
+            return []
+        return [self._known.services[key].replace(kind="delete_pending")]

@@ -166,13 +166,12 @@ class Service:
         with self.opened(ServiceAccess.QUERY_STATUS) as handle:
             return self._wait(handle, state, wait)
 
-    def wait(
-        self, state: ServiceState | str, timeout: float | None = DEFAULT_WAIT_S
-    ) -> ServiceStatus:
+    def wait(self, state: int | str, timeout: float | None = DEFAULT_WAIT_S) -> ServiceStatus:
         """Wait until it is in a state, such as "running", whoever brings it there.
 
-        Whatever state it is in meanwhile, only `timeout` seconds end it: WaitFailed 258.
-        None waits for ever.
+        Whatever state it is in meanwhile, only `timeout` seconds end it: WaitFailed 258; None
+        waits for ever. WaitFailed 1072: it has stopped and is marked for deletion, which waits
+        for this to end. ValueError: there is no such state.
         """
         wanted = _state(state)
         with self.opened(ServiceAccess.QUERY_STATUS) as handle:
@@ -221,6 +220,8 @@ class Service:
                 is_hung = not patient and progress.is_hung(now)
                 if is_hung or (end is not None and now >= end):
                     raise _overdue(self.name, status, wanted, now - progress.started)
+                if patient and statuses.is_marked and status.state == ServiceState.STOPPED:
+                    raise _doomed(self.name, status)
                 status = statuses.next(progress, None if end is None else end - now)
                 progress.update(status, time.monotonic())
         return status
@@ -247,12 +248,10 @@ class Opened:
         self._calls.close_handle(self._handle)
 
 
-def _state(state: ServiceState | str) -> ServiceState:
-    if isinstance(state, ServiceState):
-        return state
+def _state(state: int | str) -> ServiceState:
     try:
-        return ServiceState[state.upper()]
-    except KeyError:
+        return ServiceState[state.upper()] if isinstance(state, str) else ServiceState(state)
+    except (KeyError, ValueError):
         raise ValueError(f"{state!r} is not a state of a service") from None
 
 
@@ -279,6 +278,11 @@ def _unexpected(name: str, status: ServiceStatus, wanted: ServiceState) -> WaitF
 
         text += f": {error_text(error)}"
     return WaitFailed(error or Error.SERVICE_REQUEST_TIMEOUT, text, status)
+
+
+def _doomed(name: str, status: ServiceStatus) -> WaitFailed:
+    text = f"{name} is marked for deletion and starts no more"
+    return WaitFailed(Error.SERVICE_MARKED_FOR_DELETE, text, status)
 
 
 def _overdue(name: str, status: ServiceStatus, wanted: ServiceState, waited: float) -> WaitFailed:

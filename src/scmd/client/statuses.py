@@ -26,6 +26,7 @@ TOLD_FROM_S = 0.03
 LONGEST_WAIT_S = 1.0
 """One wait at the server: whoever shows the progress has something to say by then."""
 _STATUS_KINDS = (0, 1)
+_MARKED_KIND = 3
 
 
 class Statuses:
@@ -41,6 +42,8 @@ class Statuses:
         self._listener: _FeedListener | _RequestListener | None = None
         self._is_told = True
         self._ready: deque[ServiceStatus] = deque()
+        self.is_marked = False
+        """The server has told that the service is marked for deletion."""
 
     def __enter__(self) -> Statuses:
         return self
@@ -73,6 +76,8 @@ class Statuses:
         try:
             statuses = self._listener.listen(limit)
         except WinError as error:
+            if error.winerror == Error.SERVICE_MARKED_FOR_DELETE:
+                self.is_marked = True
             lacking = (Error.CALL_NOT_IMPLEMENTED, Error.RPC_PROCNUM_OUT_OF_RANGE)
             if error.winerror not in lacking or isinstance(self._listener, _RequestListener):
                 raise
@@ -80,6 +85,7 @@ class Statuses:
             self._listener = _RequestListener(*self._opened())
             statuses = self._listener.listen(limit)
         self._ready.extend(map(named_state, statuses))
+        self.is_marked = self.is_marked or self._listener.is_marked
 
     def _opened(self) -> tuple[Calls, ContextHandle]:
         from scmd.vocabulary.service import ScmAccess, ServiceAccess
@@ -101,6 +107,8 @@ class Statuses:
 class _FeedListener:
     """By scmd's feed: every status, check points too."""
 
+    is_marked = False
+
     def __init__(self, calls: Calls, service: ContextHandle) -> None:
         from scmd.scmd_interface.feed import FEED_BEGINNING
 
@@ -119,14 +127,18 @@ class _FeedListener:
         )
         answer = self._calls.call(WAIT_FOR_CHANGES, request)
         self._place = answer.epoch, answer.number
-        return [entry.status for entry in answer.entries or () if entry.kind in _STATUS_KINDS]
+        entries = answer.entries or ()
+        self.is_marked = any(entry.marked or entry.kind == _MARKED_KIND for entry in entries)
+        return [entry.status for entry in entries if entry.kind in _STATUS_KINDS]
 
     def close(self) -> None:
         self._calls.close()
 
 
 class _RequestListener:
-    """By one request after the other."""
+    """By one request after the other; error 1072 tells of the mark."""
+
+    is_marked = False
 
     def __init__(self, calls: Calls, service: ContextHandle) -> None:
         from scmd.client.status_requests import STATES, StatusRequests, register

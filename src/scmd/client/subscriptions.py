@@ -10,14 +10,13 @@ gone.
 from __future__ import annotations
 
 from threading import Lock, Thread, current_thread
-from time import monotonic
 
-from scmd.client.apc import INFINITE, EventObject, SetEvent, wait_for_any
+from scmd.client.apc import INFINITE, EventObject, SetEvent, end_of, wait_for_any
 from scmd.client.functions import ScHandle, use
 from scmd.client.status_requests import STATES
 from scmd.client.watching import Change, Watch
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.service import STATE_BITS, NotifyMask, ServiceType, StateMask
+from scmd.vocabulary.service import STATE_BITS, NotifyMask, ServiceState, ServiceType, StateMask
 from scmd.vocabulary.winerror import WinError, expect
 
 TYPE_CHECKING = False
@@ -41,11 +40,13 @@ class Subscription:
         about: Callable[[Change], int | None],
         callback: Callable[[int, object], object],
         context: object,
+        ends_with_service: bool,
     ) -> None:
         self._watch = watch
         self._about = about
         self._callback = callback
         self._context = context
+        self._ends_with_service = ends_with_service
         self._calling = Lock()
         self._is_over = False
         self._thread = Thread(target=self._run, name=SUBSCRIBE, daemon=True)
@@ -55,12 +56,13 @@ class Subscription:
         try:
             for change in self._watch:
                 notify = self._about(change)
-                if notify is None:
-                    continue
-                with self._calling:
-                    if self._is_over:
-                        return
-                    self._callback(notify, self._context)
+                if notify is not None:
+                    with self._calling:
+                        if self._is_over:
+                            return
+                        self._callback(notify, self._context)
+                if self._ends_with_service and change.kind == "deleted":
+                    return
         finally:
             self._watch.close()
 
@@ -105,7 +107,7 @@ def SubscribeServiceChangeNotifications(
     names = (handle.name,) if handle.name else ()
     needs_feed = event_type == SC_EVENT_PROPERTY_CHANGE
     watch = Watch(calls.another, names, lossless=needs_feed).begin()
-    return Subscription(watch, kinds[event_type], callback, context)
+    return Subscription(watch, kinds[event_type], callback, context, bool(names))
 
 
 def UnsubscribeServiceChangeNotifications(subscription: Subscription) -> None:
@@ -144,7 +146,8 @@ def WaitServiceState(
 
     The mask has the bits of a service handle: SERVICE_NOTIFY_STOPPED to _PAUSED and
     _DELETE_PENDING. The handle needs SERVICE_QUERY_STATUS. Errors: 5, 6, 87; 1460 when the
-    time is up, 1223 when the event was set first; 1072 when the service is deleted.
+    time is up, 1223 when the event was set first; 1072 when the service is marked for deletion and
+    has stopped, so that it can enter no other state, or is gone.
     """
     calls, raw = use(handle, WAIT)
     if not handle.name:
@@ -152,18 +155,22 @@ def WaitServiceState(
     if not notify or notify & ~_WAITED_FOR:
         raise WinError(Error.INVALID_PARAMETER, WAIT)
     calls.query_basic_status(raw)
-    end = None if milliseconds == INFINITE else monotonic() + milliseconds / 1000
+    end = end_of(milliseconds)
     found: list[int] = []
     reached = EventObject(manual_reset=True, initial_state=False)
     watch = Watch(calls.another, (handle.name,), initial=True).begin()
 
     def look() -> None:
         try:
+            is_marked = False
             for change in watch:
+                is_marked = is_marked or change.marked or change.kind == "delete_pending"
                 if change.kind == "deleted":
                     found.append(Error.SERVICE_MARKED_FOR_DELETE)
-                elif notify & _bits(change):
+                elif notify & (STATE_BITS[change.state] | is_marked * NotifyMask.DELETE_PENDING):
                     found.append(Error.SUCCESS)
+                elif is_marked and change.state == ServiceState.STOPPED:
+                    found.append(Error.SERVICE_MARKED_FOR_DELETE)
                 if found:
                     break
         finally:
@@ -184,9 +191,3 @@ def WaitServiceState(
         raise WinError(Error.RPC_CALL_FAILED, WAIT)
     if found[0]:
         raise WinError(found[0], WAIT)
-
-
-def _bits(change: Change) -> int:
-    if change.kind == "delete_pending":
-        return NotifyMask.DELETE_PENDING
-    return STATE_BITS.get(change.state, 0)

@@ -8,7 +8,15 @@ taken are woken: what they wait for may have come, or the source may be theirs t
 
 from __future__ import annotations
 
-from os import EFD_CLOEXEC, EFD_NONBLOCK, close, eventfd, eventfd_read, eventfd_write
+from os import (
+    EFD_CLOEXEC,
+    EFD_NONBLOCK,
+    close,
+    eventfd,
+    eventfd_read,
+    eventfd_write,
+    register_at_fork,
+)
 from select import POLLIN, POLLOUT, poll
 from threading import RLock, local
 from time import monotonic
@@ -113,6 +121,15 @@ def wait(
             with changing:
                 _waiting.discard(waiter)
                 _release(taken)
+
+
+def _forked() -> None:
+    """A wake-up that parent and child share would reach one of the two."""
+    _waiting.clear()
+    _own.__dict__.clear()
+
+
+register_at_fork(after_in_child=_forked)
 
 
 def wake_all() -> None:

@@ -68,7 +68,7 @@ def as_text(change: Change, now: float) -> str:
     """`12:00:01 Web: START_PENDING, was STOPPED for 3.2 s; asked to start (root)`."""
     state = word(ServiceState, change.status.state)
     if change.kind == "service":
-        text = f"is {state}"
+        text = f"is {state}, marked for deletion" if change.marked else f"is {state}"
     elif change.kind == "status":
         text = _status_text(change, state)
     else:
@@ -116,6 +116,7 @@ def as_json(change: Change, now: float) -> str:
         "cause": change.cause,
         "actor": change.actor,
         "origin": change.origin,
+        "marked": change.marked,
         "sequence": change.sequence,
         "gap": change.gap,
         "sampled": change.sampled,
