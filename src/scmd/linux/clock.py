@@ -7,6 +7,7 @@ its descriptor readable then, after a suspend too; nothing wakes up otherwise.
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
 import time
@@ -40,8 +41,11 @@ class ClockWatch:
 
     def again(self) -> None:
         how = _ABSOLUTE | _CANCEL_ON_SET
+        # ECANCELED: armed anew, and it is said once that the clock has been set meanwhile.
         if self._libc.timerfd_settime(self._descriptor, how, _NEVER, None):
-            raise OSError(ctypes.get_errno(), "timerfd_settime")
+            problem = ctypes.get_errno()
+            if problem != errno.ECANCELED:
+                raise OSError(problem, "timerfd_settime")
 
     def close(self) -> None:
         os.close(self._descriptor)
