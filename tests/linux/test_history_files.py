@@ -77,6 +77,14 @@ def test_what_a_crash_left_is_repaired(store: Store, left: bytes) -> None:
     assert not store.problems
 
 
+@pytest.mark.parametrize("left", [b"", HEADER[:5]])
+def test_what_was_begun_on_a_full_disk_can_be_read(store: Store, left: bytes) -> None:
+    store.folder.mkdir()
+    store.path().write_bytes(left)
+    assert store.files.read(1) == []
+    assert not store.problems
+
+
 @pytest.mark.parametrize("other", [b'{"scmd_history":99}\nnew\n', b"my notes\n"])
 def test_a_file_that_is_not_ours_is_left_as_it_is(store: Store, other: bytes) -> None:
     store.folder.mkdir()

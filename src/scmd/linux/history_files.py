@@ -83,7 +83,9 @@ class HistoryFiles:
 
     @staticmethod
     def _entries(path: Path) -> list[bytes]:
-        header, _, rest = path.read_bytes().partition(b"\n")
+        header, ended, rest = path.read_bytes().partition(b"\n")
+        if not ended:
+            return []  # There was no room for a first line.
         check_header(header)
         return sound_lines(rest.splitlines())
 
