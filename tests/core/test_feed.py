@@ -302,7 +302,7 @@ def test_a_caller_is_told_what_it_may_see(bench: Bench) -> None:
 def successor(bench: Bench, *stored: StoredService, journal: list[Memory] | None = None) -> Bench:
     """The next manager, with what the first one has journaled."""
     entries = tuple(bench.journal if journal is None else journal)
-    return Bench(stored, Settings(first_launch=5_000), first=Adopted(entries, ()))
+    return Bench(stored, Settings(first_launch=5_000, epoch=2), first=Adopted(entries, ()))
 
 
 def stored(id: int, name: str, deleted: bool = False) -> StoredService:

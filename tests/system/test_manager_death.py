@@ -10,6 +10,7 @@ import signal
 import subprocess
 import threading
 
+import scmd
 from scmd.client.scm import connect
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ServiceState
@@ -305,3 +306,20 @@ def test_a_runtime_directory_that_was_removed_is_made_again(machine: Machine) ->
     machine.await_line("ready again", 1)
     assert machine.await_state("Web", "RUNNING").process_id == process_id
     machine.scmd("net", "stop", "Web")
+
+
+def test_a_watch_of_an_scm_that_began_with_nothing_is_told_so(bare: Machine) -> None:
+    """As in a container made anew: its changes may be more than the watch has heard of the last."""
+    bare.start()
+    with bare.as_environment(), scmd.watch() as changes:
+        bare.install("Old", "/bin/sleep", "1000")
+        while (last := next(changes)).kind != "created":
+            pass
+        assert bare.stop() == 0
+        shutil.rmtree(bare.state)
+        shutil.rmtree(bare.runtime)
+        bare.start()
+        for number in range(last.sequence + 20):
+            bare.scm.create(f"New{number}", "/bin/true")
+        while not (change := next(changes)).gap:
+            assert change.name == "Old"

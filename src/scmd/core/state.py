@@ -63,7 +63,7 @@ class State:
         """Notification requests, by their notify handles, whose numbers no other handle has."""
         self.scm_watchers: dict[HandleId, Handle] = {}
         """Handles to the SCM that were used for notification requests."""
-        self.feed = Feed(settings.first_launch)
+        self.feed = Feed(settings.epoch)
         self.blocked: dict[CallId, Callable[[], None]] = {}
         """Calls that may wait for ever, and how to answer them without what they wait for."""
         self.saves: dict[SaveId, Save] = {}

@@ -65,6 +65,7 @@ class Manager:
         )
         settings = replace(
             settings,
+            epoch=int.from_bytes(os.urandom(7)),
             ends_with_essential=state.is_init,
             process_id=os.getpid(),
             notify_socket=str(state.notify.getsockname()),

@@ -165,6 +165,7 @@ class Crashes:
             world.settings,
             process_id=world.manager_pid,
             first_launch=1 + self.deaths * LAUNCH_BLOCK,
+            epoch=1 + self.deaths,
             first_service=world.next_service,
         )
         world.scm = Scm(world.disk.values(), settings)

@@ -99,6 +99,8 @@ class Settings:
     """PreshutdownOrder: services that get PRESHUTDOWN before all others, one after the other."""
     first_launch: int = 1
     """No launch number below this one is given out."""
+    epoch: int = 1
+    """The feed's, unless a journal goes on: one that no SCM has had, with this database or not."""
     first_service: int = 1
     """No record number below this one is given out; above every number of a removed record."""
     auto_start_delay: int = 120_000
