@@ -126,3 +126,11 @@ def test_no_scm_at_the_other_end_is_told(
     monkeypatch.setenv("SCMD_SSH", f"ssh -F {machine.folder}/ssh_config")
     with pytest.raises(WinError, match=r"rpc-stdio` .* ended with status 1"):
         connect(f"ssh://root@127.0.0.1:{remote}")
+
+
+def test_a_start_up_file_that_prints_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for words in ("hi", "Welcome", "Welcome to this machine"):
+        monkeypatch.setenv("SCMD_SSH", f"sh -c 'echo {words}; exec cat'")
+        with pytest.raises(WinError, match=r"not a DCE/RPC 5\.0 PDU") as caught:
+            connect("ssh://anywhere")
+        assert caught.value.winerror == 1722

@@ -121,6 +121,16 @@ def test_one_fragment_size_is_agreed(limits: tuple[int, int], agreed: int) -> No
     assert (ack.max_transmit, ack.max_receive) == (agreed, agreed)
 
 
+@pytest.mark.parametrize("first", [1, 5, 15, 16, 17])
+def test_what_is_no_pdu_is_told_at_its_header(first: int) -> None:
+    """However it is cut: what would be its length is not waited for."""
+    framer = pdu.Framer()
+    stranger = b"Welcome to this machine"
+    assert framer.frames(stranger[:first]) == []
+    assert framer.frames(stranger[first:]) == []
+    assert framer.error is not None
+
+
 def test_a_bind_that_asks_for_authentication_is_refused() -> None:
     far = new_server()
     data = bytearray(bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,))))

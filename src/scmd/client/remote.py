@@ -10,6 +10,7 @@ from _socket import gaierror
 from scmd.client.connection import Connection, ConnectionFailed
 from scmd.client.credentials import Credentials
 from scmd.client.hosts import Host, HostError, parse_host
+from scmd.rpc.errors import RpcError
 from scmd.svcctl.interface import SVCCTL
 from scmd.vocabulary.errors import Error
 
@@ -133,7 +134,9 @@ def _bound(stream: Stream, where: str, security: Initiation | None = None) -> Co
     try:
         connection = Connection(stream, security)
     except ConnectionFailed as failed:
-        detail = stream.diagnosis() or failed.detail
+        detail = failed.detail
+        if not isinstance(failed.__cause__, RpcError):  # Whose end follows from ours.
+            detail = stream.diagnosis() or detail
         error = Error.RPC_SERVER_UNAVAILABLE
         if failed.winerror == Error.ACCESS_DENIED:
             error = Error.ACCESS_DENIED

@@ -109,7 +109,7 @@ class Framer:
             version, minor, kind, flags, drep, length, auth_length, call_id = _HEADERS[
                 order
             ].unpack_from(data, position)
-            if version != 5 or minor > 1 or drep[0] not in (0x00, 0x10):
+            if not _is_header(version, minor, drep):
                 header = data[position : position + 8].hex()
                 self.error = RpcError(f"not a DCE/RPC 5.0 PDU: {header}", call_id)
                 return frames
@@ -129,9 +129,14 @@ class Framer:
     def _is_complete(self) -> bool:
         if len(self._pending) < HEADER_SIZE:
             return False
-        order = "<" if self._pending[4] & 0xF0 else ">"
-        length: int = _HEADERS[order].unpack_from(self._pending)[5]
-        return len(self._pending) >= min(length, 0xFFFF) or length < HEADER_SIZE
+        order = "<" if self._pending[4] == 0x10 else ">"
+        version, minor, _, _, drep, length, *_ = _HEADERS[order].unpack_from(self._pending)
+        # What is no header is for `frames` to say, now: its length means nothing.
+        return not _is_header(version, minor, drep) or len(self._pending) >= length
+
+
+def _is_header(version: int, minor: int, drep: bytes) -> bool:
+    return version == 5 and minor <= 1 and drep[0] in (0x00, 0x10)
 
 
 class Syntax(Value):
