@@ -60,6 +60,12 @@ def test_a_wrong_host_is_an_invalid_parameter() -> None:
     assert caught.value.winerror == 87
 
 
+def test_a_user_whom_no_text_names_is_an_invalid_parameter() -> None:
+    with pytest.raises(WinError, match="no user's name") as caught:
+        open_calls("//127.88.77.66:1", credentials=Credentials(user="\udcff", password="p"))
+    assert caught.value.winerror == 87
+
+
 def test_credentials_of_an_option() -> None:
     assert from_option("ann") == Credentials(user="ann")
     assert from_option("ann%") == Credentials(user="ann", password="")

@@ -148,7 +148,7 @@ def test_every_step_that_fails_is_named(machine: Machine, reach: Reach) -> None:
     assert error.winerror == Error.RPC_SERVER_UNAVAILABLE
     assert "TCP port 135" in str(error)
     assert "named pipe" in str(error)
-    for host in ("//no-such-host.invalid:1", "//no-such-host.invalid"):
+    for host in ("//no-such-host.invalid:1", "//no-such-host.invalid", "//a..b", f"//{64 * 'a'}:1"):
         error = refusal(host, "ann", PASSWORD)
         assert error.winerror == Error.RPC_SERVER_UNAVAILABLE
         assert "the name cannot be resolved" in str(error)
@@ -193,6 +193,8 @@ def test_a_change_that_fails_changes_nothing(machine: Machine, reach: Reach) -> 
     ):
         done = machine.try_scmd("remote", "enable", *wrong)
         assert (done.returncode, said in done.stderr) == (1, True), done
+    done = machine.try_scmd("remote", "adduser", "x\udcff", input="p\n")
+    assert (done.returncode, "is no user's name" in done.stderr) == (1, True), done
     assert reach.status() == before
 
 

@@ -43,6 +43,11 @@ def connector(
             raise ConnectionFailed(Error.INVALID_PARAMETER, "OpenSCManager", text)
         return lambda: _through_ssh(place, timeout)
     known = credentials or Credentials()
+    try:
+        known.user.encode()
+    except UnicodeEncodeError as error:
+        text = f"{known.user!a} is no user's name"
+        raise ConnectionFailed(Error.INVALID_PARAMETER, "OpenSCManager", text) from error
     return lambda: _through_network(place, known, timeout)
 
 

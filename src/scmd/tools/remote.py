@@ -133,7 +133,10 @@ def _delete_user(arguments: list[str]) -> int:
 def _name(options: Options) -> str:
     if len(options.rest) != 1:
         raise CommandUsageError("needs a NAME")
-    return options.rest[0]
+    name = options.rest[0]
+    if not name.isprintable():
+        raise CommandError(f"{escaped(name)} is no user's name")
+    return name
 
 
 def _is_known(name: str) -> bool:

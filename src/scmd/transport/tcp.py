@@ -25,7 +25,11 @@ class TcpStream(StreamSocket):
         self, host: str, port: int, connect_timeout: float, timeout: float | None = None
     ) -> None:
         """Connect; OSError, of the address tried last."""
-        connected = socket.create_connection((host, port), connect_timeout)
+        try:
+            connected = socket.create_connection((host, port), connect_timeout)
+        except UnicodeError as error:
+            text = "no machine can have this name"
+            raise socket.gaierror(socket.EAI_NONAME, text) from error
         try:
             for option in _KEEP_ALIVE:
                 connected.setsockopt(*option)
