@@ -173,6 +173,20 @@ def test_a_restart_opens_the_same_places(machine: Machine, reach: Reach) -> None
     connect(reach.host, user=ADMINISTRATOR, password=PASSWORD).close()
 
 
+def test_a_place_that_is_taken_at_the_start_is_told(machine: Machine, reach: Reach) -> None:
+    machine.stop()
+    machine.expected_complaints = "cannot listen"
+    place = f"{reach.address}:{reach.port}"
+    with socket.create_server((reach.address, reach.port)):
+        machine.start()
+        said = machine.scmd("remote", "status")
+        assert f"NOT OPEN: cannot listen at {place}: Address already in use\n" in said
+        assert f"TCP {place}" not in said
+        assert f"Endpoint mapper {reach.address}:{reach.mapper}: open" in said
+    assert f"TCP {place}: open" in machine.scmd("remote", "enable", "--tcp", place)
+    connect(reach.host, user=ADMINISTRATOR, password=PASSWORD).close()
+
+
 def test_a_change_that_fails_changes_nothing(machine: Machine, reach: Reach) -> None:
     before = reach.status()
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -208,9 +208,9 @@ def _is_loopback(address: str) -> bool:
 
 def as_text(document: dict[str, Any]) -> str:
     """In plain words: what is open, to whom, and what protects it."""
-    settings, listening = document["settings"], document["listening"]
+    settings, listening, failed = document["settings"], document["listening"], document["failed"]
     lines = []
-    if settings["tcp"]:
+    if settings["tcp"] and f"tcp:{settings['tcp']}" not in failed:
         privacy = settings["level"] == "privacy"
         how = "signed and encrypted" if privacy else "signed, but may be readable on the way"
         kerberos = " or Kerberos" if settings["keytab"] else ""
@@ -220,17 +220,17 @@ def as_text(document: dict[str, Any]) -> str:
             f"TCP {settings['tcp']}: open to {whom}.",
             f"    Who calls must prove who it is (NTLMv2{kerberos}); calls are {how}.",
         ]
-    if settings["epm"]:
+    if settings["epm"] and f"tcp:{settings['epm']}" not in failed:
         lines += [
             f"Endpoint mapper {settings['epm']}: open to everybody, without a proof.",
             "    It tells the TCP port and nothing else.",
         ]
-    if settings["smbd"]:
+    if settings["smbd"] and f"pipe:{settings['smbd']}/np/svcctl" not in failed:
         lines += [
             f"Named pipe \\PIPE\\svcctl: smbd hands it over at {settings['smbd']}/np/svcctl.",
             "    Whom smbd has authenticated may call; its signing and encryption protect them.",
         ]
-    lines += [f"NOT OPEN: {reason}" for reason in document["failed"].values()]
+    lines += [f"NOT OPEN: {reason}" for reason in failed.values()]
     if not lines:
         lines.append("Closed: nothing listens for other machines (ssh:// works all the same).")
     if settings["administrators"]:
