@@ -27,7 +27,6 @@ class Signals:
         self.wakeup, wakeup_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         """To be polled for reading, then drained."""
         signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._request_stop)
         hangup_counts = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
@@ -38,6 +37,8 @@ class Signals:
         for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
             if signal.getsignal(number) is signal.SIG_IGN:
                 signal.signal(number, _do_nothing)
+        # Now what has come while it was blocked is caught; before, pid 1 would have lost it.
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
     def drain(self) -> None:
         try:
