@@ -86,6 +86,8 @@ def test_credentials_of_a_file(tmp_path: Path) -> None:
         from_file(str(file))
     file.chmod(0o600)
     assert from_file(str(file)) == Credentials(user="LAB\\ann", password="a = b")
+    file.write_text("\ufeffusername = ann\r\npassword = b\r\n", encoding="utf-8")
+    assert from_file(str(file)) == Credentials(user="ann", password="b")
     file.write_text("password = x\n")
     with pytest.raises(CredentialsError, match="username"):
         from_file(str(file))

@@ -49,7 +49,7 @@ def from_option(text: str) -> Credentials:
 def from_file(path: str) -> Credentials:
     """Lines `username = x`, `password = y` and `domain = z`; closed to others, or it is refused."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8-sig") as file:
             if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
                 raise CredentialsError(f"{path} can be read by others: chmod 600 {path}")
             lines = file.read(65_536).splitlines()
