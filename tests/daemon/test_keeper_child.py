@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from scmd.daemon.keeper_child import HEALTHY_AFTER, Child
 
 
@@ -29,3 +31,11 @@ def test_dying_soon_after_being_ready_is_forgiven_a_few_times() -> None:
         made.ready(at)
         delays.append(made.ended(at + 0.5))
     assert delays == [0.0] * 10 + [0.1] * 2
+
+
+@pytest.mark.parametrize(
+    ("program", "why"), [("/none", "No such file or directory"), ("/etc", "Permission denied")]
+)
+def test_a_program_that_cannot_be_run_is_named_and_why(program: str, why: str) -> None:
+    with pytest.raises(OSError, match=f"^{program}: {why}$"):
+        Child("manager", [program], (0.0,)).start()

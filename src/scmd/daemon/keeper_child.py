@@ -12,7 +12,7 @@ import select
 import signal
 
 from scmd.daemon.keeper_socket import FrameSocket
-from scmd.linux.spawn import fork_exec_compatible, read_to_end
+from scmd.linux.spawn import failure, fork_exec_compatible, read_to_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -133,5 +133,5 @@ def _run(argv: list[bytes], descriptor: int) -> int:
             os.close(error_write)
     if report:
         os.waitpid(pid, 0)
-        raise OSError(f"{os.fsdecode(argv[0])}: {report.decode(errors='replace')}")
+        raise OSError(f"{os.fsdecode(argv[0])}: {failure(report)[2]}")
     return pid

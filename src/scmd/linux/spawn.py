@@ -322,6 +322,18 @@ def _encoded(texts: Iterable[str]) -> list[bytes]:
 # What went wrong ----------------------------------------------------------------------------
 
 
+def failure(report: bytes) -> tuple[int, bytes, str]:
+    """Of a child's `OSError:<errno in hex>:<step>`, as CPython writes it: both, and a text.
+
+    The errno is 0 when it has met something else.
+    """
+    kind, _, rest = report.partition(b":")
+    code, _, step = rest.partition(b":")
+    if kind != b"OSError":
+        return 0, b"", report.decode(errors="replace")
+    return int(code, 16), step, os.strerror(int(code, 16))
+
+
 def _cannot_spawn(failed: OSError | OverflowError) -> Refused:
     if isinstance(failed, OverflowError):
         return Refused(Error.INVALID_PARAMETER, str(failed))
@@ -330,13 +342,9 @@ def _cannot_spawn(failed: OSError | OverflowError) -> Refused:
 
 
 def _refusal(report: bytes, request: Request, account: Account) -> Refused:
-    """From the child's `OSError:<errno in hex>:<step>`, as CPython writes it."""
-    kind, _, rest = report.partition(b":")
-    code, _, step = rest.partition(b":")
-    if kind != b"OSError":
-        return Refused(Error.NOT_ENOUGH_MEMORY, report.decode(errors="replace"))
-    number = int(code, 16)
-    text = os.strerror(number)
+    number, step, text = failure(report)
+    if not number:
+        return Refused(Error.NOT_ENOUGH_MEMORY, text)
     if not step:
         return _exec_refusal(number, request.argv[0], text)
     if step.startswith(b"noexec"):
