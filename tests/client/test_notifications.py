@@ -122,8 +122,9 @@ def test_a_callback_whose_time_has_come_is_called_though_the_event_is_set(web: S
     winsvc.SleepEx(PATIENCE, True)
     # All that came before has been read, so that what comes now is the notification.
     told.ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    comes_by = web.link().descriptor
     winsvc.StartService(web)
-    select([web.link().descriptor], [], [])
+    select([comes_by], [], [])
     assert winsvc.WaitForSingleObjectEx(event, PATIENCE, True) == IO
     assert told.states == [winsvc.SERVICE_STOPPED, winsvc.SERVICE_RUNNING]
     assert winsvc.WaitForSingleObjectEx(event, PATIENCE, True) == winsvc.WAIT_OBJECT_0
@@ -248,6 +249,18 @@ def test_a_connection_that_breaks_aborts_the_request(web: ScHandle) -> None:
     told.ask(web, winsvc.SERVICE_NOTIFY_STOPPED)
     winsvc.SleepEx(PATIENCE, True)
     assert told.masks[-1] == winsvc.SERVICE_NOTIFY_STOPPED
+
+
+def test_a_connection_that_broke_while_nobody_read_is_made_anew(
+    manager: ScHandle, web: ScHandle
+) -> None:
+    aborted, told = Told().ask(web, winsvc.SERVICE_NOTIFY_RUNNING), Told()
+    web.link()._connection.abort()
+    with winsvc.OpenService(manager, "Web", winsvc.SERVICE_QUERY_STATUS) as other:
+        told.ask(other, winsvc.SERVICE_NOTIFY_STOPPED)
+        while not told.masks:
+            winsvc.SleepEx(PATIENCE, True)
+    assert aborted.buffer.notification_status == winsvc.ERROR_REQUEST_ABORTED
 
 
 def test_a_request_that_cannot_be_fetched_is_none(

@@ -51,6 +51,10 @@ def test_what_else_changes_is_not_told(web: ScHandle, key: StateKey) -> None:
     assert winsvc.WaitForSingleObject(event, 1) == winsvc.WAIT_TIMEOUT
     winsvc.RegCloseKey(key)
     assert winsvc.WaitForSingleObject(event, PATIENCE_MS) == winsvc.WAIT_OBJECT_0
+    for use in (lambda: winsvc.RegQueryValueEx(key, "Port"), lambda: winsvc.RegCloseKey(key)):
+        with pytest.raises(WinError) as refused:
+            use()
+        assert refused.value.winerror == winsvc.ERROR_INVALID_HANDLE
 
 
 def test_without_an_event_the_call_waits(key: StateKey) -> None:

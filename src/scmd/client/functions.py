@@ -132,7 +132,7 @@ class ScHandle:
 
         shared = self._shared
         with shared.linking:
-            if shared.link is None or shared.link.is_over:
+            if shared.link is None or shared.link.has_ended():
                 shared.link = Multiplexed(shared.calls.another_connection())
             return shared.link
 

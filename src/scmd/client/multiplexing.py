@@ -52,6 +52,11 @@ class Multiplexed(Source):
         """It is being asked or read, by this thread or another one."""
         return self._lock.locked()
 
+    def has_ended(self) -> bool:
+        """Whether it is over, perhaps unnoticed as nobody was reading; reads what has come."""
+        wait(lambda: self.is_over or None, (self,), 0)
+        return self.is_over
+
     def close(self) -> None:
         """End it. Who waits is told, by this thread or the one that reads."""
         self._connection.abort()

@@ -97,7 +97,7 @@ def NotifyServiceStatusChange(handle: ScHandle, notify_mask: int, buffer: Servic
     if buffer.outstanding is not None:
         raise WinError(Error.ALREADY_REGISTERED, FUNCTION)
     watching = handle.watching
-    if watching is None or watching.link.is_over or calls.is_closed:
+    if watching is None or watching.link.has_ended() or calls.is_closed:
         # Whether the handle itself has the right; it will not change.
         if handle.name:
             calls.query_basic_status(raw)

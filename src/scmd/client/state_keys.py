@@ -37,11 +37,14 @@ class StateKey:
     def __init__(self, handle: ScHandle) -> None:
         self._handle = handle
         self.name = handle.name
+        self.is_closed = False
         self.watches: list[Watch] = []
         """Of requests that have not been answered."""
 
     def use(self, function: str) -> tuple[Calls, ContextHandle]:
         """As the handle's; WinError 6."""
+        if self.is_closed:
+            raise WinError(Error.INVALID_HANDLE, function)
         return use(self._handle, function)
 
 
@@ -131,7 +134,10 @@ def RegNotifyChangeKeyValue(
 
 
 def RegCloseKey(key: StateKey) -> None:
-    """Close it; what is waited for ends, with its event set."""
+    """Close it; what is waited for ends, with its event set. 6 when it is closed already."""
     expect(StateKey, key, "RegCloseKey")
+    if key.is_closed:
+        raise WinError(Error.INVALID_HANDLE, "RegCloseKey")
+    key.is_closed = True
     for watch in list(key.watches):
         watch.close()
