@@ -127,6 +127,17 @@ def test_a_user_has_what_the_descriptors_give(shared: Reach) -> None:
             assert caught.value.winerror == Error.ACCESS_DENIED
 
 
+def test_the_status_says_who_administers(shared: Reach) -> None:
+    machine = shared.machine
+    for name in ("root", "x.", "a@b"):
+        machine.try_scmd("remote", "adduser", name, input=f"{PASSWORD}\n")
+    said = machine.scmd("remote", "status").splitlines()
+    users = {f"administrator {ADMINISTRATOR}", f"user {PLAIN}", "administrator root"}
+    assert users <= {*said}
+    assert not {"user x.", "user a@b"} & {*said}
+    machine.scmd("remote", "deluser", "root")
+
+
 def test_the_mapper_tells_the_port(shared: Reach) -> None:
     for interface in (SVCCTL, SCMD):
         stream = TcpStream(shared.address, shared.mapper, 30, 30)

@@ -26,10 +26,12 @@ from scmd.daemon.remote_callers import RemoteCallers, anonymous
 from scmd.endpoint_mapper.operations import EPM
 from scmd.endpoint_mapper.towers import Tower, tower_of
 from scmd.linux.database import Database, SaveControl
-from scmd.linux.remote_users import RemoteUsers
+from scmd.linux.remote_users import RemoteUser, RemoteUsers
 from scmd.rpc.security.provider import Identity
 from scmd.rpc.server import REMOTE_FRAGMENT
 from scmd.scmd_interface.operations import SCMD
+from scmd.security.sid import ADMINISTRATORS
+from scmd.security.token import Token
 from scmd.server.conversation import Channel
 from scmd.server.mapper_server import EndpointMapper
 from scmd.server.session import Found, Terms
@@ -162,15 +164,7 @@ class Remote:
         }
 
     def _users_status(self) -> list[dict[str, Any]]:
-        return [
-            {
-                "name": user.name,
-                "sid": self.callers.sid_of(user),
-                "administrator": user.administrator,
-                "password": user.nt_hash is not None,
-            }
-            for user in self.users
-        ]
+        return [_user_status(user, self.callers.token_of(user)) for user in self.users]
 
     # Listening ------------------------------------------------------------------------------
 
@@ -297,6 +291,15 @@ class Remote:
         host, port = places.host_and_port(self.settings.tcp)
         address = bytes(map(int, host.split("."))) if ":" not in host else bytes(4)
         return [tower_of(known, port=port, address=address) for known in (SVCCTL, SCMD)]
+
+
+def _user_status(user: RemoteUser, token: Token) -> dict[str, Any]:
+    return {
+        "name": user.name,
+        "sid": token.user,
+        "administrator": ADMINISTRATORS in token.groups,
+        "password": user.nt_hash is not None,
+    }
 
 
 def _pipe_refused(reason: str) -> None:

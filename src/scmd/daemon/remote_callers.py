@@ -58,15 +58,14 @@ class RemoteCallers:
         user = self._users.get(identity.user)
         if user is None:
             return None
+        return Caller(self.token_of(user), str(identity), origin)
+
+    def token_of(self, user: RemoteUser) -> Token:
+        """As whom he calls by TCP."""
         token = self._unix_token(user)
         if token is None:
             token = _token(user.sid, (), administrator=user.administrator)
-        return Caller(token, str(identity), origin)
-
-    def sid_of(self, user: RemoteUser) -> str:
-        """Under which SID he calls by TCP."""
-        token = self._unix_token(user)
-        return user.sid if token is None else token.user
+        return token
 
     def pipe_caller(self, peer: PipePeer) -> Caller | None:
         """The caller of a pipe; None: a guest, or nobody in particular."""

@@ -126,8 +126,9 @@ async def _delete_user(remote: Remote, argument: Any) -> None:
 def _checked(name: Any) -> str:
     if not isinstance(name, str) or not 0 < len(name) <= MAX_NAME or not name.isprintable():
         raise ValueError(f"a user's name is a text of 1 to {MAX_NAME} characters")
-    wrong = _FORBIDDEN & {*name}
-    if wrong or name != name.strip(" ."):
+    if name != name.strip(" ."):
+        raise ValueError("a user's name does not begin or end with a space or a dot")
+    if _FORBIDDEN & {*name}:
         raise ValueError(f"a user's name has none of {' '.join(sorted(_FORBIDDEN))}")
     return name
 
