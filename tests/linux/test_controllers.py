@@ -53,6 +53,19 @@ def test_a_program_that_wants_more_memory_than_its_limit_is_killed(made: Cgroups
     made.close()
 
 
+@pytest.mark.parametrize(
+    ("name", "text", "kills"),
+    [
+        ("memory.events", "max 9\noom 1\noom_kill 2\n", 2),
+        ("memory.events", "max 0\noom 0\noom_kill 2\n", 0),  # The machine had no memory left.
+        ("memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", 2),
+    ],
+)
+def test_only_kills_at_the_limit_count(tmp_path: Path, name: str, text: str, kills: int) -> None:
+    (tmp_path / name).write_text(text)
+    assert controllers.memory_kills([str(tmp_path)]) == kills
+
+
 @pytest.mark.root
 def test_no_more_processes_than_the_limit_can_be_forked(made: Cgroups) -> None:
     bounds = made.limit(1, 7, [("TasksMax", 5)])

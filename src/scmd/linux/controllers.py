@@ -110,13 +110,17 @@ def set_limit(folder: str, files: Files) -> str:
 
 
 def memory_kills(folders: Iterable[str]) -> int:
-    """How many processes the kernel has killed in these cgroups for want of memory."""
+    """How many processes the kernel has killed in these cgroups, at a memory limit of theirs.
+
+    Version 1 does not tell those from the processes that it killed as the machine ran out.
+    """
     kills = 0
     for folder in folders:
         for name in _OOM_COUNTS:
-            for line in read(folder, name).splitlines():
-                key, _, count = line.partition(" ")
-                kills += int(count) if key == "oom_kill" else 0
+            words = read(folder, name).split()
+            counts = dict(zip(words[::2], words[1::2], strict=False))
+            if counts.get("oom") != "0":
+                kills += int(counts.get("oom_kill", 0))
     return kills
 
 
