@@ -29,7 +29,7 @@ from scmd.core.messages.events import (
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ActionType, Control
 from tests.core.bench import PID, Bench
-from tests.core.test_recovery import protect
+from tests.core.test_recovery import flagged, protect
 
 
 def made(count: int = 2, **values: Any) -> tuple[Bench, HandleId, list[HandleId]]:
@@ -289,6 +289,21 @@ def test_an_instance_whose_process_is_about_to_end_is_not_brought_back() -> None
     bench.tell(ProcessExited(first, 0, None))
     bench.tell(ProcessExited(own, 1, None))
     assert states(bench, web, program) == [1, 1]
+
+
+def test_an_instance_that_fails_while_its_template_stops_is_not_restarted() -> None:
+    bench, web, _ = made(1)
+    program, first, own = with_program_on_its_way(bench, web)
+    protect(bench, program, ((ActionType.RESTART, 1_000),))
+    flagged(bench, program)
+    bench.connect(own)
+    bench.answer_start()
+    bench.control(web, Control.STOP)
+    bench.tell(ProcessExited(first, 0, None))
+    bench.report(own, program, 1, win32_exit_code=5)
+    assert states(bench, web, program) == [1, 1]
+    bench.pass_time(1_000)
+    assert not bench.found(LaunchProcess)
 
 
 def test_a_new_manager_asks_a_program_to_stop_again() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import sys
@@ -197,7 +198,10 @@ async def gone(pid: int) -> None:
     """Return when this process has ended (and, if it was the keeper's child, was reaped)."""
     try:
         handle = os.pidfd_open(pid)
-    except ProcessLookupError:
+    except OSError as failed:
+        # EINVAL: it has ended, and its number is still that of a session (before Linux 6.9).
+        if failed.errno not in (errno.ESRCH, errno.EINVAL):
+            raise
         return
     try:
         await readable(handle)

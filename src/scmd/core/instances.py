@@ -95,6 +95,15 @@ def members(state: State, record: ServiceRecord, above: int = 0) -> Iterator[Ser
             yield found
 
 
+def is_scattered(state: State, record: ServiceRecord) -> bool:
+    """Whether its template is being stopped with all its instances: none is brought back then."""
+    template = template_of(state, record)
+    run = None if template is None else template.run
+    return (
+        run is not None and run.stage is Stage.SCATTERING and record in members(state, run.record)
+    )
+
+
 def needs_itself(state: State, record: ServiceRecord) -> bool:
     """Whether an instance of the template would wait for the template, at any remove."""
     seen = {record.id}

@@ -159,6 +159,8 @@ def _chosen(state: State, record: ServiceRecord, known: Recovery) -> FailureActi
         return None
     if record.stop_asked or record.deleted or state.shutdown is not None:
         return None
+    if instances.is_scattered(state, record):
+        return None
     if action.type != ActionType.RESTART:
         return action
     limit = _number(state, record, "APPRESTARTLIMIT", state.settings.crash_loop_limit)
