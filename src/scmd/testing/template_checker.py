@@ -39,7 +39,7 @@ class Member:
     """It is not at rest, or a start of it is waited for."""
     is_let_go: bool
     """It speaks the control protocol, and was asked to stop or accepts that not yet; or it is
-    being killed."""
+    being killed; or its process has ended, which the SCM is to hear."""
 
 
 class TemplateChecker:
@@ -147,7 +147,8 @@ class TemplateChecker:
                 is_done=id in self.checkers.done,
                 is_busy=state != _S.STOPPED or awaited,
                 is_let_go=any(
-                    (id in run.services and is_asked) or (run.spec_service == id and run.killed)
+                    (id in run.services and is_asked)
+                    or (run.spec_service == id and (run.killed or run.exited))
                     for run in self.checkers.runs.values()
                 ),
             )
