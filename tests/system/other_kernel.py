@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 PROGRAM = "linux.uml"
 _HERE = Path(__file__).parent
 _LIMIT_S = 240
+_MEMORY = 768 << 20
+_ROOT = ("root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro")
 _STATUS = re.compile(r"^exit status (\d+)\r?$", re.MULTILINE)
 
 
@@ -30,12 +33,11 @@ def run(folder: Path, commands: str) -> tuple[int, str]:
     scratch.mkdir()
     done = subprocess.run(
         [
-            *(PROGRAM, "mem=1G", "root=/dev/root", "rootfstype=hostfs", "rootflags=/", "ro"),
+            *(PROGRAM, f"mem={_MEMORY >> 20}M", *_ROOT),
             *(f"FOLDER={scratch}", f"SCRIPT={script}", "con=null", "con0=null,fd:1", "quiet"),
             *("init=/bin/sh", "--", str(_HERE / "boot_kernel.sh")),
         ],
-        # Its memory is a file in TMPDIR, which has to be mapped with the right to execute.
-        env={**os.environ, "HOME": str(folder), "TMPDIR": "/dev/shm", "LD_PRELOAD": str(shim)},
+        env={**os.environ, "HOME": str(folder), "TMPDIR": _memory(folder), "LD_PRELOAD": str(shim)},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -47,3 +49,9 @@ def run(folder: Path, commands: str) -> tuple[int, str]:
     found = _STATUS.search(done.stdout)
     assert found is not None, done.stdout
     return int(found[1]), done.stdout[: found.start()]
+
+
+def _memory(folder: Path) -> str:
+    """Where its memory is a file; in memory, if there is room."""
+    fits = os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free > _MEMORY
+    return "/dev/shm" if fits else str(folder)
