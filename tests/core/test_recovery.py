@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from scmd.core import recovery
-from scmd.core.messages import HandleId, LaunchId, Settings, StoredService
+from scmd.core.messages import ControlId, HandleId, LaunchId, Settings, StoredService
 from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
@@ -244,28 +244,28 @@ def test_a_service_that_was_asked_to_stop_is_never_restarted() -> None:
     assert not recovery.is_failed(record(bench, service))
 
 
-def test_a_stop_that_was_refused_changes_nothing() -> None:
+def with_a_stop_on_its_way() -> tuple[Bench, HandleId, LaunchId, ControlId]:
+    """A service with a restart action, its launch, and the control that it has not answered."""
     bench = Bench()
     service = bench.create()
     protect(bench, service, ((RESTART, 1_000),))
     launch = bench.running(service)
     bench.control(service, 1)
-    request = bench.one(SendControl)
-    bench.tell(ControlAnswered(launch, request.control, 120))
+    return bench, service, launch, bench.one(SendControl).control
+
+
+def test_a_stop_that_was_refused_changes_nothing() -> None:
+    bench, _, launch, control = with_a_stop_on_its_way()
+    bench.tell(ControlAnswered(launch, control, 120))
     bench.tell(ProcessExited(launch, None, 11))
     assert bench.events() == [7031]
 
 
 def test_a_second_stop_that_came_too_late_does_not_take_the_first_one_back() -> None:
-    bench = Bench()
-    service = bench.create()
-    protect(bench, service, ((RESTART, 1_000),))
-    launch = bench.running(service)
-    bench.control(service, 1)
-    request = bench.one(SendControl)
+    bench, service, launch, control = with_a_stop_on_its_way()
     second = bench.control(service, 1)
     bench.report(launch, service, ServiceState.STOP_PENDING)
-    bench.tell(ControlAnswered(launch, request.control, 0))
+    bench.tell(ControlAnswered(launch, control, 0))
     assert bench.replies[second.call.id].error == Error.SERVICE_CANNOT_ACCEPT_CTRL
     bench.tell(ProcessExited(launch, None, 11))
     assert bench.events() == [7034]
@@ -273,14 +273,9 @@ def test_a_second_stop_that_came_too_late_does_not_take_the_first_one_back() -> 
 
 
 def test_a_second_stop_stays_asked_for_when_the_first_one_is_refused() -> None:
-    bench = Bench()
-    service = bench.create()
-    protect(bench, service, ((RESTART, 1_000),))
-    launch = bench.running(service)
+    bench, service, launch, control = with_a_stop_on_its_way()
     bench.control(service, 1)
-    request = bench.one(SendControl)
-    bench.control(service, 1)
-    bench.tell(ControlAnswered(launch, request.control, 120))
+    bench.tell(ControlAnswered(launch, control, 120))
     bench.tell(ProcessExited(launch, None, 11))
     assert bench.events() == [7034]
 

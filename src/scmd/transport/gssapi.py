@@ -91,7 +91,7 @@ _SESSION_KEY = oid(bytes.fromhex("2a864886f7120102020505"))
 
 
 @cache
-def library() -> ctypes.CDLL:
+def loaded() -> ctypes.CDLL:
     """SecurityError: this machine has no Kerberos."""
     try:
         return ctypes.CDLL(LIBRARY)
@@ -102,7 +102,7 @@ def library() -> ctypes.CDLL:
 def call(function: str, *arguments: Any) -> int:
     """Call with a minor status in front; the major status, COMPLETE or CONTINUE_NEEDED."""
     minor = c_uint32()
-    major = int(getattr(library(), function)(byref(minor), *arguments)) & 0xFFFF_FFFF
+    major = int(getattr(loaded(), function)(byref(minor), *arguments)) & 0xFFFF_FFFF
     if major & ~CONTINUE_NEEDED:
         # The mechanism knows better, if it says anything.
         said = _status(minor.value, 2) if minor.value else _status(major, 1)
@@ -202,9 +202,9 @@ def pieces(*parts: tuple[int, bytes | int]) -> tuple[Any, list[Any]]:
 def _status(code: int, kind: int) -> str:
     more, text = c_uint32(), Buffer()
     minor = c_uint32()
-    library().gss_display_status(
+    loaded().gss_display_status(
         byref(minor), c_uint32(code), c_int(kind), byref(KERBEROS), byref(more), byref(text)
     )
     shown = ctypes.string_at(text.value, text.length).decode("utf-8", "replace")
-    library().gss_release_buffer(byref(minor), byref(text))
+    loaded().gss_release_buffer(byref(minor), byref(text))
     return shown

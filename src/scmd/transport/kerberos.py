@@ -235,10 +235,10 @@ def _covered(head: bytes, body: bytes, tail: bytes, token: bytes | int) -> tuple
 def _release(context: c_void_p, credentials: c_void_p) -> None:
     minor = c_uint32()
     if context.value:
-        gssapi.library().gss_delete_sec_context(byref(minor), byref(context), None)
-    gssapi.library().gss_release_cred(byref(minor), byref(credentials))
+        gssapi.loaded().gss_delete_sec_context(byref(minor), byref(context), None)
+    gssapi.loaded().gss_release_cred(byref(minor), byref(credentials))
 
 
 def _release_name(name: c_void_p) -> None:
     minor = ctypes.c_uint32()
-    gssapi.library().gss_release_name(byref(minor), byref(name))
+    gssapi.loaded().gss_release_name(byref(minor), byref(name))
