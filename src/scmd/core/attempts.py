@@ -64,7 +64,7 @@ def fail(
         state.failures.append((record, Failure.NOT_RESTARTED))
 
 
-def ask_again(state: State, attempt: StartAttempt, record: ServiceRecord) -> None:
+def ask_again(attempt: StartAttempt, record: ServiceRecord) -> None:
     """Advance the attempt again when the record changes."""
     if record.waiters is None:
         record.waiters = {}

@@ -161,7 +161,7 @@ def next_after(calendar: Calendar, after: int, zone: tzinfo) -> int | None:
     for day in _days_from(calendar, start.date()):
         if best is not None and day > datetime.fromtimestamp(best, zone).date() + timedelta(1):
             break
-        for instant in _instants(calendar, day, zone, start):
+        for instant in _instants(calendar, day, start):
             if instant > after and (best is None or instant < best):
                 best = instant
     return best
@@ -201,7 +201,7 @@ def _matches(calendar: Calendar, day: date) -> bool:
     return (by_number or by_weekday) if calendar.either else (by_number and by_weekday)
 
 
-def _instants(calendar: Calendar, day: date, zone: tzinfo, start: datetime) -> Iterator[int]:
+def _instants(calendar: Calendar, day: date, start: datetime) -> Iterator[int]:
     """Those of a day that may come after `start`, not in order."""
     earliest = start.replace(tzinfo=None) - timedelta(hours=3)
     ahead: datetime | None = None

@@ -85,7 +85,7 @@ def perform(state: State, command: Command) -> None:
     except handles.ContextMismatch:
         state.reply(command.call.id, CONTEXT_MISMATCH)
     except saves.MustWait as must_wait:
-        saves.wait(state, must_wait.save, command)
+        must_wait.save.waiting.append(command)
 
 
 def _dispatch(state: State, command: Command) -> None:

@@ -82,7 +82,7 @@ class Finding:
     """How many steps away from the service that was asked about."""
     error: int = 0
     left: int | None = None
-    """Milliseconds until the SCM loses patience."""
+    """Milliseconds until what the text speaks of: the end of a limit, a restart, a run."""
     other: str = ""
     """The key name of the service that the text speaks of, or a group's."""
 

@@ -2,7 +2,7 @@
 
 The mask is fixed when the handle is opened; later changes of a descriptor do not touch it.
 Handles belong to an association and end with it. What a record does when its last handle
-closes is `database`'s.
+closes is `deletion`'s.
 """
 
 from __future__ import annotations

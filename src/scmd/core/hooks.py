@@ -24,7 +24,7 @@ def run(
 ) -> Launch:
     """Launch a hook; `done` gets 0, the error it could not be run with, 1053 or 1066."""
     launch = launches.begin(state, LaunchKind.HOOK, spec, record)
-    launch.hook = done
+    launch.done = done
     launch.deadline = state.after(HOOK_TIME, lambda: _late(state, launch), "a hook to end")
     return launch
 
@@ -48,7 +48,7 @@ def exited(state: State, launch: Launch, event: ProcessExited) -> None:
 
 
 def _done(launch: Launch, error: int, specific: int = 0) -> None:
-    done, launch.hook = launch.hook, None
+    done, launch.done = launch.done, None
     if done is not None:
         done(error, specific)
 
@@ -59,7 +59,7 @@ def nothing(error: int, specific: int) -> None:
 
 def resume(state: State, launch: Launch, done: Callable[[int, int], None]) -> None:
     """A hook that an earlier manager has begun: its time begins anew, unless it is being killed."""
-    launch.hook = done
+    launch.done = done
     if launch.phase is LaunchPhase.KILLED:
         return
     launch.deadline = state.after(HOOK_TIME, lambda: _late(state, launch), "a hook to end")

@@ -2,7 +2,7 @@
 
 Read leniently, as systemd does: a name that means nothing here is skipped, and so is a
 value that makes no sense. Who may speak for a launch is the daemon's to check, what
-follows from it `hosting`'s.
+follows from it `announcements`'.
 """
 
 from __future__ import annotations

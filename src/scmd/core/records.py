@@ -262,10 +262,10 @@ class Launch:
         "cause",
         "current",
         "deadline",
+        "done",
         "drained",
         "exit",
         "gone",
-        "hook",
         "id",
         "kind",
         "owner",
@@ -298,7 +298,7 @@ class Launch:
         """Adopted with an exit that is still to come: nothing is asked of it."""
         self.without: tuple[str, ...] = ()
         """Limits that are not in force, for people."""
-        self.hook: Callable[[int, int], None] | None = None
+        self.done: Callable[[int, int], None] | None = None
         """Of a hook: what to do with its outcome, a Win32 error and with 1066 the exit code."""
         # What follows is about the control protocol only.
         self.share_key: str | None = None
@@ -344,17 +344,33 @@ class ControlRequest:
 class Save:
     """A change on its way to the disk, and what waits for it."""
 
-    __slots__ = ("association", "config", "failed", "id", "names", "saved", "waiting")
+    __slots__ = (
+        "association",
+        "config",
+        "failed",
+        "id",
+        "names",
+        "record",
+        "saved",
+        "service",
+        "waiting",
+    )
 
     def __init__(
         self,
         id: SaveId,
+        record: ServiceRecord | None,
+        service: ServiceId,
         config: ServiceConfig | None,
         names: tuple[str, ...],
         saved: Callable[[], None],
         failed: Callable[[Error], None],
     ) -> None:
         self.id = id
+        self.record = record
+        """None: one that is being created, or values of the SCM."""
+        self.service = service
+        """The record's id; 0: values of the SCM."""
         self.config = config
         """The record's configuration once saved; None when it will be removed."""
         self.names = names

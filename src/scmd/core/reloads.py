@@ -45,7 +45,7 @@ class Reload:
         self.call = None
         self._disarm()
         if self.hook is not None:
-            self.hook.hook = None
+            self.hook.done = None
             launches.kill(state, self.hook, "what it is to reload stops")
 
     def end(self, state: State, record: ServiceRecord, error: int) -> None:

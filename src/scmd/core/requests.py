@@ -9,6 +9,8 @@ owes nothing any more. A process whose last request and last service are over is
 
 from __future__ import annotations
 
+from collections import deque
+
 from scmd.core import attempts, launches, status
 from scmd.core.control_table import STATUS_GIVEN_WITH, refusal
 from scmd.core.event_ids import EventId
@@ -108,8 +110,7 @@ def send_start_effect(launch: Launch, attempt: StartAttempt) -> SendStart:
 
 def begin_limit(state: State, launch: Launch, request: StartRequest | ControlRequest) -> None:
     """Give the request the pipe time-out from now on."""
-    if request.deadline is not None:
-        request.deadline.cancel()
+    _disarm(request)
     request.deadline = state.after(
         state.settings.pipe_timeout, lambda: _late(state, launch, request), "a request's answer"
     )
@@ -245,15 +246,18 @@ def _is_notice(request: StartRequest | ControlRequest) -> bool:
 
 def _done(launch: Launch, request: StartRequest | ControlRequest) -> None:
     launch.current = None
+    _disarm(request)
+
+
+def _disarm(request: StartRequest | ControlRequest) -> None:
+    """Its deadline counts no more."""
     if request.deadline is not None:
         request.deadline.cancel()
         request.deadline = None
 
 
 def _settle_control(state: State, request: ControlRequest, error: int) -> None:
-    if request.deadline is not None:
-        request.deadline.cancel()
-        request.deadline = None
+    _disarm(request)
     call, request.call = request.call, None
     filled = request.record.status if error in STATUS_GIVEN_WITH else None
     state.reply(call, error, filled)
@@ -262,9 +266,7 @@ def _settle_control(state: State, request: ControlRequest, error: int) -> None:
 def _fail_start(
     state: State, launch: Launch, request: StartRequest, error: int, cause: str
 ) -> None:
-    if request.deadline is not None:
-        request.deadline.cancel()
-        request.deadline = None
+    _disarm(request)
     attempt, request.attempt = request.attempt, None
     if attempt is not None:
         leave(launch, request.record)
@@ -289,7 +291,7 @@ def fail_starts(state: State, launch: Launch, error: int, cause: str) -> None:
     for request in requests:
         if isinstance(request, StartRequest):
             _fail_start(state, launch, request, error, cause)
-    launch.queue = type(launch.queue)(r for r in launch.queue if isinstance(r, ControlRequest))
+    launch.queue = deque(r for r in launch.queue if isinstance(r, ControlRequest))
 
 
 def kill(state: State, launch: Launch, error: int, cause: str) -> None:
@@ -319,9 +321,7 @@ def answer_all(state: State, launch: Launch, cause: str) -> None:
 
 def _unanswered_start(state: State, launch: Launch, request: StartRequest, cause: str) -> None:
     attempt = request.attempt
-    if request.deadline is not None:
-        request.deadline.cancel()
-        request.deadline = None
+    _disarm(request)
     if attempt is not None and launch.drained and not attempt.retried:
         # Its dispatcher returned because the last service had stopped, just as this start came.
         attempt.retried = True
@@ -353,9 +353,7 @@ def end_if_unused(state: State, launch: Launch) -> None:
 
 def _move_starts(state: State, launch: Launch) -> None:
     for request in launch.queue:
-        if request.deadline is not None:
-            request.deadline.cancel()
-            request.deadline = None
+        _disarm(request)
         if isinstance(request, ControlRequest):
             _settle_control(state, request, Error.SERVICE_NOT_ACTIVE)
         elif request.attempt is not None:

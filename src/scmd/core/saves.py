@@ -13,7 +13,6 @@ from collections.abc import Callable, Mapping
 from scmd.core import feed
 from scmd.core.changes import ChangeKind
 from scmd.core.messages import AssociationId, Parameters, SaveId, ServiceId
-from scmd.core.messages.commands import Command
 from scmd.core.messages.effects import RemoveRecord, SaveControl, SaveRecord
 from scmd.core.messages.events import SaveFailed
 from scmd.core.records import Save, ServiceRecord
@@ -43,11 +42,6 @@ def require_free(state: State, *keys: str) -> None:
         save = state.reserved.get(key)
         if save is not None:
             raise MustWait(save)
-
-
-def wait(state: State, save: Save, command: Command) -> None:
-    """Look at the command again when the save's outcome is known."""
-    save.waiting.append(command)
 
 
 def save_record(
@@ -108,19 +102,7 @@ def _begin(
     saved: Callable[[], None],
     failed: Callable[[Error], None],
 ) -> Save:
-    def applied() -> None:
-        feed.outcome_known(state, id)
-        if record is not None:
-            record.save = None
-        saved()
-
-    def refused(error: Error) -> None:
-        feed.outcome_known(state, id)
-        if record is not None:
-            record.save = None
-        failed(error)
-
-    save = Save(SaveId(state.next_save), config, names, applied, refused)
+    save = Save(SaveId(state.next_save), record, id, config, names, saved, failed)
     state.next_save += 1
     state.saves[save.id] = save
     for name in names:
@@ -152,6 +134,9 @@ def association_ended(state: State, association: AssociationId) -> None:
 def _end(state: State, id: SaveId) -> Save | None:
     save = state.saves.pop(id, None)
     if save is not None:
+        feed.outcome_known(state, save.service)
+        if save.record is not None:
+            save.record.save = None
         for name in save.names:
             del state.reserved[name]
         state.commands.extend(save.waiting)

@@ -168,7 +168,7 @@ def _look_at_service(state: State, attempt: StartAttempt, target: ServiceRecord)
                 return _Verdict.FAILED
     if target.status.state != ServiceState.STOP_PENDING:
         attempt.tried.add(target.id)
-    attempts.ask_again(state, attempt, target)
+    attempts.ask_again(attempt, target)
     return _Verdict.WAIT
 
 

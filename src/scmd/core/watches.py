@@ -107,12 +107,12 @@ class Prober:
             problem = f"its command ended with {code or f'error {error}'}" if error else ""
             self.answer(state, number, problem)
 
-        hook.hook = done
+        hook.done = done
 
     def _kill_command(self, state: State) -> None:
         hook, self._hook = self._hook, None
         if hook is not None:
-            hook.hook = None
+            hook.done = None
             launches.kill(state, hook, "its answer is not wanted any more")
 
 
@@ -164,8 +164,7 @@ class Watch:
         if not plan.says_when_ready and plan.ready.way is not Way.LOG:
             limit = max(plan.ready_interval, plan.health_time)
             interval = plan.ready_interval
-            prober = Prober(launch, plan.ready, interval, limit, note, self._asked)
-            self.prober = prober
+            self.prober = Prober(launch, plan.ready, interval, limit, note, self._asked)
             self.prober.ask(state)
 
     def begin_health(self, state: State, launch: Launch, failed: Heed) -> None:
