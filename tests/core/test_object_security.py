@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scmd.core.control_values import SECURITY
 from scmd.core.locks import LockDatabase
 from scmd.core.messages import HandleId, Settings
 from scmd.core.messages.commands import (
@@ -15,7 +16,7 @@ from scmd.core.messages.commands import (
 )
 from scmd.core.messages.effects import SaveControl, SaveRecord
 from scmd.core.messages.events import RecordSaved, SaveFailed
-from scmd.core.object_security import SCM_SECURITY, QuerySecurity, SetSecurity
+from scmd.core.object_security import QuerySecurity, SetSecurity
 from scmd.security.defaults import SERVICE_DESCRIPTOR
 from scmd.security.descriptor import DescriptorControl, SecurityDescriptor
 from scmd.security.sddl import descriptor_from_sddl
@@ -210,7 +211,7 @@ def test_nothing_counts_before_it_is_durable_and_a_failure_leaves_no_trace() -> 
 def test_the_scms_descriptor_is_an_scm_wide_value_that_counts_at_the_next_start() -> None:
     bench = Bench()
     assert set_error(bench, bench.handle, DACL) == 0
-    value = bench.one(SaveControl).values[SCM_SECURITY]
+    value = bench.one(SaveControl).values[SECURITY]
     assert value is not None
     assert isinstance(value.data, bytes)
     again = Bench(settings=Settings(security=value.data))

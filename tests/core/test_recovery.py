@@ -29,7 +29,14 @@ from scmd.core.messages.events import (
 from scmd.core.records import LaunchKind, ServiceRecord
 from scmd.vocabulary.configuration import FailureAction
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.service import ActionType, ConfigLevel, ServiceAccess, ServiceState, StartType
+from scmd.vocabulary.service import (
+    INFINITE,
+    ActionType,
+    ConfigLevel,
+    ServiceAccess,
+    ServiceState,
+    StartType,
+)
 from tests.core.bench import PID, Bench
 
 NONE, RESTART = ActionType.NONE, ActionType.RESTART
@@ -112,7 +119,7 @@ def test_without_delay_the_restart_is_part_of_the_same_step() -> None:
 
 @pytest.mark.parametrize(
     ("reset", "quiet", "count"),
-    [(10, 9_999, 2), (10, 10_000, 1), (0, 0, 1), (recovery.INFINITE, 10**9, 2)],
+    [(10, 9_999, 2), (10, 10_000, 1), (0, 0, 1), (INFINITE, 10**9, 2)],
 )
 def test_the_reset_period_without_a_failure_sets_the_count_to_zero(
     reset: int, quiet: int, count: int

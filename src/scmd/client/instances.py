@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from scmd.client import configuration
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.names import name_key
+from scmd.vocabulary.names import name_key, template_and_number
 from scmd.vocabulary.service import ServiceAccess, ServiceState
 from scmd.vocabulary.winerror import WinError
 
@@ -49,10 +49,9 @@ def _present(scm: Scm, name: str) -> set[int]:
     """The numbers of those that are there."""
     found = set()
     for service in scm.services():
-        base, mark, number = service.name.rpartition("@")
-        is_number = number.isascii() and number.isdecimal() and not number.startswith("0")
-        if mark and is_number and name_key(base) == name_key(name):
-            found.add(int(number))
+        names = template_and_number(service.name)
+        if names is not None and name_key(names[0]) == name_key(name):
+            found.add(names[1])
     return found
 
 

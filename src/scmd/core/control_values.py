@@ -30,6 +30,7 @@ RESTART_LIMIT = "RestartLimit"
 RESTART_LIMIT_PERIOD = "RestartLimitPeriod"
 REBOOT_COMMAND = "RebootCommand"
 SECURITY = "ServiceGroupOrder\\Security"
+"""The SCM's own descriptor; absent: the documented default."""
 LOCK_HAS_EFFECT = "LockHasEffect"
 BUILT_IN_SERVICES = "BuiltInServices"
 BUILT_IN_DEFAULT = 1
@@ -296,9 +297,12 @@ def _is_tag_list(data: bytes) -> bool:
 def _setting(name: str) -> Setting:
     key = name_key(name)
     for own, setting in _KEYED:
-        if key == own and setting.unit != "tags":
-            return setting
-        if setting.unit == "tags" and key.startswith(own) and key != own and "\\" not in key[15:]:
+        group = key.removeprefix(own)
+        if setting.unit == "tags":
+            is_it = 0 < len(group) < len(key) and "\\" not in group
+        else:
+            is_it = key == own
+        if is_it:
             return setting
     known = ", ".join(setting.name for setting in SETTINGS)
     raise Refused(Error.INVALID_PARAMETER, f"there is no setting {name}; there are {known}")

@@ -16,11 +16,11 @@ from scmd.core import attempts, hosting, launches, one_shots, recovery, requests
 from scmd.core.control_table import check
 from scmd.core.hosted_runs import HostedRun, Stage, show
 from scmd.core.messages import SCM_ITSELF, Actor, Parameters
-from scmd.core.parameter_readers import read_milliseconds, wrong
+from scmd.core.parameter_readers import read_milliseconds, read_or, wrong
 from scmd.core.records import AttemptPhase, Launch, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
-from scmd.vocabulary.names import name_key
+from scmd.vocabulary.names import INSTANCE_MARK, name_key, template_and_number
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import Control, ControlsAccepted, ServiceState
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 COUNT = "AppInstances"
-MARK = "@"
 NUMBER = "%i"
 MOST = 1_000
 ALL_UP = "all its instances run"
@@ -47,20 +46,13 @@ def read_count(name: str, value: RegistryValue) -> int:
 
 def count_of(parameters: Parameters) -> int:
     """How many instances a template has; 0: it is none."""
-    for name, value in parameters.items():
-        if name.upper() == COUNT.upper():
-            try:
-                return read_count(name, value)
-            except Refused:
-                return 0
-    return 0
+    return read_or(0, parameters, COUNT, read_count)
 
 
 def template_of(state: State, record: ServiceRecord) -> ServiceRecord | None:
     """The template whose instance this is by its name; None for other services."""
-    base, mark, number = record.config.name.rpartition(MARK)
-    is_number = number.isascii() and number.isdecimal() and not number.startswith("0")
-    template = state.by_key.get(name_key(base)) if mark and is_number else None
+    names = template_and_number(record.config.name)
+    template = None if names is None else state.by_key.get(name_key(names[0]))
     return template if template is not None and count_of(template.parameters) else None
 
 
@@ -69,7 +61,7 @@ def parameters_of(state: State, record: ServiceRecord) -> Parameters:
     template = template_of(state, record)
     if template is None:
         return record.parameters
-    number = record.config.name.rpartition(MARK)[2]
+    number = record.config.name.rpartition(INSTANCE_MARK)[2]
     own = {name.upper() for name in record.parameters}
     merged: dict[str, RegistryValue] = {}
     for name, value in template.parameters.items():
@@ -90,7 +82,7 @@ def _numbered(value: RegistryValue, number: str) -> RegistryValue:
 def members(state: State, record: ServiceRecord, above: int = 0) -> Iterator[ServiceRecord]:
     """The template's instances that are there, in their order: those above a number."""
     for number in range(above + 1, count_of(record.parameters) + 1):
-        found = state.by_key.get(name_key(f"{record.config.name}{MARK}{number}"))
+        found = state.by_key.get(name_key(f"{record.config.name}{INSTANCE_MARK}{number}"))
         if found is not None and not found.deleted:
             yield found
 
@@ -228,8 +220,8 @@ def created(state: State, record: ServiceRecord) -> None:
 
 def look(state: State, record: ServiceRecord) -> None:
     """An instance has changed, or its template: what becomes of that one."""
-    base, mark, _ = record.config.name.rpartition(MARK)
-    for template in (record, state.by_key.get(name_key(base)) if mark else None):
+    names = template_and_number(record.config.name)
+    for template in (record, None if names is None else state.by_key.get(name_key(names[0]))):
         run = None if template is None else template.run
         if run is not None and run.stage in STAGES:
             _look_at(state, run, record)

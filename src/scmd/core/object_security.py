@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from scmd.core import feed, handles, saves
 from scmd.core.changes import ChangeKind
+from scmd.core.control_values import SECURITY
 from scmd.core.frozen import frozen
 from scmd.core.handles import Handle, HandleKind
 from scmd.core.locks import refuse_change
@@ -25,14 +26,10 @@ from scmd.security.descriptor import (
     DescriptorError,
     SecurityDescriptor,
 )
-from scmd.security.token import Token
+from scmd.security.token import SE_RESTORE, Token
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import SecurityInformation, StandardAccess
-
-SCM_SECURITY = "ServiceGroupOrder\\Security"
-"""Where the SCM's own descriptor is kept, below Control; absent: the documented default."""
-SE_RESTORE = "SeRestorePrivilege"
 
 _I = SecurityInformation
 _ALL = int(_I.OWNER | _I.GROUP | _I.DACL | _I.SACL | _I.LABEL)
@@ -256,5 +253,5 @@ def _save_for_scm(
         state.scm_descriptor = new
         ended(Error.SUCCESS)
 
-    values = {SCM_SECURITY: RegistryValue.of(stored)}
+    values = {SECURITY: RegistryValue.of(stored)}
     state.scm_save = saves.save_control(state, values, saved, ended)

@@ -6,12 +6,16 @@ refuses with 87 and a text for people. Which name has which reader is `srvany`'s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TypeVar
 
+from scmd.core.messages import Parameters
 from scmd.vocabulary.command_line import split_command_line
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.numbers import decimal
 from scmd.vocabulary.registry import RegistryValue
+
+T = TypeVar("T")
 
 SIGNALS: Mapping[str, int] = {
     "HUP": 1,
@@ -55,6 +59,20 @@ MAX_CPUS = 4096
 
 def wrong(name: str, expected: str) -> Refused:
     return Refused(Error.INVALID_PARAMETER, f"{name}: expected {expected}")
+
+
+def read_or(
+    default: T, parameters: Parameters, name: str, read: Callable[[str, RegistryValue], T]
+) -> T:
+    """What the parameter means, its name in any case; the default if it is absent or wrong."""
+    key = name.upper()
+    for given, value in parameters.items():
+        if given.upper() == key:
+            try:
+                return read(given, value)
+            except Refused:
+                break
+    return default
 
 
 def read_text(name: str, value: RegistryValue) -> str:

@@ -29,16 +29,14 @@ from scmd.core.frozen import frozen
 from scmd.core.messages import Actor
 from scmd.core.messages.effects import LaunchSpec
 from scmd.core.messages.events import ProcessExited
-from scmd.core.parameter_readers import read_milliseconds
+from scmd.core.parameter_readers import read_milliseconds, read_or
 from scmd.core.records import Failure, Launch, LaunchKind, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.command_line import split_command_line
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, FailureAction
 from scmd.vocabulary.errors import Error, Refused, error_text
-from scmd.vocabulary.service import ActionType
+from scmd.vocabulary.service import INFINITE, ActionType
 
-INFINITE = 0xFFFFFFFF
-"""A reset period that never ends."""
 COMMAND_TIME = 600_000
 """Milliseconds a recovery command may take before it is killed."""
 FIRST_BACKOFF = 1_000
@@ -145,7 +143,7 @@ def look(state: State, record: ServiceRecord, failure: Failure) -> None:
 def _measure(state: State, record: ServiceRecord, known: Recovery, failure: Failure) -> None:
     """How quick the failures come."""
     lived = state.now - record.started_at
-    quick = failure is Failure.NOT_RESTARTED or lived < _number(state, record, "APPTHROTTLE", 0)
+    quick = failure is Failure.NOT_RESTARTED or lived < _number(state, record, "AppThrottle", 0)
     known.quick = known.quick + 1 if quick else 0
     if state.now - known.window >= state.settings.crash_loop_period:
         known.window, known.window_count = state.now, 0
@@ -163,7 +161,7 @@ def _chosen(state: State, record: ServiceRecord, known: Recovery) -> FailureActi
         return None
     if action.type != ActionType.RESTART:
         return action
-    limit = _number(state, record, "APPRESTARTLIMIT", state.settings.crash_loop_limit)
+    limit = _number(state, record, "AppRestartLimit", state.settings.crash_loop_limit)
     if limit and known.window_count > limit:
         seconds = f"{state.settings.crash_loop_period // 1_000}"
         name = record.config.display_name
@@ -178,18 +176,11 @@ def _restart_delay(
     backoff = 0
     if known.quick:
         backoff = min(FIRST_BACKOFF << min(known.quick - 1, 20), LAST_BACKOFF)
-    return max(action.delay, backoff, _number(state, record, "APPRESTARTDELAY", 0))
+    return max(action.delay, backoff, _number(state, record, "AppRestartDelay", 0))
 
 
-def _number(state: State, record: ServiceRecord, upper: str, default: int) -> int:
-    """A value of the Parameters; the default when it is absent or makes no sense."""
-    for name, value in instances.parameters_of(state, record).items():
-        if name.upper() == upper:
-            try:
-                return read_milliseconds(name, value)
-            except Refused:
-                return default
-    return default
+def _number(state: State, record: ServiceRecord, name: str, default: int) -> int:
+    return read_or(default, instances.parameters_of(state, record), name, read_milliseconds)
 
 
 def _begin(state: State, record: ServiceRecord, known: Recovery, action: FailureAction) -> None:
@@ -409,6 +400,6 @@ def preview(state: State, record: ServiceRecord) -> Preview:
 def _step(state: State, record: ServiceRecord, number: int, action: FailureAction) -> Step:
     if action.type != ActionType.RESTART:
         return Step(number, action.type, action.delay)
-    delay = max(action.delay, _number(state, record, "APPRESTARTDELAY", 0))
-    throttle = _number(state, record, "APPTHROTTLE", 0)
+    delay = max(action.delay, _number(state, record, "AppRestartDelay", 0))
+    throttle = _number(state, record, "AppThrottle", 0)
     return Step(number, action.type, delay, throttle)

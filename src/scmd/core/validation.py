@@ -12,7 +12,7 @@ from scmd.core.messages import Settings
 from scmd.core.messages.commands import FailureActionsChange
 from scmd.core.records import ServiceRecord
 from scmd.security.descriptor import DescriptorError, SecurityDescriptor
-from scmd.security.token import Token
+from scmd.security.token import SE_SHUTDOWN, Token
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, ServiceConfig, Trigger
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_service_name, check_text, name_key, utf16_units
@@ -53,7 +53,6 @@ WIN32_TYPES = frozenset({_OWN, _SHARE, _OWN | _INTERACTIVE, _SHARE | _INTERACTIV
 """dwServiceType of [MS-SCMR] 3.1.4.12; user services are not offered."""
 
 MAX_TRIGGERS = 64
-SE_SHUTDOWN = "SeShutdownPrivilege"
 
 _SYSTEM_NAMES = frozenset(
     name_key(name)

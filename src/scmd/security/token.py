@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SE_SECURITY = "SeSecurityPrivilege"
 SE_TAKE_OWNERSHIP = "SeTakeOwnershipPrivilege"
 SE_CHANGE_NOTIFY = "SeChangeNotifyPrivilege"
+SE_RESTORE = "SeRestorePrivilege"
+SE_SHUTDOWN = "SeShutdownPrivilege"
 
 USER_PRIVILEGES = frozenset({SE_CHANGE_NOTIFY})
 ADMINISTRATOR_PRIVILEGES = frozenset(
@@ -34,9 +36,9 @@ ADMINISTRATOR_PRIVILEGES = frozenset(
         SE_SECURITY,
         SE_TAKE_OWNERSHIP,
         "SeBackupPrivilege",
-        "SeRestorePrivilege",
+        SE_RESTORE,
         "SeDebugPrivilege",
-        "SeShutdownPrivilege",
+        SE_SHUTDOWN,
         "SeRemoteShutdownPrivilege",
     }
 )

@@ -21,9 +21,9 @@ from scmd.core.messages.effects import (
     WriteJournal,
 )
 from scmd.core.messages.events import ControlAnswered, Shutdown
-from scmd.core.recovery import INFINITE, WORDS
+from scmd.core.recovery import WORDS
 from scmd.testing.runs import Hears
-from scmd.vocabulary.service import ActionType, Control, ServiceState
+from scmd.vocabulary.service import INFINITE, ActionType, Control, ServiceState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from scmd.core.messages import ServiceId
 from scmd.core.messages.effects import LaunchProcess, SendControl, StatusChanged
 from scmd.testing.launch_checker import instances_of
 from scmd.testing.runs import Hears
+from scmd.vocabulary.names import INSTANCE_MARK
 from scmd.vocabulary.service import Control, ControlsAccepted, ServiceState
 
 TYPE_CHECKING = False
@@ -73,7 +74,7 @@ class TemplateChecker:
 
     def is_stopped_with_all(self, service: ServiceId) -> bool:
         """Whether its template stops, and so all its instances, whatever depends on them."""
-        template = self.world.disk[service].config.name.rpartition(instances.MARK)[0]
+        template = self.world.disk[service].config.name.rpartition(INSTANCE_MARK)[0]
         known = self.checkers.statuses
         return any(
             id in known

@@ -9,6 +9,9 @@ from __future__ import annotations
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.service import MAX_NAME_UNITS
 
+INSTANCE_MARK = "@"
+"""Between a template's name and an instance's number."""
+
 
 def name_key(name: str) -> str:
     """What two spellings of one name have in common.
@@ -52,6 +55,14 @@ def check_service_name(name: str) -> None:
     check_text(name, MAX_NAME_UNITS)
     if not name or "/" in name or "\\" in name or "," in name:
         raise Refused(Error.INVALID_NAME)
+
+
+def template_and_number(name: str) -> tuple[str, int] | None:
+    """`Web@2` as ("Web", 2), its template's name and its own number; None: no instance's name."""
+    template, mark, number = name.rpartition(INSTANCE_MARK)
+    if mark and number.isascii() and number.isdecimal() and not number.startswith("0"):
+        return template, int(number)
+    return None
 
 
 def escaped(text: str) -> str:
