@@ -157,6 +157,18 @@ def test_a_picture_is_followed_by_the_marks(notifying: Scm) -> None:
             assert next(changes).name == "Other"
 
 
+def test_a_service_that_is_marked_as_soon_as_it_has_come_is_passed_over(notifying: Scm) -> None:
+    with watch(initial=True) as changes:
+        assert {next(changes).name, next(changes).name} == {"Web", "Other"}
+        notifying.create("Brief", "/bin/x")
+        with notifying["Brief"].opened(ServiceAccess.QUERY_STATUS):
+            notifying["Brief"].delete()
+            notifying.create("Lasting", "/bin/x")
+            assert next(changes).name == "Lasting"
+        notifying["Lasting"].delete()
+        assert {next(changes).name, next(changes).name} == {"Lasting"}
+
+
 def test_a_server_that_lags_is_looked_at_anew(notifying: Scm) -> None:
     """More names than one answer can hold have come while nobody asked for them."""
     with watch() as changes:

@@ -14,6 +14,7 @@ from scmd.client.connection import ConnectionFailed
 from scmd.client.feed_changes import FeedChanges
 from scmd.client.scm import Scm
 from scmd.client.watching import Watch, watch
+from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ServiceAccess, ServiceState
 from scmd.vocabulary.winerror import WinError
 from tests.begun import begun
@@ -166,6 +167,53 @@ def test_a_first_connection_that_fails_raises(
     monkeypatch.setenv("SCMD_RUNTIME", str(tmp_path))
     with pytest.raises(ConnectionFailed):
         watch("Web")
+
+
+class Reaching:
+    """Connects, until the second time fails."""
+
+    def __init__(self, failure: ConnectionFailed) -> None:
+        self.failure: ConnectionFailed | None = failure
+        self.opened: list[Calls] = []
+
+    def __call__(self) -> Calls:
+        if self.opened and self.failure is not None:
+            failure, self.failure = self.failure, None
+            raise failure
+        self.opened.append(open_calls())
+        return self.opened[-1]
+
+    def cut(self) -> None:
+        self.opened[-1].connection.abort()
+
+
+def test_credentials_that_the_server_refuses_are_not_tried_again(web: Scm) -> None:
+    connect = Reaching(ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", "wrong password"))
+    with Watch(connect, ["Web"]) as changes:
+        changes.begin()
+        connect.cut()
+        with pytest.raises(ConnectionFailed, match="wrong password"):
+            next(changes)
+        # Whoever knows better goes on, and has missed nothing.
+        web["Web"].start()
+        assert next(changes).state == S.START_PENDING
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        ConnectionFailed(Error.RPC_SERVER_UNAVAILABLE, "OpenSCManager", "nobody is there"),
+        ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", "no ticket yet", sent=False),
+    ],
+)
+def test_a_server_that_cannot_be_asked_is_waited_for(web: Scm, failure: ConnectionFailed) -> None:
+    connect = Reaching(failure)
+    with Watch(connect, ["Web"]) as changes:
+        changes.begin()
+        connect.cut()
+        web["Web"].start()
+        assert next(changes).state == S.START_PENDING
+        assert connect.failure is None
 
 
 def test_closing_ends_the_iteration_from_another_thread(web: Scm) -> None:

@@ -51,7 +51,7 @@ class ConnectionFailed(ExplainedError):
     def __init__(self, error: Error, funcname: str, detail: str, *, sent: bool = True) -> None:
         super().__init__(error, funcname, detail)
         self.sent = sent
-        """Whether the server may have seen the whole call."""
+        """Whether the server may have seen the whole call; of a refusal, whether it was its own."""
 
 
 class Connection:
@@ -71,7 +71,9 @@ class Connection:
         except RpcError as error:
             # The security context cannot be begun, without a ticket for instance.
             self.close()
-            raise ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", str(error)) from error
+            raise ConnectionFailed(
+                Error.ACCESS_DENIED, "OpenSCManager", str(error), sent=False
+            ) from error
         self._bind(SVCCTL, first)
 
     def close(self) -> None:
@@ -287,7 +289,7 @@ def connect_to(path: str, timeout: float | None = None) -> Connection:
         socket = BlockingSocket(path, timeout)
     except PermissionError as error:
         raise ConnectionFailed(
-            Error.ACCESS_DENIED, "OpenSCManager", f"{path} is closed to this user"
+            Error.ACCESS_DENIED, "OpenSCManager", f"{path} is closed to this user", sent=False
         ) from error
     except OSError as error:
         raise ConnectionFailed(

@@ -158,6 +158,8 @@ class NotifiedChanges:
         key = name_key(watched.name)
         del self._watched[key]
         requests.close_handle(watched.handle)
-        if not (watched.was_told or self._has_shown):
+        # One that was marked as soon as it had come was never told of.
+        known = self._known.services.get(key)
+        if known is None or not (watched.was_told or self._has_shown):
             return []
-        return [self._known.services[key].replace(kind="delete_pending")]
+        return [known.replace(kind="delete_pending")]

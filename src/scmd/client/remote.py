@@ -145,7 +145,8 @@ def _bound(stream: Stream, where: str, security: Initiation | None = None) -> Co
         error = Error.RPC_SERVER_UNAVAILABLE
         if failed.winerror == Error.ACCESS_DENIED:
             error = Error.ACCESS_DENIED
-        raise ConnectionFailed(error, "OpenSCManager", f"{where}: {detail}") from failed
+        text = f"{where}: {detail}"
+        raise ConnectionFailed(error, "OpenSCManager", text, sent=failed.sent) from failed
     connection.place = where
     return connection
 

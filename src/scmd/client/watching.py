@@ -6,7 +6,8 @@ as it is, with `gap` set. At servers without a feed it is NotifyServiceStatusCha
 that is missing too, looking again and again: then each change is `sampled`.
 
 A watcher has a connection of its own, which waits at the server. When the connection breaks it
-connects again, for as long as it takes; a first connection that fails raises.
+connects again, for as long as it takes. A first connection that fails raises, and so does a later
+one when the server refuses who asks.
 """
 
 from __future__ import annotations
@@ -237,8 +238,13 @@ class Watch:
 
 
 def _is_passing(error: WinError) -> bool:
-    """Whether to connect again and go on: a server that shuts down says so before it is gone."""
-    return isinstance(error, ConnectionFailed) or error.winerror == Error.SHUTDOWN_IN_PROGRESS
+    """Whether to connect again and go on: a server that shuts down says so before it is gone.
+
+    Credentials that it has refused are not tried again, since that may lock an account.
+    """
+    if isinstance(error, ConnectionFailed):
+        return error.winerror != Error.ACCESS_DENIED or not error.sent
+    return error.winerror == Error.SHUTDOWN_IN_PROGRESS
 
 
 def _retrieved(fetching: Future[None]) -> None:
