@@ -211,10 +211,11 @@ class Recoveries:
         if self._journaled or self._silent or self._counting:
             self._check_counts()
         for service, due in list(self.due.items()) if self.due else ():
-            if self.world.scm.state.records[service].status.state != ServiceState.STOPPED:
-                del self.due[service]
-                continue
-            if self.world.scm.state.shutdown is not None:
+            state = self.world.scm.state
+            record = state.records[service]
+            # A template that stops counts it now: its AppInstances have changed.
+            stops = record.stop_asked and instances.template_of(state, record) is not None
+            if record.status.state != ServiceState.STOPPED or state.shutdown is not None or stops:
                 del self.due[service]
                 continue
             assert self.world.now <= due, f"service {service} was to be restarted at {due}"
