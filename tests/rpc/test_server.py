@@ -28,13 +28,17 @@ def bind_pdu(
     order: str = "<",
     kind: int = pdu.BIND,
     flags: int = pdu.WHOLE,
+    count: int | None = None,
 ) -> bytes:
     proposed = tuple(
         pdu.PresentationContext(id=index, abstract=abstract, transfers=transfers)
         for index, (abstract, transfers) in enumerate(contexts)
     )
     bind = pdu.Bind(max_transmit=limits[0], max_receive=limits[1], contexts=proposed)
-    return pdu.encode(kind, flags, order, 1, pdu.encode_bind(bind, order))
+    body = bytearray(pdu.encode_bind(bind, order))
+    if count is not None:
+        body[8] = count
+    return pdu.encode(kind, flags, order, 1, bytes(body))
 
 
 def answered(far: server.ServerConnection, data: bytes) -> pdu.BindAck:
@@ -113,7 +117,8 @@ def test_each_element_has_its_result_and_an_interface_one_syntax() -> None:
         ((65535, 4280), 4280),
         ((4287, 9000), 4280),
         ((100, 100), 2048),
-        ((0, 0), 5840),
+        ((0, 0), 2048),
+        ((5840, 0), 2048),
     ],
 )
 def test_one_fragment_size_is_agreed(limits: tuple[int, int], agreed: int) -> None:
@@ -143,11 +148,52 @@ def test_a_bind_that_asks_for_authentication_is_refused() -> None:
     assert far.is_closing
 
 
-def test_a_bind_of_nothing_is_refused() -> None:
+@pytest.mark.parametrize(
+    "data",
+    [
+        bind_pdu(),
+        bind_pdu((syntax(ECHO), ())),
+        bind_pdu((syntax(ECHO), (features(1),)), (syntax(ECHO), (features(2),))),
+        bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,)), count=2),
+    ],
+    ids=["no context", "no syntax", "features twice", "cut short"],
+)
+def test_a_bind_that_makes_no_sense_is_refused(data: bytes) -> None:
     far = new_server()
-    assert far.receive_data(bind_pdu()) == []
+    [event] = far.receive_data(data)
+    assert isinstance(event, events.ProtocolViolated)
     [frame] = pdu.Framer().frames(far.data_to_send())
-    assert (frame[0], pdu.decode_bind_nak(frame)) == (pdu.BIND_NAK, 4)
+    assert frame[5][16:] == bytes.fromhex("0000 01 0500 000000")
+    assert (frame[0], pdu.decode_bind_nak(frame)) == (pdu.BIND_NAK, 0)
+    assert far.is_closing
+
+
+def test_a_second_bind_is_refused() -> None:
+    _, far = bound()
+    [event] = far.receive_data(bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,))))
+    assert isinstance(event, events.ProtocolViolated)
+    assert far.data_to_send()[2] == pdu.BIND_NAK
+    assert far.is_closing
+
+
+@pytest.mark.parametrize("flags", [0, pdu.FIRST_FRAGMENT, 0xFF])
+def test_the_flags_of_a_bind_say_what_it_can_and_nothing_else(flags: int) -> None:
+    far = new_server()
+    [event] = far.receive_data(bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,)), flags=flags))
+    assert isinstance(event, events.BindRequested)
+    far.accept_bind(1)
+    assert far.data_to_send()[3] == pdu.WHOLE | flags & pdu.MULTIPLEX
+
+
+def test_what_still_comes_of_an_orphan_is_passed_over() -> None:
+    _, far = bound()
+    for data in (
+        fragment(5, pdu.FIRST_FRAGMENT, b"one"),
+        pdu.encode(pdu.ORPHANED, pdu.WHOLE, "<", 5, b""),
+        fragment(5, pdu.LAST_FRAGMENT, b"two"),
+    ):
+        assert far.receive_data(data) == []
+    assert not far.is_closing
 
 
 def test_an_object_uuid_is_handed_on() -> None:
@@ -228,13 +274,14 @@ def test_too_many_calls_at_once_are_told_so() -> None:
         pdu.encode(pdu.RESPONSE, pdu.WHOLE, "<", 9, bytes(8)),
         pdu.encode(pdu.AUTH_3, pdu.WHOLE, "<", 9, bytes(8)),
         pdu.encode(1, pdu.WHOLE, "<", 9, bytes(8)),
-        bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,))),
         pdu.encode(pdu.ALTER_CONTEXT, pdu.WHOLE, "<", 9, bytes(8) + b"\1\0\0\0"),
+        bind_pdu(kind=pdu.ALTER_CONTEXT),
+        bind_pdu((syntax(ECHO), ()), kind=pdu.ALTER_CONTEXT),
         b"\5\0\0\3\x10\0\0\0\x0f\0\0\0\1\0\0\0",
         b"\5\0\0\3\x10\0\0\0\x18\0\x20\0\1\0\0\0" + bytes(8),
         b"\5\2\0\3\x10\0\0\0\x18\0\0\0\1\0\0\0" + bytes(8),
     ],
-    ids=range(15),
+    ids=range(16),
 )
 def test_a_peer_that_breaks_the_protocol_gets_a_fault_and_the_end(data: bytes) -> None:
     _, far = bound()

@@ -49,12 +49,13 @@ class Port:
         world: World,
         minimum_level: int,
         acceptors: dict[int, Callable[[], Acceptor]] | None,
+        place: tuple[str, int],
     ) -> None:
         self.world = world
         self.refusals: list[str] = []
         self.identities: list[Identity] = []
         self._attempts = OriginAttempts(Lockout(), "127.0.0.1", lambda: 0)
-        self._listening = socket.create_server(("127.0.0.1", 0))
+        self._listening = socket.create_server(place)
         self.number: int = self._listening.getsockname()[1]
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._listening, selectors.EVENT_READ)
@@ -144,8 +145,9 @@ def listening(
     world: World | None = None,
     minimum_level: int = PRIVACY,
     acceptors: dict[int, Callable[[], Acceptor]] | None = None,
+    place: tuple[str, int] = ("127.0.0.1", 0),
 ) -> Iterator[Port]:
-    port = Port(world or World(), minimum_level, acceptors)
+    port = Port(world or World(), minimum_level, acceptors, place)
     try:
         yield port
     finally:

@@ -39,13 +39,11 @@ OBJECT = 0x80
 ACCEPTANCE = 0
 PROVIDER_REJECTION = 2
 NEGOTIATE_ACK = 3
-REASON_NOT_SPECIFIED = 0
 ABSTRACT_SYNTAX_NOT_SUPPORTED = 1
 TRANSFER_SYNTAXES_NOT_SUPPORTED = 2
 LOCAL_LIMIT = 3
 
 NAK_NOT_SPECIFIED = 0
-NAK_PROTOCOL_VERSION = 4
 NAK_AUTHENTICATION_TYPE = 8
 NAK_INVALID_CHECKSUM = 9
 """The security package has refused."""
@@ -53,6 +51,7 @@ NAK_INVALID_CHECKSUM = 9
 HEADER_SIZE = 16
 CALL_HEADER_SIZE = 24
 """Of requests (without object UUID), responses and, with the status, faults."""
+_FAULT_SIZE = 32
 _DREP = {"<": b"\x10\0\0\0", ">": b"\0\0\0\0"}
 _MINOR_VERSION = 0
 _HEADERS = {"<": Packer("<BBBB4sHHI"), ">": Packer(">BBBB4sHHI")}
@@ -306,6 +305,11 @@ def decode_call(frame: Frame) -> tuple[int, int, bytes, Guid | None]:
     return context_id, last, raw[start:end], object_uuid
 
 
+def context_of(frame: Frame) -> int:
+    """The presentation context that a call PDU names; of one that is too short any number."""
+    return int.from_bytes(frame[5][20:22], "little" if frame[2] == "<" else "big")
+
+
 def encode_fault(
     order: str, call_id: int, context_id: int, status: int, extra_flags: int = 0
 ) -> bytes:
@@ -315,10 +319,10 @@ def encode_fault(
         FAULT,
         WHOLE | extra_flags,
         _DREP[order],
-        32,
+        _FAULT_SIZE,
         0,
         call_id,
-        0,
+        _FAULT_SIZE,
         context_id,
         0,
         0,
@@ -373,10 +377,9 @@ def encode_bind(bind: Bind, order: str) -> bytes:
 
 
 def decode_bind(frame: Frame) -> Bind:
-    """RpcError: counts that go past the end."""
-    _, _, order, call_id, _, raw = frame
-    end = len(raw) - _trailer_size(frame)
-    body = raw[:end]
+    """RpcError: counts that go past the end. Whatever the padding is said to be, they count."""
+    _, _, order, call_id, auth_length, raw = frame
+    body = raw[: len(raw) - auth_length - 8] if auth_length else raw
     try:
         transmit, receive, group, count = Packer(order + "HHIB3x").unpack_from(body, HEADER_SIZE)
         position, contexts = HEADER_SIZE + 12, []
@@ -435,8 +438,8 @@ def decode_bind_ack(frame: Frame) -> BindAck:
 
 
 def encode_bind_nak(reason: int, order: str) -> bytes:
-    """The body of a bind_nak: we speak 5.0 and 5.1."""
-    return Packer(order + "HBBBBB").pack(reason, 2, 5, 0, 5, 1) + b"\0"
+    """The body of a bind_nak: we speak 5.0."""
+    return Packer(order + "HBBB3x").pack(reason, 1, 5, _MINOR_VERSION)
 
 
 def decode_bind_nak(frame: Frame) -> int:

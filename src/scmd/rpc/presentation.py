@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from scmd.ndr.structure import NDR64
 from scmd.rpc import pdu
+from scmd.rpc.errors import RpcError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ class PresentationContexts:
 
     def __init__(self, interfaces: Iterable[Interface], features: int) -> None:
         self.interfaces = tuple(interfaces)
-        self.granted = 0
-        """The features that were asked for and granted."""
         self._by_syntax = {(i.uuid, i.major): i for i in self.interfaces}
         self._features = features
         self.by_id: dict[int, tuple[Interface, int]] = {}
@@ -33,22 +32,30 @@ class PresentationContexts:
         self.syntaxes: dict[int, bytes] = {}
         """Abstract and transfer syntax of each number as they are on the wire, little endian."""
 
-    def negotiate(self, contexts: Sequence[pdu.PresentationContext]) -> list[pdu.ContextResult]:
-        """One result a context, in order; an interface is accepted in one syntax only."""
+    def negotiate(
+        self, contexts: Sequence[pdu.PresentationContext], call_id: int
+    ) -> list[pdu.ContextResult]:
+        """One result a context, in order; an interface is accepted in one syntax only.
+
+        RpcError: nothing is proposed, features are twice, or a number would mean something else.
+        """
+        if not contexts or not all(context.transfers for context in contexts):
+            raise RpcError("a bind or alter_context that proposes nothing", call_id)
         taken: set[Interface] = set()
-        results = []
+        results: list[pdu.ContextResult] = []
         for context in contexts:
-            first = context.transfers[0].uuid if context.transfers else b""
-            if first.startswith(pdu.FEATURES_PREFIX):
-                granted = int.from_bytes(first[8:16], "little") & self._features
-                self.granted |= granted
-                results.append(pdu.ContextResult(result=pdu.NEGOTIATE_ACK, reason=granted))
-            else:
-                results.append(self._negotiate_one(context, taken))
+            first = context.transfers[0].uuid
+            if not first.startswith(pdu.FEATURES_PREFIX):
+                results.append(self._negotiate_one(context, taken, call_id))
+                continue
+            if any(result.result == pdu.NEGOTIATE_ACK for result in results):
+                raise RpcError("bind time features for the second time", call_id)
+            granted = int.from_bytes(first[8:16], "little") & self._features
+            results.append(pdu.ContextResult(result=pdu.NEGOTIATE_ACK, reason=granted))
         return results
 
     def _negotiate_one(
-        self, context: pdu.PresentationContext, taken: set[Interface]
+        self, context: pdu.PresentationContext, taken: set[Interface], call_id: int
     ) -> pdu.ContextResult:
         abstract = context.abstract
         interface = self._by_syntax.get((abstract.uuid, abstract.version & 0xFFFF))
@@ -61,7 +68,7 @@ class PresentationContexts:
                 if settled is None and len(self.by_id) >= MAX_CONTEXTS:
                     return _rejected(pdu.LOCAL_LIMIT)
                 if settled not in (None, meaning):
-                    return _rejected(pdu.REASON_NOT_SPECIFIED)
+                    raise RpcError(f"another meaning for context {context.id}", call_id)
                 taken.add(interface)
                 self.by_id[context.id] = meaning
                 self.syntaxes[context.id] = pdu.encode_syntax(abstract) + pdu.encode_syntax(

@@ -35,7 +35,6 @@ from scmd.rpc.events import (
 from scmd.rpc.presentation import PresentationContexts
 from scmd.rpc.security.acceptance import Acceptance, Refusal
 from scmd.rpc.security.provider import (
-    AUTH_NONE,
     CONNECT,
     TRUSTED_TRANSPORT,
     SecurityError,
@@ -282,7 +281,7 @@ class ServerConnection:
             return acceptance.admit(frame)
         except SecurityError as error:
             status = error.status if isinstance(error, Refusal) else SECURITY_PACKAGE_ERROR
-            self._send_fault(frame[2], frame[3], 0, status, True)
+            self._send_fault(frame[2], frame[3], pdu.context_of(frame), status, False)
             events.append(self._distrusted(error))
             return None
 
@@ -304,7 +303,7 @@ class ServerConnection:
         else:
             status = ACCESS_DENIED
         self._last_call = call_id
-        self._send_fault(order, call_id, context_id, status, True)
+        self._send_fault(order, call_id, 0 if context is None else context_id, status, True)
         return None
 
     def _agree(self, security: Protection, context_id: int) -> Agreed:
@@ -331,17 +330,21 @@ class ServerConnection:
             raise RpcError(f"a later fragment of call {call_id}, which never began", call_id)
         assemblies.add(call_id, part, stub)
         if assemblies.size > MAX_STUB or len(assemblies) > MAX_CALLS:
-            assemblies.take(call_id)
-            self._last_call = max(self._last_call, call_id)
+            self._give_up(call_id)
             self._send_fault(order, call_id, part.context_id, ACCESS_DENIED, True)
             return None
         return assemblies.take(call_id) if flags & pdu.LAST_FRAGMENT else None
+
+    def _give_up(self, call_id: int) -> None:
+        """Of a request that was not whole yet; what else comes of it is passed over."""
+        if self._assemblies.take(call_id) is not None:
+            self._last_call = max(self._last_call, call_id)
 
     # Everything else --------------------------------------------------------------------
 
     def _other(self, frame: pdu.Frame, events: list[ServerEvent]) -> None:
         kind, _, _, call_id, _, _ = frame
-        if kind == pdu.BIND and not self._is_bound and self._bind is None:
+        if kind == pdu.BIND:
             self._bind_requested(frame, events)
         elif kind == pdu.ALTER_CONTEXT and self._is_bound:
             self._alter(frame, events)
@@ -360,14 +363,18 @@ class ServerConnection:
             raise RpcError(f"a PDU of type {kind} is out of place", call_id)
 
     def _bind_requested(self, frame: pdu.Frame, events: list[ServerEvent]) -> None:
-        _, flags, order, call_id, _, _ = frame
-        bind = pdu.decode_bind(frame)
-        if not bind.contexts or not flags & pdu.FIRST_FRAGMENT or not flags & pdu.LAST_FRAGMENT:
-            self._send_nak(call_id, order, pdu.NAK_PROTOCOL_VERSION)
+        _, _, order, call_id, _, _ = frame
+        try:
+            if self._is_bound or self._bind is not None:
+                raise RpcError("a second bind", call_id)
+            bind = pdu.decode_bind(frame)
+            results = self._presentation.negotiate(bind.contexts, call_id)
+        except RpcError as error:
+            self._send_nak(call_id, order, pdu.NAK_NOT_SPECIFIED)
+            events.append(ProtocolViolated(str(error)))
             return
-        proposed = min(bind.max_transmit or 0xFFFF, bind.max_receive or 0xFFFF)
+        proposed = min(bind.max_transmit, bind.max_receive)
         self._max_fragment = max(MIN_FRAGMENT, min(self._max_fragment, proposed)) & -8
-        results = self._presentation.negotiate(bind.contexts)
         try:
             trailer = self._token(frame)
         except Refusal as error:
@@ -380,7 +387,11 @@ class ServerConnection:
 
     def _alter(self, frame: pdu.Frame, events: list[ServerEvent]) -> None:
         _, _, order, call_id, _, _ = frame
-        results = self._presentation.negotiate(pdu.decode_bind(frame).contexts)
+        try:
+            results = self._presentation.negotiate(pdu.decode_bind(frame).contexts, call_id)
+        except RpcError as error:
+            events.append(self._violated(error, did_not_execute=True))
+            return
         try:
             trailer = self._token(frame)
         except Refusal as error:
@@ -393,15 +404,11 @@ class ServerConnection:
     def _token(self, frame: pdu.Frame) -> pdu.AuthTrailer | None:
         """What answers the token of a bind or alter_context; Refusal: nothing does."""
         trailer = pdu.auth_trailer(frame)
-        if trailer is None or trailer.type == AUTH_NONE:
+        if trailer is None:
             return None
         if self._acceptance is None:
             raise Refusal("nobody is authenticated here", pdu.NAK_AUTHENTICATION_TYPE)
-        return self._acceptance.step(
-            trailer,
-            header_signing=bool(frame[1] & pdu.HEADER_SIGNING),
-            may_multiplex=bool(self._presentation.granted & pdu.SECURITY_CONTEXT_MULTIPLEXING),
-        )
+        return self._acceptance.step(trailer, header_signing=bool(frame[1] & pdu.HEADER_SIGNING))
 
     def _tell_established(self, events: list[ServerEvent]) -> None:
         if self._acceptance is not None:
@@ -410,7 +417,7 @@ class ServerConnection:
 
     def _cancel(self, call_id: int, is_orphaned: bool, events: list[ServerEvent]) -> None:
         if is_orphaned:
-            self._assemblies.take(call_id)
+            self._give_up(call_id)
         if call_id in self._calls:
             if is_orphaned:
                 self._silent.add(call_id)
@@ -426,7 +433,9 @@ class ServerConnection:
             secondary_address=secondary_address,
             results=tuple(bind.results),
         )
-        flags = pdu.WHOLE | (bind.flags & pdu.MULTIPLEX)
+        flags = pdu.WHOLE
+        if kind == pdu.BIND_ACK:
+            flags |= bind.flags & pdu.MULTIPLEX
         body = pdu.encode_bind_ack(ack, bind.order)
         if bind.trailer is None:
             data = pdu.encode(kind, flags, bind.order, bind.call_id, body)
@@ -447,8 +456,8 @@ class ServerConnection:
         flags = pdu.DID_NOT_EXECUTE if did_not_execute else 0
         self.outgoing.append(pdu.encode_fault(order, call_id, context_id, status, flags))
 
-    def _violated(self, error: RpcError) -> ProtocolViolated:
-        self._send_fault("<", error.call_id, 0, PROTOCOL_ERROR, False)
+    def _violated(self, error: RpcError, *, did_not_execute: bool = False) -> ProtocolViolated:
+        self._send_fault("<", error.call_id, 0, PROTOCOL_ERROR, did_not_execute)
         self.is_closing = True
         self._assemblies.clear()
         return ProtocolViolated(str(error))

@@ -291,7 +291,7 @@ class Session:
             return
         served = self._interfaces[request.interface].get(request.opnum)
         if served is None:
-            self._fault(request, OPERATION_RANGE)
+            self._connection.fault(request.call_id, OPERATION_RANGE, did_not_execute=True)
             return
         try:
             form = request.form | served.charset

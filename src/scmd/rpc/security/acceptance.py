@@ -1,8 +1,9 @@
 """Acceptance: the security contexts of one connection, at the server's end.
 
 A bind or alter_context with a token begins a context or carries one on; rpc_auth_3 ends one
-without an answer. There is one, or many by auth_context_id where security context multiplexing was
-granted ([MS-RPCE] 3.3.1.5.4). A context that failed stays, so that what uses it is refused.
+without an answer. There may be many, by auth_context_id, whether or not their multiplexing was
+negotiated ([MS-RPCE] 3.3.1.5.4): Windows does not insist, and there are clients that rely on it. A
+context that failed stays, so that what uses it is refused.
 """
 
 from __future__ import annotations
@@ -65,17 +66,13 @@ class Acceptance:
         found, self._established = self._established, []
         return found
 
-    def step(
-        self, trailer: pdu.AuthTrailer, *, header_signing: bool, may_multiplex: bool
-    ) -> pdu.AuthTrailer | None:
+    def step(self, trailer: pdu.AuthTrailer, *, header_signing: bool) -> pdu.AuthTrailer:
         """Take a bind's or alter_context's token; what its answer carries. Raises Refusal."""
         context = self._contexts.get(trailer.context_id)
         if context is None:
-            if self._contexts and not may_multiplex:
-                raise Refusal("a second security context, without multiplexing")
             context = self._begin(trailer, header_signing=header_signing)
         token = self._carry_on(context, trailer)
-        return trailer.replace(token=token, pad_length=0) if token else None
+        return trailer.replace(token=token or b"", pad_length=0)
 
     def finish(self, trailer: pdu.AuthTrailer) -> None:
         """Take rpc_auth_3's token. Refusal is not told now: it shows at the first call."""
@@ -115,16 +112,16 @@ class Acceptance:
         return context.protection if context.level <= CONNECT else None
 
     def _begin(self, trailer: pdu.AuthTrailer, *, header_signing: bool) -> _Context:
-        begin = self._policy.acceptors.get(trailer.type)
-        if begin is None:
-            raise Refusal(
-                f"authentication type {trailer.type} is not spoken", pdu.NAK_AUTHENTICATION_TYPE
-            )
         if not CONNECT <= trailer.level <= PRIVACY:
             raise Refusal(
                 f"there is no authentication level {trailer.level}",
                 pdu.NAK_NOT_SPECIFIED,
                 UNSUPPORTED_LEVEL,
+            )
+        begin = self._policy.acceptors.get(trailer.type)
+        if begin is None:
+            raise Refusal(
+                f"authentication type {trailer.type} is not spoken", pdu.NAK_AUTHENTICATION_TYPE
             )
         if len(self._contexts) >= MAX_SECURITY_CONTEXTS:
             raise Refusal("too many security contexts")

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 ALIGNMENT = 16
 TRAILER_SIZE = 8
 _ZEROS = tuple(bytes(size) for size in range(ALIGNMENT))
-CONNECT_TOKEN = b"\1\0\0\0" + bytes(12)
-"""What stands for a signature at connect level, where a trailer is sent: it proves nothing."""
 
 
 class Protection:
@@ -36,7 +34,6 @@ class Protection:
         "context_id",
         "header_signing",
         "level",
-        "speaks_up",
     )
 
     def __init__(
@@ -52,11 +49,9 @@ class Protection:
         self.level = level
         self.context_id = context_id
         self.header_signing = header_signing
-        self.speaks_up = level > CONNECT
-        """Outgoing calls carry a trailer. At connect level only to a peer that sends one."""
         # An established mechanism does not change: nothing is asked of it again for each PDU.
         self._covers_headers = header_signing or mechanism.covers_headers
-        self._signature_size = len(CONNECT_TOKEN)
+        self._signature_size = 0
         if level > CONNECT:
             self._signature_size = mechanism.signature_size(level == PRIVACY)
         self._sign, self._verify = mechanism.sign, mechanism.verify
@@ -73,7 +68,7 @@ class Protection:
         max_fragment: int,
     ) -> bytes:
         """As `pdu.encode_call`, each fragment protected."""
-        if not self.speaks_up:
+        if self.level <= CONNECT:
             return pdu.encode_call(kind, order, call_id, context_id, last, stub, max_fragment)
         size = self._signature_size
         room = (max_fragment - pdu.CALL_HEADER_SIZE - TRAILER_SIZE - size) & -ALIGNMENT
@@ -112,8 +107,6 @@ class Protection:
         length = pdu.CALL_HEADER_SIZE + len(body) + TRAILER_SIZE + size
         head = pdu.call_header(kind, flags, order, length, size, call_id, hint, context_id, last)
         tail = pdu.security_trailer_bytes(order, self.auth_type, self.level, pad, self.context_id)
-        if self.level <= CONNECT:
-            return head, body, tail, CONNECT_TOKEN
         signed_head, signed_tail = (head, tail) if self._covers_headers else (b"", b"")
         if self.level == PRIVACY:
             body, token = self._seal(signed_head, body, signed_tail)
@@ -134,7 +127,6 @@ class Protection:
         if end < start:
             raise SecurityError("a PDU with more padding than body")
         if self.level <= CONNECT:
-            self.speaks_up = True
             return kind, flags, order, call_id, 0, raw[:end]
         head, body, tail, token = raw[:start], raw[start:at], raw[at : at + 8], raw[at + 8 :]
         body = self._uncover(head, body, tail, token)

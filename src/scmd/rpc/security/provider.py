@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 else:
     Protocol = object
 
-AUTH_NONE = 0
 SPNEGO = 9
 NTLM = 10
 KERBEROS = 16
