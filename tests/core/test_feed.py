@@ -224,10 +224,33 @@ def test_who_is_behind_is_told_and_gets_a_picture(
     assert part.behind
     assert [view.name for view in part.services] == ["Quiet", "Busy"]
     assert part.services[1].status.check_point == 7
-    # Nothing is lost of a service that has not changed.
+    # Nothing is lost of a service that has not changed, nor of one whose changes are there.
+    place = of_quiet.place
     assert not of_quiet.read().behind
+    of_quiet.place = place
     bench.start(quiet)
     assert kinds(of_quiet.read()) == [(ChangeKind.STATUS, "Quiet")]
+
+
+@pytest.mark.parametrize("when", ["never", "before", "after"])
+def test_a_service_that_was_another_one_is_not_taken_for_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    """What is not kept any more may be about the one that had the name before."""
+    monkeypatch.setattr(bench.scm.state.feed, "kept", deque(maxlen=3))
+    other, service = bench.create("Other"), bench.create("Web")
+
+    def push(moment: str) -> None:
+        for port in (80, 81, 82) if when == moment else ():
+            bench.ask(SetParameters(bench.call(), other, {"Port": RegistryValue.of(port)}))
+
+    reader = Reader(bench, "Web")
+    bench.ask(DeleteService(bench.call(), service))
+    bench.ask(CloseHandle(bench.call(), service))
+    push("before")
+    bench.create("Web")
+    push("after")
+    assert reader.read().behind == (when != "never")
 
 
 def test_another_epoch_is_behind(bench: Bench) -> None:
@@ -322,6 +345,26 @@ def test_the_numbers_go_on_under_the_next_manager(bench: Bench) -> None:
     after.start(service)
     (change,) = reader.read().changes
     assert change.number == 3
+
+
+def test_who_watches_a_quiet_service_is_not_behind_for_what_others_did(bench: Bench) -> None:
+    """Though the next manager knows only the last changes of the others."""
+    quiet, busy, _ = (bench.create(name) for name in ("Quiet", "Busy", "Never"))
+    bench.running(quiet)
+    readers = {name: Reader(bench, name) for name in ("Quiet", "Busy", "Never", "Missing")}
+    bench.running(busy)
+    bench.scm.state.feed.kept = deque(bench.scm.state.feed.kept, maxlen=1)
+    after = successor(
+        bench,
+        *(stored(number, name) for number, name in enumerate(("Quiet", "Busy", "Never"), 1)),
+        journal=list(bench.scm.memory()),
+    )
+    behind = {}
+    for name, reader in readers.items():
+        reader.bench, reader.handle = after, after.handle
+        behind[name] = reader.read().behind
+    # Of one that was never started the journal has nothing.
+    assert behind == {"Quiet": False, "Busy": True, "Never": True, "Missing": True}
 
 
 def test_without_a_journal_another_epoch_begins(bench: Bench) -> None:

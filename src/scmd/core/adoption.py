@@ -137,6 +137,11 @@ def _resume_feed(state: State, entries: tuple[Memory, ...]) -> None:
             Intent(_KINDS[entry.kind], ServiceId(entry.service), entry.name, entry.security)
             for entry in intents
         ],
+        {
+            ServiceId(entry.service): entry.last_change
+            for entry in entries
+            if isinstance(entry, ServiceMemory) and entry.last_change is not None
+        },
     )
 
 

@@ -19,7 +19,7 @@ compares with what the disk has (`reconcile`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from scmd.core import handles
 from scmd.core.changes import Change, ChangeKind, Feed, Intent
@@ -151,9 +151,23 @@ def add(
         config.security,
     )
     record.last_change = change.number
-    feed.append(change)
+    if kind is ChangeKind.CREATED:
+        # Another service may have had its name.
+        record.last_lost = feed.first - 1
+    state.touched[record.id] = record
+    _append(state, change)
     _tell(feed, feed.of_all, change)
     _tell(feed, feed.by_key.get(record.key), change)
+
+
+def _append(state: State, change: Change) -> None:
+    kept = state.feed.kept
+    if len(kept) == kept.maxlen:
+        lost = kept[0]
+        record = state.by_key.get(name_key(lost.name))
+        if record is not None:
+            record.last_lost = lost.number
+    state.feed.append(change)
 
 
 def _tell(feed: Feed, watchers: dict[CallId, Watcher] | None, change: Change) -> None:
@@ -259,7 +273,7 @@ def _is_behind(state: State, command: WaitForChanges, keys: tuple[str, ...] | No
     if keys is None:
         return True
     records = [state.by_key.get(key) for key in keys]
-    return any(record is None or record.last_change > command.after for record in records)
+    return any(record is None or record.last_lost > command.after for record in records)
 
 
 def _after(
@@ -337,10 +351,17 @@ def outcome_known(state: State, service: ServiceId) -> None:
     state.feed.intents.pop(service, None)
 
 
-def resume(state: State, epoch: int, changes: Iterable[Change], intents: Iterable[Intent]) -> None:
+def resume(
+    state: State,
+    epoch: int,
+    changes: Iterable[Change],
+    intents: Iterable[Intent],
+    last: Mapping[ServiceId, int],
+) -> None:
     """Go on with an earlier manager's numbers, and say what the disk has that it has not said.
 
-    Of a changed configuration that is not known: it may be said once too often.
+    Of a changed configuration that is not known: it may be said once too often. `last` has the
+    numbers of services' last changes, as far as they are known.
     """
     feed = state.feed
     feed.epoch = epoch
@@ -351,8 +372,8 @@ def resume(state: State, epoch: int, changes: Iterable[Change], intents: Iterabl
         if record is not None:
             record.last_change = change.number
     for record in state.records.values():
-        # Its last change may be one that is not kept any more.
-        record.last_change = max(record.last_change, feed.first - 1)
+        record.last_change = max(record.last_change, last.get(record.id, 0))
+        record.last_lost = min(last.get(record.id, feed.first), feed.first - 1)
     for intent in intents:
         record = state.records.get(intent.service)
         match intent.kind:
@@ -369,14 +390,13 @@ def resume(state: State, epoch: int, changes: Iterable[Change], intents: Iterabl
 
 def _say_gone(state: State, intent: Intent) -> None:
     """Nobody waits yet."""
-    state.feed.append(
-        Change(
-            state.feed.last + 1,
-            intent.kind,
-            intent.service,
-            intent.name,
-            ServiceStatus(),
-            int(ServiceState.STOPPED),
-            security=intent.security,
-        )
+    change = Change(
+        state.feed.last + 1,
+        intent.kind,
+        intent.service,
+        intent.name,
+        ServiceStatus(),
+        int(ServiceState.STOPPED),
+        security=intent.security,
     )
+    _append(state, change)

@@ -93,6 +93,8 @@ class ServiceMemory:
     """What its attempt has seen starting: down again, it has failed or done its work."""
     named: int = 0
     """The process that it has named as its main one, until the keeper has answered."""
+    last_change: int | None = None
+    """The number of its last change in the feed."""
 
 
 @frozen
@@ -357,6 +359,7 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         record.completed,
         tuple(sorted(attempt.tried)) if attempt is not None else (),
         run.named if run is not None else 0,
+        record.last_change,
     )
 
 

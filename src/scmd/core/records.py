@@ -86,6 +86,7 @@ class ServiceRecord:
         "key",
         "killed",
         "last_change",
+        "last_lost",
         "launch",
         "listed",
         "log_of",
@@ -167,7 +168,9 @@ class ServiceRecord:
         self.watchers: dict[HandleId, Request] | None = None
         """Notification requests that wait for its next states."""
         self.last_change = 0
-        """The number in the feed of its last change, or a higher one that is not kept any more."""
+        """The number in the feed of its last change."""
+        self.last_lost = 0
+        """That of the last one by its name that the feed keeps no more, or a higher one."""
         self.descriptor: SecurityDescriptor | None = None
         """`config.security`, parsed; kept with the bytes it came from by `handles`."""
         self.listed: ServiceEntry | None = None
