@@ -83,10 +83,10 @@ def test_manager_status() -> None:
         CloseHandle(CALL, HandleId(7)),
         QueryManagerStatus(CALL),
     ]
-    assert (response.status, response.error) == (b'{"a":1}', 0)
+    assert (response.document, response.error) == (b'{"a":1}', 0)
     for replies in ((error(5),), (*opened, error(1115))):
         refused = exchange.run(operation, request, *replies)
-        assert (refused.status, refused.error) == (b"", replies[-1].error)
+        assert (refused.document, refused.error) == (b"", replies[-1].error)
 
 
 def test_the_boot_comes_in_as_many_parts_as_it_needs() -> None:
@@ -122,10 +122,10 @@ def test_recovery_in_words() -> None:
     schedule = (Step(2, ActionType.RUN_COMMAND, 0), Step(3, ActionType.NONE, 7))
     seen = Preview(1, False, ActionType.RESTART, 600, schedule)
     exchange = Exchange()
-    request = scmd_operations.QueryRecoveryRequest(service=WIRE_SERVICE)
+    request = scmd_operations.ServiceRequest(service=WIRE_SERVICE)
     response = exchange.run(scmd_operations.QUERY_RECOVERY, request, ok(seen))
     assert exchange.asked == [QueryRecovery(CALL, SERVICE)]
-    assert json.loads(response.recovery) == {
+    assert json.loads(response.document) == {
         "failures": 1,
         "failed": False,
         "pending_action": "RESTART",
@@ -136,7 +136,7 @@ def test_recovery_in_words() -> None:
         ],
     }
     refused = Exchange().run(scmd_operations.QUERY_RECOVERY, request, error(5))
-    assert (refused.recovery, refused.error) == (b"", 5)
+    assert (refused.document, refused.error) == (b"", 5)
 
 
 def test_the_use_of_the_process_of_a_status() -> None:
@@ -145,9 +145,9 @@ def test_the_use_of_the_process_of_a_status() -> None:
     operation = scmd_operations.QUERY_USAGE
     response = exchange.run(operation, request, ok(ServiceStatus(process_id=44)), ok(b"{}"))
     assert exchange.asked == [QueryStatus(CALL, SERVICE), QueryUsage(CALL, 44)]
-    assert (response.usage, response.error) == (b"{}", 0)
+    assert (response.document, response.error) == (b"{}", 0)
     refused = Exchange().run(operation, request, error(5))
-    assert (refused.usage, refused.error) == (b"", 5)
+    assert (refused.document, refused.error) == (b"", 5)
 
 
 def test_the_version_is_the_interfaces() -> None:
@@ -159,7 +159,7 @@ def test_the_version_is_the_interfaces() -> None:
 
 def test_a_new_manager_needs_full_access() -> None:
     exchange = Exchange()
-    request = scmd_operations.ReplaceManagerRequest(scm=WIRE_SCM)
+    request = scmd_operations.ScmRequest(scm=WIRE_SCM)
     assert exchange.run(scmd_operations.REPLACE_MANAGER, request, ok(None), ok(None)).error == 0
     assert exchange.asked == [CheckScmHandle(CALL, SCM, 0xF003F), ReplaceManager(CALL)]
     refused = Exchange()
@@ -169,7 +169,7 @@ def test_a_new_manager_needs_full_access() -> None:
 
 def test_parameters_out() -> None:
     exchange = Exchange()
-    request = scmd_operations.QueryParametersRequest(service=WIRE_SERVICE)
+    request = scmd_operations.ServiceRequest(service=WIRE_SERVICE)
     response = exchange.run(scmd_operations.QUERY_PARAMETERS, request, ok(VALUES))
     assert exchange.asked == [QueryParameters(CALL, SERVICE)]
     assert unpack_parameters(response.parameters) == VALUES
@@ -300,13 +300,13 @@ def test_a_history_is_read_after_the_core_agreed() -> None:
     response = exchange.run(
         scmd_operations.READ_HISTORY, request, ok(ServiceId(44)), ok(b'{"a":1}\n')
     )
-    assert (response.history, response.error) == (b'{"a":1}\n', 0)
+    assert (response.document, response.error) == (b'{"a":1}\n', 0)
     assert exchange.asked == [
         IdentifyService(CALL, SERVICE, ServiceAccess.QUERY_STATUS),
         ReadHistory(CALL, ServiceId(44)),
     ]
     refused = exchange.run(scmd_operations.READ_HISTORY, request, error(5))
-    assert (refused.history, refused.error) == (b"", 5)
+    assert (refused.document, refused.error) == (b"", 5)
 
 
 def test_of_a_history_that_does_not_fit_the_newest_lines_are_sent() -> None:
@@ -315,7 +315,7 @@ def test_of_a_history_that_does_not_fit_the_newest_lines_are_sent() -> None:
     response = Exchange().run(
         scmd_operations.READ_HISTORY, request, ok(ServiceId(44)), ok(line * 2000)
     )
-    assert response.history == line * 1048
+    assert response.document == line * 1048
 
 
 def test_an_explanation_is_sent_as_json() -> None:
@@ -329,28 +329,28 @@ def test_an_explanation_is_sent_as_json() -> None:
     request = scmd_operations.ServiceRequest(service=WIRE_SERVICE)
     response = exchange.run(scmd_operations.EXPLAIN, request, ok(explanation))
     assert exchange.asked == [ExplainService(CALL, SERVICE)]
-    document = json.loads(response.explanation)
+    document = json.loads(response.document)
     assert (document["scmd_explanation"], document["state"], document["lasted"]) == (
         *(1, "STOPPED", None),
     )
     assert document["holders"] == [{"name": "root", "origin": "local pid 1", "handles": 2}]
     [found] = document["findings"]
     assert (found["code"], found["left"], found["depth"]) == ("never_started", 5, 0)
-    assert exchange.run(scmd_operations.EXPLAIN, request, error(5)).explanation == b""
+    assert exchange.run(scmd_operations.EXPLAIN, request, error(5)).document == b""
 
 
 def test_a_crash_is_read_by_who_may_read_log_and_configuration() -> None:
     exchange = Exchange()
     request = scmd_operations.ReadCrashRequest(service=WIRE_SERVICE, age=2)
     response = exchange.run(scmd_operations.READ_CRASH, request, ok(ServiceId(44)), ok(b"{}"))
-    assert (response.crash, response.error) == (b"{}", 0)
+    assert (response.document, response.error) == (b"{}", 0)
     access = ServiceAccess.START | ServiceAccess.QUERY_CONFIG
     assert exchange.asked == [
         IdentifyService(CALL, SERVICE, access),
         ReadCrash(CALL, ServiceId(44), 2),
     ]
     refused = exchange.run(scmd_operations.READ_CRASH, request, error(5))
-    assert (refused.crash, refused.error) == (b"", 5)
+    assert (refused.document, refused.error) == (b"", 5)
 
 
 def test_a_kill_is_the_core_s() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from scmd.scmd_interface.feed import WaitForChangesResponse
 
 KINDS = ("service", "status", "created", "delete_pending", "deleted", "config", "parameters")
-"""By the numbers of RWaitForChanges."""
+"""By FeedKind."""
 _UNKNOWN = 0xFFFF_FFFF
 
 

@@ -45,7 +45,7 @@ class EventsPart(Value):
 
 def manager_status(calls: Calls) -> bytes:
     """A JSON object in UTF-8: keeper_pid, manager_pid, version, uptime_ms, counts, end_points."""
-    return calls.call(scmd.QUERY_MANAGER_STATUS, scmd.EmptyRequest()).status
+    return calls.call(scmd.QUERY_MANAGER_STATUS, scmd.EmptyRequest()).document
 
 
 def query_remote(calls: Calls, scm: ContextHandle) -> bytes:
@@ -53,9 +53,9 @@ def query_remote(calls: Calls, scm: ContextHandle) -> bytes:
 
     A JSON object in UTF-8: settings, listening, failed, connections, users.
     """
-    from scmd.scmd_interface.remote import QUERY_REMOTE, QueryRemoteRequest
+    from scmd.scmd_interface.remote import QUERY_REMOTE
 
-    return calls.call(QUERY_REMOTE, QueryRemoteRequest(scm=scm)).remote
+    return calls.call(QUERY_REMOTE, scmd.ScmRequest(scm=scm)).document
 
 
 def change_remote(calls: Calls, scm: ContextHandle, change: bytes) -> None:
@@ -74,12 +74,12 @@ def change_remote(calls: Calls, scm: ContextHandle, change: bytes) -> None:
 
 def replace_manager(calls: Calls, scm: ContextHandle) -> None:
     """A new manager and logger from what is installed now; needs SC_MANAGER_ALL_ACCESS."""
-    calls.call(scmd.REPLACE_MANAGER, scmd.ReplaceManagerRequest(scm=scm))
+    calls.call(scmd.REPLACE_MANAGER, scmd.ScmRequest(scm=scm))
 
 
 def query_parameters(calls: Calls, service: ContextHandle) -> dict[str, RegistryValue]:
     """The service's own values by name; needs SERVICE_QUERY_CONFIG."""
-    response = calls.call(scmd.QUERY_PARAMETERS, scmd.QueryParametersRequest(service=service))
+    response = calls.call(scmd.QUERY_PARAMETERS, scmd.ServiceRequest(service=service))
     with bad_answers("QueryParameters"):
         return unpack_parameters(response.parameters)
 
@@ -170,8 +170,8 @@ def query_recovery(calls: Calls, service: ContextHandle) -> bytes:
 
     failures, failed, pending_action, due_in_ms, schedule (failure, action, delay_ms).
     """
-    request = scmd.QueryRecoveryRequest(service=service)
-    return calls.call(scmd.QUERY_RECOVERY, request).recovery
+    request = scmd.ServiceRequest(service=service)
+    return calls.call(scmd.QUERY_RECOVERY, request).document
 
 
 def query_settings(calls: Calls, scm: ContextHandle) -> bytes:
@@ -179,7 +179,7 @@ def query_settings(calls: Calls, scm: ContextHandle) -> bytes:
 
     name, value, default, unit, meaning.
     """
-    return calls.call(scmd.QUERY_SETTINGS, scmd.QuerySettingsRequest(scm=scm)).settings
+    return calls.call(scmd.QUERY_SETTINGS, scmd.ScmRequest(scm=scm)).document
 
 
 def set_settings(
@@ -200,7 +200,7 @@ def query_usage(calls: Calls, service: ContextHandle) -> bytes:
 
     processes, cpu_ms, memory_bytes.
     """
-    return calls.call(scmd.QUERY_USAGE, scmd.ServiceRequest(service=service)).usage
+    return calls.call(scmd.QUERY_USAGE, scmd.ServiceRequest(service=service)).document
 
 
 def query_boot(calls: Calls, scm: ContextHandle) -> bytes:
@@ -221,12 +221,12 @@ def query_boot(calls: Calls, scm: ContextHandle) -> bytes:
 def read_history(calls: Calls, service: ContextHandle) -> list[bytes]:
     """A service's newest transitions, a JSON object each; needs SERVICE_QUERY_STATUS."""
     request = scmd.ServiceRequest(service=service)
-    return calls.call(scmd.READ_HISTORY, request).history.splitlines()
+    return calls.call(scmd.READ_HISTORY, request).document.splitlines()
 
 
 def explain(calls: Calls, service: ContextHandle) -> bytes:
     """Why it is in its state, as a JSON object; needs SERVICE_QUERY_STATUS."""
-    return calls.call(scmd.EXPLAIN, scmd.ServiceRequest(service=service)).explanation
+    return calls.call(scmd.EXPLAIN, scmd.ServiceRequest(service=service)).document
 
 
 def read_crash(calls: Calls, service: ContextHandle, age: int = 0) -> bytes:
@@ -234,7 +234,7 @@ def read_crash(calls: Calls, service: ContextHandle, age: int = 0) -> bytes:
 
     Needs SERVICE_START and SERVICE_QUERY_CONFIG.
     """
-    return calls.call(scmd.READ_CRASH, scmd.ReadCrashRequest(service=service, age=age)).crash
+    return calls.call(scmd.READ_CRASH, scmd.ReadCrashRequest(service=service, age=age)).document
 
 
 def kill_service(calls: Calls, service: ContextHandle) -> None:

@@ -25,8 +25,6 @@ TOLD_FROM_S = 0.03
 """Questions that would come at least so far apart are left to the server."""
 LONGEST_WAIT_S = 1.0
 """One wait at the server: whoever shows the progress has something to say by then."""
-_STATUS_KINDS = (0, 1)
-_MARKED_KIND = 3
 
 
 class Statuses:
@@ -118,7 +116,7 @@ class _FeedListener:
 
     def listen(self, limit: float) -> list[ServiceStatus]:
         """Those that come within so many seconds; the present one at first."""
-        from scmd.scmd_interface.feed import WaitForChangesRequest
+        from scmd.scmd_interface.feed import FeedKind, WaitForChangesRequest
         from scmd.scmd_interface.operations import WAIT_FOR_CHANGES
 
         epoch, after = self._place
@@ -128,8 +126,9 @@ class _FeedListener:
         answer = self._calls.call(WAIT_FOR_CHANGES, request)
         self._place = answer.epoch, answer.number
         entries = answer.entries or ()
-        self.is_marked = any(entry.marked or entry.kind == _MARKED_KIND for entry in entries)
-        return [entry.status for entry in entries if entry.kind in _STATUS_KINDS]
+        self.is_marked = any(entry.marked or entry.kind == FeedKind.MARKED for entry in entries)
+        said = (FeedKind.SERVICE, FeedKind.STATUS)
+        return [entry.status for entry in entries if entry.kind in said]
 
     def close(self) -> None:
         self._calls.close()

@@ -37,18 +37,18 @@ class EventId(IntEnum):
     """scmd's own, as 7022 for the other pending states."""
     KILLED = 8011
     """scmd's own: by `KillService`."""
-    BOOT_REJECTED = 8030
-    """scmd's own: NotifyBootConfigStatus said that the boot was no good."""
-    OUT_OF_MEMORY = 8020
-    """scmd's own: the kernel has killed processes of a service at its memory limit."""
-    LIMITS_MISSING = 8021
-    """scmd's own: a service runs without limits that its Parameters ask for."""
     RELOADED = 8012
     """scmd's own: a hosted program has read its configuration again."""
     RELOAD_FAILED = 8013
     """scmd's own: it has not, or not in time."""
     RUN_LEFT_OUT = 8014
     """scmd's own: a scheduled service was not started at its time."""
+    OUT_OF_MEMORY = 8020
+    """scmd's own: the kernel has killed processes of a service at its memory limit."""
+    LIMITS_MISSING = 8021
+    """scmd's own: a service runs without limits that its Parameters ask for."""
+    BOOT_REJECTED = 8030
+    """scmd's own: NotifyBootConfigStatus said that the boot was no good."""
 
 
 INSERTS: Mapping[EventId, tuple[str, ...]] = {
@@ -70,14 +70,14 @@ INSERTS: Mapping[EventId, tuple[str, ...]] = {
     EventId.STOP_WITH_REASON: ("name", "reason", "comment", "caller"),
     EventId.SHUTDOWN_LATE: ("name", "preshutdown or shutdown"),
     EventId.INSTALLED: ("key name", "image path", "type", "start type", "account"),
-    EventId.CRASH_LOOP: ("name", "count", "seconds"),
     EventId.HANDLER_LATE: ("name", "milliseconds"),
+    EventId.CRASH_LOOP: ("name", "count", "seconds"),
     EventId.NO_PROGRESS: ("name", "state"),
     EventId.KILLED: ("name", "who had it killed"),
-    EventId.BOOT_REJECTED: ("caller", "where the call came from"),
-    EventId.OUT_OF_MEMORY: ("name", "the limit"),
-    EventId.LIMITS_MISSING: ("name", "which limits, and why"),
     EventId.RELOADED: ("name",),
     EventId.RELOAD_FAILED: ("name", "error text"),
     EventId.RUN_LEFT_OUT: ("name", "its time", "why"),
+    EventId.OUT_OF_MEMORY: ("name", "the limit"),
+    EventId.LIMITS_MISSING: ("name", "which limits, and why"),
+    EventId.BOOT_REJECTED: ("caller", "where the call came from"),
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import IntEnum
+
 from scmd.ndr.structure import Structure
 from scmd.ndr.types import (
     DWORD,
@@ -23,6 +25,21 @@ MAX_FEED_TEXT = 1024
 """UTF-16 units with the NUL."""
 FEED_BEGINNING = 0xFFFF_FFFF_FFFF_FFFF
 """For `after` of RWaitForChanges: the services as they are, and the place to go on from."""
+
+
+class FeedKind(IntEnum):
+    """What an entry tells of."""
+
+    SERVICE = 0
+    """No change, but the service as it is."""
+    STATUS = 1
+    CREATED = 2
+    MARKED = 3
+    """For deletion."""
+    DELETED = 4
+    CONFIG = 5
+    PARAMETERS = 6
+
 
 FeedText = Annotated[str | None, Unique(Text(MAX_FEED_TEXT))]
 
@@ -49,11 +66,11 @@ class WaitForChangesRequest(Structure):
 
 
 class FeedEntry(Structure):
-    """A change, or with kind 0 a service as it is."""
+    """A change, or a service as it is."""
 
     number: HYPER = 0
     kind: DWORD
-    """1 status, 2 created, 3 marked for deletion, 4 deleted, 5 configuration, 6 Parameters."""
+    """A FeedKind."""
     name: FeedText
     display_name: FeedText = None
     status: Annotated[ServiceStatus, Dwords(ServiceStatus, 9)]

@@ -54,17 +54,36 @@ class EmptyRequest(Structure):
     """No parameters at all."""
 
 
-class ManagerStatusResponse(Structure):
-    """UTF-8 JSON: keeper_pid, manager_pid, version, uptime_ms, counts, end_points."""
+class ServiceRequest(Structure):
+    """A service's handle and nothing else."""
 
-    status: Json
+    service: HANDLE
+
+
+class ScmRequest(Structure):
+    """The SCM's handle and nothing else."""
+
+    scm: HANDLE
+
+
+class ErrorResponse(Structure):
+    """0 or why not."""
+
     error: DWORD
 
 
-class QueryParametersRequest(Structure):
-    """Needs SERVICE_QUERY_CONFIG."""
+class JsonResponse(Structure):
+    """A document in UTF-8, or empty: what it holds stands with the operation."""
 
-    service: HANDLE
+    document: Json = b""
+    error: DWORD
+
+
+class CheckedResponse(Structure):
+    """`detail`: with an error, perhaps, what was wrong and what was expected."""
+
+    detail: Annotated[str | None, Unique(Text(MAX_DETAIL))] = None
+    error: DWORD
 
 
 class Parameter(Structure):
@@ -102,13 +121,6 @@ class SetParametersRequest(Structure):
     changes: Annotated[
         tuple[ParameterChange, ...] | None, Unique(Array(Struct(ParameterChange), MAX_PARAMETERS))
     ] = None
-
-
-class SetParametersResponse(Structure):
-    """`detail`: with error 87, perhaps, which value was refused and what was expected."""
-
-    detail: Annotated[str | None, Unique(Text(MAX_DETAIL))] = None
-    error: DWORD
 
 
 class ReadLogRequest(Structure):
@@ -163,10 +175,6 @@ class ReportEventRequest(Structure):
     ] = None
 
 
-class ReportEventResponse(Structure):
-    error: DWORD
-
-
 class QueryVersionResponse(Structure):
     """The newest minor version the server speaks; it speaks all older ones too."""
 
@@ -190,87 +198,11 @@ class QueryBootResponse(Structure):
     error: DWORD
 
 
-class ServiceRequest(Structure):
-    """A service's handle and nothing else."""
-
-    service: HANDLE
-
-
-class ReadHistoryResponse(Structure):
-    """UTF-8 JSON, one transition a line, oldest first."""
-
-    history: Json
-    error: DWORD
-
-
-class ExplainResponse(Structure):
-    """UTF-8 JSON: what the SCM knows about why the service is in its state."""
-
-    explanation: Json
-    error: DWORD
-
-
 class ReadCrashRequest(Structure):
     """`age` 0 is the newest bundle. Needs SERVICE_START and SERVICE_QUERY_CONFIG."""
 
     service: HANDLE
     age: Annotated[int, Integer(4, 0, MAX_CRASH_AGE)] = 0
-
-
-class ReadCrashResponse(Structure):
-    """UTF-8 JSON; empty when there is no such bundle."""
-
-    crash: Json
-    error: DWORD
-
-
-class KillServiceResponse(Structure):
-    error: DWORD
-
-
-class ReplaceManagerRequest(Structure):
-    """Needs SC_MANAGER_ALL_ACCESS."""
-
-    scm: HANDLE
-
-
-class ReplaceManagerResponse(Structure):
-    """With 0 the connection ends soon; the next manager answers at the same place."""
-
-    error: DWORD
-
-
-class QueryRecoveryRequest(Structure):
-    """Needs SERVICE_QUERY_STATUS."""
-
-    service: HANDLE
-
-
-class QueryRecoveryResponse(Structure):
-    """UTF-8 JSON: failures, failed, pending_action, due_in_ms, schedule."""
-
-    recovery: Json
-    error: DWORD
-
-
-class QueryUsageResponse(Structure):
-    """UTF-8 JSON: processes, cpu_ms, memory_bytes. The request needs SERVICE_QUERY_STATUS."""
-
-    usage: Json
-    error: DWORD
-
-
-class QuerySettingsRequest(Structure):
-    """Needs SC_MANAGER_ENUMERATE_SERVICE."""
-
-    scm: HANDLE
-
-
-class QuerySettingsResponse(Structure):
-    """UTF-8 JSON, one SCM-wide value a line: name, value, default, unit, meaning."""
-
-    settings: Json
-    error: DWORD
 
 
 class SetSettingsRequest(Structure):
@@ -313,30 +245,35 @@ class PrepareServiceRequest(Structure):
     ] = None
 
 
-QUERY_MANAGER_STATUS = SCMD.operation(0, "RQueryManagerStatus", EmptyRequest, ManagerStatusResponse)
-QUERY_PARAMETERS = SCMD.operation(
-    1, "RQueryParameters", QueryParametersRequest, QueryParametersResponse
-)
-SET_PARAMETERS = SCMD.operation(2, "RSetParameters", SetParametersRequest, SetParametersResponse)
+QUERY_MANAGER_STATUS = SCMD.operation(0, "RQueryManagerStatus", EmptyRequest, JsonResponse)
+"""keeper_pid, manager_pid, version, uptime_ms, counts, end_points."""
+QUERY_PARAMETERS = SCMD.operation(1, "RQueryParameters", ServiceRequest, QueryParametersResponse)
+"""Needs SERVICE_QUERY_CONFIG."""
+SET_PARAMETERS = SCMD.operation(2, "RSetParameters", SetParametersRequest, CheckedResponse)
 READ_LOG = SCMD.operation(3, "RReadLog", ReadLogRequest, ReadLogResponse)
 READ_EVENTS = SCMD.operation(4, "RReadEvents", ReadEventsRequest, ReadEventsResponse)
-REPORT_EVENT = SCMD.operation(5, "RReportEvent", ReportEventRequest, ReportEventResponse)
+REPORT_EVENT = SCMD.operation(5, "RReportEvent", ReportEventRequest, ErrorResponse)
 QUERY_VERSION = SCMD.operation(6, "RQueryVersion", EmptyRequest, QueryVersionResponse)
 QUERY_BOOT = SCMD.operation(7, "RQueryBoot", QueryBootRequest, QueryBootResponse)
-REPLACE_MANAGER = SCMD.operation(
-    8, "RReplaceManager", ReplaceManagerRequest, ReplaceManagerResponse
-)
-QUERY_RECOVERY = SCMD.operation(9, "RQueryRecovery", QueryRecoveryRequest, QueryRecoveryResponse)
-READ_HISTORY = SCMD.operation(10, "RReadHistory", ServiceRequest, ReadHistoryResponse)
-EXPLAIN = SCMD.operation(11, "RExplain", ServiceRequest, ExplainResponse)
-READ_CRASH = SCMD.operation(12, "RReadCrash", ReadCrashRequest, ReadCrashResponse)
-KILL_SERVICE = SCMD.operation(13, "RKillService", ServiceRequest, KillServiceResponse)
-QUERY_USAGE = SCMD.operation(14, "RQueryUsage", ServiceRequest, QueryUsageResponse)
-QUERY_SETTINGS = SCMD.operation(15, "RQuerySettings", QuerySettingsRequest, QuerySettingsResponse)
-SET_SETTINGS = SCMD.operation(16, "RSetSettings", SetSettingsRequest, SetParametersResponse)
-PREPARE_SERVICE = SCMD.operation(
-    17, "RPrepareService", PrepareServiceRequest, SetParametersResponse
-)
+REPLACE_MANAGER = SCMD.operation(8, "RReplaceManager", ScmRequest, ErrorResponse)
+"""Needs SC_MANAGER_ALL_ACCESS. With 0 the connection ends soon; the next manager answers at
+the same place."""
+QUERY_RECOVERY = SCMD.operation(9, "RQueryRecovery", ServiceRequest, JsonResponse)
+"""Needs SERVICE_QUERY_STATUS. failures, failed, pending_action, due_in_ms, schedule."""
+READ_HISTORY = SCMD.operation(10, "RReadHistory", ServiceRequest, JsonResponse)
+"""Needs SERVICE_QUERY_STATUS. One transition a line, oldest first."""
+EXPLAIN = SCMD.operation(11, "RExplain", ServiceRequest, JsonResponse)
+"""Needs SERVICE_QUERY_STATUS. What the SCM knows about why the service is in its state."""
+READ_CRASH = SCMD.operation(12, "RReadCrash", ReadCrashRequest, JsonResponse)
+"""Empty when there is no such bundle."""
+KILL_SERVICE = SCMD.operation(13, "RKillService", ServiceRequest, ErrorResponse)
+"""Needs SERVICE_STOP."""
+QUERY_USAGE = SCMD.operation(14, "RQueryUsage", ServiceRequest, JsonResponse)
+"""Needs SERVICE_QUERY_STATUS. processes, cpu_ms, memory_bytes."""
+QUERY_SETTINGS = SCMD.operation(15, "RQuerySettings", ScmRequest, JsonResponse)
+"""Needs SC_MANAGER_ENUMERATE_SERVICE. One value a line: name, value, default, unit, meaning."""
+SET_SETTINGS = SCMD.operation(16, "RSetSettings", SetSettingsRequest, CheckedResponse)
+PREPARE_SERVICE = SCMD.operation(17, "RPrepareService", PrepareServiceRequest, CheckedResponse)
 WAIT_FOR_CHANGES = SCMD.operation(
     20, "RWaitForChanges", WaitForChangesRequest, WaitForChangesResponse
 )

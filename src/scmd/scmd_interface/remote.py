@@ -7,21 +7,10 @@ what a password is worth must not travel. What the documents hold is in `docs/sc
 from __future__ import annotations
 
 from scmd.ndr.structure import Structure
-from scmd.ndr.types import DWORD, HANDLE, Annotated, Bytes, Text, Unique
-from scmd.scmd_interface.operations import MAX_DETAIL, SCMD, Json
+from scmd.ndr.types import HANDLE, Annotated, Bytes
+from scmd.scmd_interface.operations import SCMD, CheckedResponse, JsonResponse, ScmRequest
 
 MAX_CHANGE_BYTES = 65_536
-
-
-class QueryRemoteRequest(Structure):
-    scm: HANDLE
-
-
-class QueryRemoteResponse(Structure):
-    """UTF-8 JSON: settings, listening, users."""
-
-    remote: Json
-    error: DWORD
 
 
 class ChangeRemoteRequest(Structure):
@@ -31,12 +20,6 @@ class ChangeRemoteRequest(Structure):
     change: Annotated[bytes, Bytes(MAX_CHANGE_BYTES)]
 
 
-class ChangeRemoteResponse(Structure):
-    """`detail`: with an error, perhaps, what was wrong and what was expected."""
-
-    detail: Annotated[str | None, Unique(Text(MAX_DETAIL))] = None
-    error: DWORD
-
-
-QUERY_REMOTE = SCMD.operation(18, "RQueryRemote", QueryRemoteRequest, QueryRemoteResponse)
-CHANGE_REMOTE = SCMD.operation(19, "RChangeRemote", ChangeRemoteRequest, ChangeRemoteResponse)
+QUERY_REMOTE = SCMD.operation(18, "RQueryRemote", ScmRequest, JsonResponse)
+"""settings, listening, failed, connections, users."""
+CHANGE_REMOTE = SCMD.operation(19, "RChangeRemote", ChangeRemoteRequest, CheckedResponse)

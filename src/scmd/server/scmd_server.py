@@ -27,13 +27,13 @@ from scmd.core.messages.commands import (
     QueryStatus,
     SetParameters,
 )
+from scmd.core.messages.effects import Reply
 from scmd.core.recovery import Preview
 from scmd.core.why import Explanation
 from scmd.ndr.errors import NdrError
 from scmd.scmd_interface.operations import (
     EXPLAIN,
     KILL_SERVICE,
-    MAX_DETAIL,
     MAX_JSON_BYTES,
     PREPARE_SERVICE,
     QUERY_BOOT,
@@ -53,42 +53,30 @@ from scmd.scmd_interface.operations import (
     SET_PARAMETERS,
     SET_SETTINGS,
     WAIT_FOR_CHANGES,
+    CheckedResponse,
     EmptyRequest,
-    ExplainResponse,
-    KillServiceResponse,
-    ManagerStatusResponse,
+    ErrorResponse,
+    JsonResponse,
     PrepareServiceRequest,
     QueryBootRequest,
     QueryBootResponse,
-    QueryParametersRequest,
     QueryParametersResponse,
-    QueryRecoveryRequest,
-    QueryRecoveryResponse,
-    QueryUsageResponse,
     QueryVersionResponse,
     ReadCrashRequest,
-    ReadCrashResponse,
     ReadEventsRequest,
     ReadEventsResponse,
-    ReadHistoryResponse,
     ReadLogRequest,
     ReadLogResponse,
-    ReplaceManagerRequest,
-    ReplaceManagerResponse,
     ReportEventRequest,
-    ReportEventResponse,
+    ScmRequest,
     ServiceRequest,
     SetParametersRequest,
-    SetParametersResponse,
 )
 from scmd.scmd_interface.parameters import pack_parameters, unpack_parameters
 from scmd.scmd_interface.remote import (
     CHANGE_REMOTE,
     QUERY_REMOTE,
     ChangeRemoteRequest,
-    ChangeRemoteResponse,
-    QueryRemoteRequest,
-    QueryRemoteResponse,
 )
 from scmd.security.sid import LOCAL
 from scmd.server.host_requests import (
@@ -113,18 +101,22 @@ from scmd.vocabulary.service import ActionType, ConfigLevel, ScmAccess, ServiceA
 from scmd.vocabulary.status import ServiceStatus
 
 
-def manager_status(work: Work, request: EmptyRequest) -> Steps[ManagerStatusResponse]:
+def manager_status(work: Work, request: EmptyRequest) -> Steps[JsonResponse]:
     """There is no handle that would say what the caller may: one is opened and closed."""
     opened = yield OpenScm(work.call, None, int(ScmAccess.ENUMERATE_SERVICE))
     if opened.error:
-        return ManagerStatusResponse(status=b"", error=opened.error)
+        return JsonResponse(error=opened.error)
     assert isinstance(opened.result, int)
     yield CloseHandle(work.call, HandleId(opened.result))
-    reply = yield QueryManagerStatus(work.call)
+    return _document((yield QueryManagerStatus(work.call)))
+
+
+def _document(reply: Reply) -> JsonResponse:
+    """The bytes that the host has answered with, or its error."""
     if reply.error:
-        return ManagerStatusResponse(status=b"", error=reply.error)
+        return JsonResponse(error=reply.error)
     assert isinstance(reply.result, bytes)
-    return ManagerStatusResponse(status=reply.result, error=0)
+    return JsonResponse(document=reply.result, error=0)
 
 
 def query_version(work: Work, request: EmptyRequest) -> Steps[QueryVersionResponse]:
@@ -132,7 +124,7 @@ def query_version(work: Work, request: EmptyRequest) -> Steps[QueryVersionRespon
     return QueryVersionResponse(major=SCMD.major, minor=SCMD.minor, error=0)
 
 
-def query_parameters(work: Work, request: QueryParametersRequest) -> Steps[QueryParametersResponse]:
+def query_parameters(work: Work, request: ServiceRequest) -> Steps[QueryParametersResponse]:
     reply = yield QueryParameters(work.call, work.handle(request.service))
     if reply.error:
         return QueryParametersResponse(error=reply.error)
@@ -140,24 +132,24 @@ def query_parameters(work: Work, request: QueryParametersRequest) -> Steps[Query
     return QueryParametersResponse(parameters=pack_parameters(reply.result), error=0)
 
 
-def set_parameters(work: Work, request: SetParametersRequest) -> Steps[SetParametersResponse]:
+def set_parameters(work: Work, request: SetParametersRequest) -> Steps[CheckedResponse]:
     """Data that its type does not allow is error 87, and so is a value that is named twice."""
     service = work.handle(request.service)
     values = changed_values(request.changes)
     if values is None:
         reply = yield IdentifyService(work.call, service, ServiceAccess.CHANGE_CONFIG)
-        return SetParametersResponse(error=reply.error or Error.INVALID_PARAMETER)
+        return CheckedResponse(error=reply.error or Error.INVALID_PARAMETER)
     return change_response((yield SetParameters(work.call, service, values)))
 
 
-def prepare_service(work: Work, request: PrepareServiceRequest) -> Steps[SetParametersResponse]:
+def prepare_service(work: Work, request: PrepareServiceRequest) -> Steps[CheckedResponse]:
     """Values that mean nothing are error 87, as in RSetParameters."""
     scm = work.handle(request.scm)
     try:
         values, changes = unpack_parameters(request.values), _prepared_changes(request)
     except (NdrError, ValueError):
         reply = yield CheckScmHandle(work.call, scm, ScmAccess.CREATE_SERVICE)
-        return SetParametersResponse(error=reply.error or Error.INVALID_PARAMETER)
+        return CheckedResponse(error=reply.error or Error.INVALID_PARAMETER)
     reply = yield PrepareService(work.call, scm, request.image_path or "", values, changes)
     return change_response(reply)
 
@@ -209,7 +201,7 @@ def read_events(work: Work, request: ReadEventsRequest) -> Steps[ReadEventsRespo
     return ReadEventsResponse(events=events, next=following, error=0)
 
 
-def report_event(work: Work, request: ReportEventRequest) -> Steps[ReportEventResponse]:
+def report_event(work: Work, request: ReportEventRequest) -> Steps[ErrorResponse]:
     scm = work.handle(request.scm)
     reply = yield CheckScmHandle(work.call, scm, ScmAccess.ALL_ACCESS)
     if not reply.error:
@@ -217,7 +209,7 @@ def report_event(work: Work, request: ReportEventRequest) -> Steps[ReportEventRe
         reply = yield ReportEvent(
             work.call, request.source, request.type, request.event_id, strings
         )
-    return ReportEventResponse(error=reply.error)
+    return ErrorResponse(error=reply.error)
 
 
 def query_boot(work: Work, request: QueryBootRequest) -> Steps[QueryBootResponse]:
@@ -238,51 +230,44 @@ def query_boot(work: Work, request: QueryBootRequest) -> Steps[QueryBootResponse
     return QueryBootResponse(starts=b"".join(lines), next=0, error=0)
 
 
-def replace_manager(work: Work, request: ReplaceManagerRequest) -> Steps[ReplaceManagerResponse]:
+def replace_manager(work: Work, request: ScmRequest) -> Steps[ErrorResponse]:
     reply = yield CheckScmHandle(work.call, work.handle(request.scm), ScmAccess.ALL_ACCESS)
     if not reply.error:
         reply = yield ReplaceManager(work.call)
-    return ReplaceManagerResponse(error=reply.error)
+    return ErrorResponse(error=reply.error)
 
 
-def query_remote(work: Work, request: QueryRemoteRequest) -> Steps[QueryRemoteResponse]:
+def query_remote(work: Work, request: ScmRequest) -> Steps[JsonResponse]:
     reply = yield CheckScmHandle(work.call, work.handle(request.scm), ScmAccess.ALL_ACCESS)
     if not reply.error:
         reply = yield QueryRemote(work.call)
-    if reply.error:
-        return QueryRemoteResponse(remote=b"", error=reply.error)
-    assert isinstance(reply.result, bytes)
-    return QueryRemoteResponse(remote=reply.result, error=0)
+    return _document(reply)
 
 
-def change_remote(work: Work, request: ChangeRemoteRequest) -> Steps[ChangeRemoteResponse]:
+def change_remote(work: Work, request: ChangeRemoteRequest) -> Steps[CheckedResponse]:
     """For local callers: what lets others in is said at the machine itself."""
     reply = yield CheckScmHandle(work.call, work.handle(request.scm), ScmAccess.ALL_ACCESS)
     if not reply.error and LOCAL not in work.call.caller.token.groups:
-        return ChangeRemoteResponse(error=Error.ACCESS_DENIED)
+        return CheckedResponse(error=Error.ACCESS_DENIED)
     if not reply.error:
         reply = yield ChangeRemote(work.call, request.change)
-    detail = reply.result if isinstance(reply.result, str) else ""
-    return ChangeRemoteResponse(detail=detail[: (MAX_DETAIL - 1) // 2] or None, error=reply.error)
+    return change_response(reply)
 
 
-def query_recovery(work: Work, request: QueryRecoveryRequest) -> Steps[QueryRecoveryResponse]:
+def query_recovery(work: Work, request: ServiceRequest) -> Steps[JsonResponse]:
     reply = yield QueryRecovery(work.call, work.handle(request.service))
     if reply.error:
-        return QueryRecoveryResponse(recovery=b"", error=reply.error)
+        return JsonResponse(error=reply.error)
     assert isinstance(reply.result, Preview)
-    return QueryRecoveryResponse(recovery=_as_json(reply.result), error=0)
+    return JsonResponse(document=_as_json(reply.result), error=0)
 
 
-def query_usage(work: Work, request: ServiceRequest) -> Steps[QueryUsageResponse]:
+def query_usage(work: Work, request: ServiceRequest) -> Steps[JsonResponse]:
     reply = yield QueryStatus(work.call, work.handle(request.service))
     if not reply.error:
         assert isinstance(reply.result, ServiceStatus)
         reply = yield QueryUsage(work.call, reply.result.process_id)
-    if reply.error:
-        return QueryUsageResponse(usage=b"", error=reply.error)
-    assert isinstance(reply.result, bytes)
-    return QueryUsageResponse(usage=reply.result, error=0)
+    return _document(reply)
 
 
 def _as_json(seen: Preview) -> bytes:
@@ -301,7 +286,7 @@ def _as_json(seen: Preview) -> bytes:
     )
 
 
-def read_history(work: Work, request: ServiceRequest) -> Steps[ReadHistoryResponse]:
+def read_history(work: Work, request: ServiceRequest) -> Steps[JsonResponse]:
     """As many of the newest transitions as there is room for."""
     service = work.handle(request.service)
     reply = yield IdentifyService(work.call, service, ServiceAccess.QUERY_STATUS)
@@ -309,24 +294,24 @@ def read_history(work: Work, request: ServiceRequest) -> Steps[ReadHistoryRespon
         assert isinstance(reply.result, int)
         reply = yield ReadHistory(work.call, ServiceId(reply.result))
     if reply.error:
-        return ReadHistoryResponse(history=b"", error=reply.error)
+        return JsonResponse(error=reply.error)
     assert isinstance(reply.result, bytes)
     history = reply.result
     if len(history) > MAX_JSON_BYTES:
         first = history.find(b"\n", len(history) - MAX_JSON_BYTES - 1) + 1
         history = history[first:]
-    return ReadHistoryResponse(history=history, error=0)
+    return JsonResponse(document=history, error=0)
 
 
-def explain(work: Work, request: ServiceRequest) -> Steps[ExplainResponse]:
+def explain(work: Work, request: ServiceRequest) -> Steps[JsonResponse]:
     reply = yield ExplainService(work.call, work.handle(request.service))
     if reply.error:
-        return ExplainResponse(explanation=b"", error=reply.error)
+        return JsonResponse(error=reply.error)
     assert isinstance(reply.result, Explanation)
-    return ExplainResponse(explanation=to_json(reply.result), error=0)
+    return JsonResponse(document=to_json(reply.result), error=0)
 
 
-def read_crash(work: Work, request: ReadCrashRequest) -> Steps[ReadCrashResponse]:
+def read_crash(work: Work, request: ReadCrashRequest) -> Steps[JsonResponse]:
     """The bundle has captured output and the configuration: it takes both rights."""
     service = work.handle(request.service)
     access = ServiceAccess.START | ServiceAccess.QUERY_CONFIG
@@ -334,15 +319,12 @@ def read_crash(work: Work, request: ReadCrashRequest) -> Steps[ReadCrashResponse
     if not reply.error:
         assert isinstance(reply.result, int)
         reply = yield ReadCrash(work.call, ServiceId(reply.result), request.age)
-    if reply.error:
-        return ReadCrashResponse(crash=b"", error=reply.error)
-    assert isinstance(reply.result, bytes)
-    return ReadCrashResponse(crash=reply.result, error=0)
+    return _document(reply)
 
 
-def kill_service(work: Work, request: ServiceRequest) -> Steps[KillServiceResponse]:
+def kill_service(work: Work, request: ServiceRequest) -> Steps[ErrorResponse]:
     reply = yield KillService(work.call, work.handle(request.service))
-    return KillServiceResponse(error=reply.error)
+    return ErrorResponse(error=reply.error)
 
 
 SCMD_OPERATIONS = table(

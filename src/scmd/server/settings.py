@@ -11,10 +11,10 @@ from scmd.core.messages.effects import Reply
 from scmd.ndr.errors import NdrError
 from scmd.scmd_interface.operations import (
     MAX_DETAIL,
+    CheckedResponse,
+    JsonResponse,
     ParameterChange,
-    QuerySettingsRequest,
-    QuerySettingsResponse,
-    SetParametersResponse,
+    ScmRequest,
     SetSettingsRequest,
 )
 from scmd.scmd_interface.parameters import unpack_changes
@@ -24,10 +24,10 @@ from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ScmAccess
 
 
-def query_settings(work: Work, request: QuerySettingsRequest) -> Steps[QuerySettingsResponse]:
+def query_settings(work: Work, request: ScmRequest) -> Steps[JsonResponse]:
     reply = yield QuerySettings(work.call, work.handle(request.scm))
     if reply.error:
-        return QuerySettingsResponse(settings=b"", error=reply.error)
+        return JsonResponse(error=reply.error)
     assert isinstance(reply.result, Settings)
     in_force, default = reply.result, settings_from({}, Settings())
     lines = [
@@ -42,15 +42,15 @@ def query_settings(work: Work, request: QuerySettingsRequest) -> Steps[QuerySett
         )
         for setting in SETTINGS
     ]
-    return QuerySettingsResponse(settings=b"".join(line + b"\n" for line in lines), error=0)
+    return JsonResponse(document=b"".join(line + b"\n" for line in lines), error=0)
 
 
-def set_settings(work: Work, request: SetSettingsRequest) -> Steps[SetParametersResponse]:
+def set_settings(work: Work, request: SetSettingsRequest) -> Steps[CheckedResponse]:
     scm = work.handle(request.scm)
     values = changed_values(request.changes)
     if values is None:
         reply = yield CheckScmHandle(work.call, scm, ScmAccess.ALL_ACCESS)
-        return SetParametersResponse(error=reply.error or Error.INVALID_PARAMETER)
+        return CheckedResponse(error=reply.error or Error.INVALID_PARAMETER)
     return change_response((yield SetSettings(work.call, scm, values)))
 
 
@@ -65,10 +65,10 @@ def changed_values(
     return values if len(values) == len(changes or ()) else None
 
 
-def change_response(reply: Reply) -> SetParametersResponse:
+def change_response(reply: Reply) -> CheckedResponse:
     """What became of a change, with what was wrong about it if that is known."""
     if reply.error and isinstance(reply.result, str):
         # A character takes two units at most.
         detail = reply.result[: (MAX_DETAIL - 1) // 2]
-        return SetParametersResponse(detail=detail, error=reply.error)
-    return SetParametersResponse(error=reply.error)
+        return CheckedResponse(detail=detail, error=reply.error)
+    return CheckedResponse(error=reply.error)

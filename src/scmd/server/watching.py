@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from scmd.core.changes import Change, ChangeKind
+from scmd.core.changes import Change
 from scmd.core.feed import FeedPart, ServiceView, WaitForChanges
 from scmd.scmd_interface.feed import (
     MAX_FEED_TEXT,
     FeedEntry,
+    FeedKind,
     WaitForChangesRequest,
     WaitForChangesResponse,
 )
 from scmd.server.steps import Steps, Work
 
-SERVICE_AS_IT_IS = 0
-KINDS = {
-    ChangeKind.STATUS: 1,
-    ChangeKind.CREATED: 2,
-    ChangeKind.MARKED: 3,
-    ChangeKind.DELETED: 4,
-    ChangeKind.CONFIG: 5,
-    ChangeKind.PARAMETERS: 6,
-}
 _UNKNOWN = 0xFFFF_FFFF
 
 
@@ -54,7 +46,7 @@ def wait_for_changes(work: Work, request: WaitForChangesRequest) -> Steps[WaitFo
 
 def _service(view: ServiceView) -> FeedEntry:
     return FeedEntry(
-        kind=SERVICE_AS_IT_IS,
+        kind=FeedKind.SERVICE,
         name=view.name,
         display_name=view.display_name,
         status=view.status,
@@ -65,7 +57,7 @@ def _service(view: ServiceView) -> FeedEntry:
 def _change(change: Change) -> FeedEntry:
     return FeedEntry(
         number=change.number,
-        kind=KINDS[change.kind],
+        kind=FeedKind[change.kind.name],
         name=change.name,
         status=change.status,
         before=change.before,
