@@ -22,7 +22,6 @@ from scmd.endpoint_mapper.operations import (
     LookupResponse,
     MapRequest,
     MapResponse,
-    RpcInterface,
     TowerBytes,
 )
 from scmd.endpoint_mapper.towers import (
@@ -35,6 +34,7 @@ from scmd.endpoint_mapper.towers import (
 from scmd.ndr.errors import NdrError
 from scmd.ndr.structure import BIG_ENDIAN, NDR64
 from scmd.ndr.values import ContextHandle, Guid
+from scmd.rpc.mgmt import InterfaceId
 from scmd.rpc.pdu import NDR64_SYNTAX
 from scmd.scmd_interface.operations import SCMD
 from scmd.security.token import Token
@@ -169,7 +169,7 @@ def test_no_more_than_asked_for_and_no_second_part() -> None:
     ],
 )
 def test_a_look_up_compares_versions(option: int, major: int, minor: int, is_found: bool) -> None:
-    wanted = RpcInterface(uuid=SCMD.uuid, major=major, minor=minor)
+    wanted = InterfaceId(uuid=SCMD.uuid, major=major, minor=minor)
     request = LookupRequest(inquiry=1, interface=wanted, version_option=option, max_entries=9)
     answer = ask(LOOKUP, request)
     assert towers(answer) == ([SERVED[1]] if is_found else [])

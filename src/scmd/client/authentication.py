@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from scmd.client.hosts import Host
     from scmd.rpc.security.provider import Initiator
 
-_FILETIME_EPOCH = 11_644_473_600
-
 
 def initiation(credentials: Credentials, host: Host) -> Initiation:
     """A context of its own for each connection. ConnectionFailed: it cannot be begun.
@@ -29,6 +27,7 @@ def initiation(credentials: Credentials, host: Host) -> Initiation:
     try:
         from scmd.rpc.security import ntlm_initiator
         from scmd.rpc.security.md4 import nt_hash
+        from scmd.rpc.security.ntlm_messages import filetime
     except ImportError as error:
         text = (
             f"TCP needs a package that is not installed ({error.name}): pip install 'scmd[remote]'"
@@ -38,7 +37,7 @@ def initiation(credentials: Credentials, host: Host) -> Initiation:
     mechanism = ntlm_initiator.NtlmInitiator(
         ntlm_initiator.Credentials(user=user, domain=domain, nt_hash=nt_hash(credentials.password)),
         randomness=os.urandom(24),
-        now=int((time.time() + _FILETIME_EPOCH) * 10_000_000),
+        now=filetime(time.time()),
     )
     return Initiation(mechanism, NTLM, PRIVACY)
 

@@ -25,14 +25,13 @@ from scmd.client.reconnection import OpenHandles, may_repeat
 from scmd.svcctl import control, opening
 from scmd.svcctl.interface import SVCCTL, HandleResponse
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.service import ScmAccess, ServiceState
+from scmd.vocabulary.service import HANDLE_CLOSED, LAST_HANDLE_CLOSED, ScmAccess, ServiceState
 from scmd.vocabulary.status import ServiceStatus
 from scmd.vocabulary.winerror import BufferTooSmall, WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from types import TracebackType
     from typing import Self, TypeVar
 
     from scmd.client.credentials import Credentials
@@ -71,12 +70,7 @@ class Calls:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -86,15 +80,17 @@ class Calls:
 
     def another_connection(self) -> Connection:
         """One more to the same SCM; it is the caller's to close."""
-        if self._connect is None:
-            raise ConnectionFailed(Error.RPC_CALL_FAILED, "OpenSCManager", "it is closed")
-        return self._connect()
+        return self._connector()()
 
     def another(self) -> Calls:
         """The same, on a connection of its own; it is the caller's to close."""
+        return Calls(self._connector())
+
+    def _connector(self) -> Callable[[], Connection]:
         if self._connect is None:
-            raise ConnectionFailed(Error.RPC_CALL_FAILED, "OpenSCManager", "it is closed")
-        return Calls(self._connect)
+            closed = "the connection is closed"
+            raise ConnectionFailed(Error.RPC_CALL_FAILED, "OpenSCManager", closed)
+        return self._connect
 
     def abort(self) -> None:
         """End it for good from another thread: a call that is under way fails."""
@@ -116,10 +112,7 @@ class Calls:
     def connection(self) -> Connection:
         """The connection, made now if it is the first use."""
         if self._connection is None:
-            if self._connect is None:
-                closed = "the connection is closed"
-                raise ConnectionFailed(Error.RPC_CALL_FAILED, "OpenSCManager", closed)
-            self._connection = self._connect()
+            self._connection = self._connector()()
         return self._connection
 
     def call(
@@ -214,8 +207,7 @@ class Calls:
             if self._connect is None or failed.winerror != Error.RPC_CALL_FAILED:
                 raise
             return
-        # Success, and news about notifications ([MS-SCMR] 3.1.4.1).
-        if answer.error not in (0, 0xFFFF_75FD, 0xFFFF_75FE):
+        if answer.error not in (Error.SUCCESS, HANDLE_CLOSED, LAST_HANDLE_CLOSED):
             raise WinError(answer.error, "CloseServiceHandle")
 
     # Status ---------------------------------------------------------------------------------

@@ -29,7 +29,6 @@ from scmd.vocabulary.winerror import WinError, expect
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import TracebackType
     from typing import Self
 
     from scmd.client.calls import Calls, Entry
@@ -88,12 +87,7 @@ class ScHandle:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.Close()
 
     def __del__(self) -> None:

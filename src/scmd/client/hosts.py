@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from scmd.vocabulary.numbers import decimal
 from scmd.vocabulary.value import Value
 
 HOST_PREFIXES = ("//", "\\\\", "ssh://")
@@ -56,8 +57,8 @@ def _split_port(text: str, place: str) -> tuple[str, int]:
         name, colon, port = place.partition(":")
     if not colon:
         return name, 0
-    number = int(port) if port.isascii() and port.isdigit() and len(port) <= 5 else 0
-    if not 1 <= number <= 65535:
+    number = decimal(port)
+    if number is None or not 1 <= number <= 65535:
         raise HostError(f"{text!r}: a port is a number from 1 to 65535, not {port!r}")
     return name, number
 

@@ -33,6 +33,8 @@ from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import utf16_units
 from scmd.vocabulary.service import (
+    HANDLE_CLOSED,
+    LAST_HANDLE_CLOSED,
     STATE_BITS,
     NotifyMask,
     ScmAccess,
@@ -50,10 +52,6 @@ MAX_NAMES_UNITS = 65_535
 """What pszServiceNames holds, with a NUL for each name, beside its own."""
 MOST_UNCLOSED = 16
 """Requests of one handle that are over and whose notify handles the client has not closed."""
-LAST_HANDLE_CLOSED = 0xFFFF_75FD
-HANDLE_CLOSED = 0xFFFF_75FE
-"""Successes of CloseHandle, of a handle that was used for requests: the last one of its service,
-or not the last one ([MS-SCMR] 3.1.4.1)."""
 
 
 # Commands -------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ import logging
 from collections import deque
 from collections.abc import Callable, Collection
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
@@ -21,10 +21,12 @@ from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.messages.effects import ServiceFailed, StatusChanged
 from scmd.core.messages.events import ProcessExited
 from scmd.linux import crash_files
+from scmd.linux.clock import timestamp, utc_now
 from scmd.linux.history_files import HistoryFiles
 from scmd.linux.log_reader import read_tail
 from scmd.linux.spool import Spool
 from scmd.storage import crash_document
+from scmd.storage.documents import to_json
 from scmd.storage.history import HistoryError, Transition, to_line
 from scmd.vocabulary.service import ServiceState
 
@@ -39,10 +41,6 @@ _WORDS = {int(state): state.name for state in ServiceState}
 
 Now = Callable[[], datetime]
 log = logging.getLogger("scmd.manager")
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class _End:
@@ -67,7 +65,7 @@ class _End:
 class Chronicle:
     """Made on the event loop; `noted`, `failed` and `deleted` return at once."""
 
-    def __init__(self, state: Path, spool: Spool | None = None, *, now: Now = _utc_now) -> None:
+    def __init__(self, state: Path, spool: Spool | None = None, *, now: Now = utc_now) -> None:
         """`spool` keeps transitions for the manager after this one."""
         self._logs = state / "logs"
         self._crashes = state / "crashes"
@@ -218,7 +216,7 @@ class Chronicle:
             transitions = []
 
         def bundle(number: int) -> bytes:
-            return crash_document.to_bytes(_document(number, time, failure, lines, transitions))
+            return to_json(_document(number, time, failure, lines, transitions))
 
         crash_files.write(self._crashes, failure.service, bundle)
 
@@ -233,7 +231,7 @@ class Chronicle:
             del self._tasks[service]
 
     def _time(self) -> str:
-        return self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return timestamp(self._now())
 
 
 def _document(

@@ -43,7 +43,7 @@ class FrameSocket:
         frame = encode(message, len(descriptors))
         if not self._pending and self._send_now(frame, descriptors):
             return
-        self._pending.append((frame, tuple(map(_duplicate, descriptors))))
+        self._pending.append((frame, tuple(map(os.dup, descriptors))))
 
     def flush(self) -> None:
         """Send what waits, as far as the socket takes it."""
@@ -111,10 +111,6 @@ def inherited(descriptor: int) -> FrameSocket:
     """The socket that our parent left us at this number."""
     os.set_inheritable(descriptor, False)
     return FrameSocket(_socket.socket(fileno=descriptor))
-
-
-def _duplicate(descriptor: int) -> int:
-    return os.dup(descriptor)
 
 
 def _descriptors(ancillary: list[tuple[int, int, Any]]) -> list[int]:

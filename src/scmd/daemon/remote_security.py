@@ -9,6 +9,7 @@ from collections.abc import Callable
 from scmd.linux.remote_users import RemoteUsers
 from scmd.rpc.security.lockout import Lockout, OriginAttempts
 from scmd.rpc.security.ntlm_acceptor import Account, NtlmAcceptor, ServerNames
+from scmd.rpc.security.ntlm_messages import filetime
 from scmd.rpc.security.provider import (
     INTEGRITY,
     KERBEROS,
@@ -23,7 +24,6 @@ from scmd.rpc.security.spnego_tokens import KERBEROS_OID, MS_KERBEROS_OID, NTLM_
 from scmd.storage import remote_settings
 from scmd.storage.remote_settings import RemoteSettings
 
-_FILETIME_EPOCH = 11_644_473_600
 _MAX_NETBIOS = 15
 
 
@@ -47,7 +47,7 @@ class RemoteSecurity:
                 OriginAttempts(self._lockout, origin, _milliseconds),
                 self._names,
                 challenge=os.urandom(8),
-                now=filetime(),
+                now=filetime(time.time()),
             )
 
         mechanisms = {NTLM_OID: ntlm}
@@ -81,8 +81,3 @@ class _Accounts:
 
 def _milliseconds() -> int:
     return int(time.monotonic() * 1000)
-
-
-def filetime() -> int:
-    """Now, in 100 ns since 1601."""
-    return int((time.time() + _FILETIME_EPOCH) * 10_000_000)

@@ -24,6 +24,7 @@ from scmd.ndr.types import (
 )
 from scmd.ndr.values import NULL_GUID, NULL_HANDLE, Guid
 from scmd.rpc.interface import Interface
+from scmd.rpc.mgmt import InterfaceId
 
 EPM = Interface("epmp", "e1af8308-5d1f-11c9-91a4-08002b14a0fa", 3, 0)
 
@@ -44,14 +45,6 @@ class TowerBytes(Structure):
 
 
 UniqueTower = Annotated[TowerBytes | None, Unique(Struct(TowerBytes))]
-
-
-class RpcInterface(Structure):
-    """rpc_if_id_t."""
-
-    uuid: GUID
-    major: Annotated[int, Integer(2)]
-    minor: Annotated[int, Integer(2)]
 
 
 class Entry(Structure):
@@ -87,7 +80,7 @@ class LookupRequest(Structure):
 
     inquiry: DWORD
     object: UniqueGuid = None
-    interface: Annotated[RpcInterface | None, Unique(Struct(RpcInterface))] = None
+    interface: Annotated[InterfaceId | None, Unique(Struct(InterfaceId))] = None
     version_option: DWORD
     handle: HANDLE = NULL_HANDLE
     max_entries: Annotated[int, Integer(4, 0, MAX_ENTRIES)]

@@ -12,7 +12,7 @@ import os
 import struct
 import time
 import zoneinfo
-from datetime import UTC
+from datetime import UTC, datetime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +54,15 @@ class ClockWatch:
 def wall() -> int:
     """Milliseconds since 1970, UTC."""
     return time.time_ns() // 1_000_000
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def timestamp(instant: datetime) -> str:
+    """A time in UTC as what is kept has it: `2026-01-31T12:00:00.000Z`."""
+    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def zone(name: str) -> tzinfo | None:

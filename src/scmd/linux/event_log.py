@@ -15,11 +15,12 @@ import socket
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
+from scmd.linux.clock import timestamp, utc_now
 from scmd.linux.event_files import EventFiles, Write
 from scmd.linux.lazy_writer import LINGER_S, MAX_WAITING, LazyWriter
 from scmd.linux.spool import Spool, overlap
@@ -45,10 +46,6 @@ log = logging.getLogger("scmd.manager")
 Now = Callable[[], datetime]
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class EventLog:
     """An open event log. `append` may be called from any thread and never blocks."""
 
@@ -61,7 +58,7 @@ class EventLog:
         spool: Spool | None = None,
         linger_s: float = LINGER_S,
         max_waiting: int = MAX_WAITING,
-        now: Now = _utc_now,
+        now: Now = utc_now,
         write: Write = os.write,
     ) -> None:
         """Open the log in `folder`, made when missing, and repair its last line.
@@ -175,7 +172,7 @@ class EventLog:
                 yield record
 
     def _time(self) -> str:
-        return self._now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        return timestamp(self._now())
 
     # On the writer's thread -----------------------------------------------------------------
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from scmd.ndr.errors import BAD_STUB_DATA, INVALID_TAG
+
 ACCESS_DENIED = 0x0000_0005
-BAD_STUB_DATA = 0x0000_06F7
 SECURITY_PACKAGE_ERROR = 0x0000_0721
 """A signature that is wrong."""
-INVALID_TAG = 0x1C00_0006
 CONTEXT_MISMATCH = 0x1C00_001A
 """A context handle that is unknown or of another association."""
 UNSUPPORTED_LEVEL = 0x1C00_001D

@@ -52,12 +52,13 @@ HEADER_SIZE = 16
 CALL_HEADER_SIZE = 24
 """Of requests (without object UUID), responses and, with the status, faults."""
 _FAULT_SIZE = 32
-_DREP = {"<": b"\x10\0\0\0", ">": b"\0\0\0\0"}
+DREP = {"<": b"\x10\0\0\0", ">": b"\0\0\0\0"}
+"""The data representation labels of both byte orders."""
 _MINOR_VERSION = 0
 _HEADERS = {"<": Packer("<BBBB4sHHI"), ">": Packer(">BBBB4sHHI")}
 _CALLS = {"<": Packer("<BBBB4sHHIIHH"), ">": Packer(">BBBB4sHHIIHH")}
-PLAIN_REQUEST = bytes((5, _MINOR_VERSION, REQUEST, WHOLE)) + _DREP["<"]
-PLAIN_RESPONSE = bytes((5, _MINOR_VERSION, RESPONSE, WHOLE)) + _DREP["<"]
+PLAIN_REQUEST = bytes((5, _MINOR_VERSION, REQUEST, WHOLE)) + DREP["<"]
+PLAIN_RESPONSE = bytes((5, _MINOR_VERSION, RESPONSE, WHOLE)) + DREP["<"]
 _REST = Packer("<HHIIHH")
 """Of a call's header, what follows these eight bytes."""
 _CALL_ENDS = {"<": Packer("<HH"), ">": Packer(">HH")}
@@ -208,8 +209,7 @@ def encode(kind: int, flags: int, order: str, call_id: int, body: bytes) -> byte
     """A PDU without authentication."""
     length = HEADER_SIZE + len(body)
     return (
-        _HEADERS[order].pack(5, _MINOR_VERSION, kind, flags, _DREP[order], length, 0, call_id)
-        + body
+        _HEADERS[order].pack(5, _MINOR_VERSION, kind, flags, DREP[order], length, 0, call_id) + body
     )
 
 
@@ -223,7 +223,7 @@ def encode_secured(
     return b"".join(
         (
             _HEADERS[order].pack(
-                5, _MINOR_VERSION, kind, flags, _DREP[order], length, len(token), call_id
+                5, _MINOR_VERSION, kind, flags, DREP[order], length, len(token), call_id
             ),
             body,
             bytes(pad),
@@ -253,7 +253,7 @@ def call_header(
 ) -> bytes:
     """The first 24 bytes of a request or response; `last` as for `encode_call`."""
     return _CALLS[order].pack(
-        5, 0, kind, flags, _DREP[order], length, auth_length, call_id, hint, context_id, last
+        5, 0, kind, flags, DREP[order], length, auth_length, call_id, hint, context_id, last
     )
 
 
@@ -268,7 +268,7 @@ def encode_call(
     extra_flags: int = 0,
 ) -> bytes:
     """The fragments of a request (`last` is its opnum) or response (`last` is 0), as one string."""
-    pack, drep, size = _CALLS[order].pack, _DREP[order], len(stub)
+    pack, drep, size = _CALLS[order].pack, DREP[order], len(stub)
     room = (max_fragment - CALL_HEADER_SIZE) & -8
     if size <= room:
         length = CALL_HEADER_SIZE + size
@@ -318,7 +318,7 @@ def encode_fault(
         0,
         FAULT,
         WHOLE | extra_flags,
-        _DREP[order],
+        DREP[order],
         _FAULT_SIZE,
         0,
         call_id,

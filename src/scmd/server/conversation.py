@@ -2,7 +2,7 @@
 
 The glue that decides nothing: outputs go where they belong, a client that does not take its
 replies is given no more, one that asks much takes turns with the others. A `Conversation` has
-the methods of `transport.local_server.Handler`; connection, performer and event loop come
+the methods of `transport.streams.Handler`; connection, performer and event loop come
 in as protocols, so everything here is as pure as the sessions are.
 """
 
@@ -24,7 +24,7 @@ TURN = 16
 
 
 class Channel(Protocol):
-    """A connection, as `transport.local_server.LocalConnection` is one."""
+    """A connection, as `transport.streams.StreamConnection` is one."""
 
     @property
     def congested(self) -> bool: ...

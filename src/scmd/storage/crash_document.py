@@ -12,7 +12,6 @@ from typing import Any
 
 import msgspec
 
-from scmd.storage.documents import to_json
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.value import Value
@@ -50,10 +49,6 @@ class CrashDocument(msgspec.Struct, frozen=True, kw_only=True):
     history: Sequence[Mapping[str, Any]]
     configuration: Mapping[str, Any]
     parameters: Mapping[str, Any]
-
-
-def to_bytes(document: CrashDocument) -> bytes:
-    return to_json(document)
 
 
 def output_lines(data: bytes) -> list[str]:

@@ -7,7 +7,6 @@ layer. An account is its principal: what rights it has here is told by name, not
 
 from __future__ import annotations
 
-import ctypes
 import weakref
 from ctypes import byref, c_int, c_uint32, c_void_p
 
@@ -240,5 +239,5 @@ def _release(context: c_void_p, credentials: c_void_p) -> None:
 
 
 def _release_name(name: c_void_p) -> None:
-    minor = ctypes.c_uint32()
+    minor = c_uint32()
     gssapi.loaded().gss_release_name(byref(minor), byref(name))

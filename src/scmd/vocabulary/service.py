@@ -17,6 +17,11 @@ NO_CHANGE = 0xFFFFFFFF
 
 INFINITE = 0xFFFFFFFF
 
+LAST_HANDLE_CLOSED = 0xFFFF_75FD
+HANDLE_CLOSED = 0xFFFF_75FE
+"""Successes of RCloseServiceHandle, of a handle that RNotifyServiceStatusChange was called on: the
+last one of its service, or not the last one ([MS-SCMR] 3.1.4.1)."""
+
 
 class ServiceType(IntFlag):
     """SERVICE_STATUS.dwServiceType, [MS-SCMR] 2.2.46."""

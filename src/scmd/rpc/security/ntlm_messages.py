@@ -53,12 +53,19 @@ MIC_SIZE = 16
 MAX_MESSAGE = 16 * 1024
 MAX_AV_PAIRS = 64
 
+_FILETIME_EPOCH = -11_644_473_600
+"""1601 in seconds since 1970."""
 _VERSION = bytes((6, 1, 0, 0, 0, 0, 0, 15))
 """A version of the protocol, 15, and of a system that is nobody's concern (2.2.2.10)."""
 _FIELD = Packer("<HHI")
 _NEGOTIATE_HEAD = Packer("<8sII")
 _CHALLENGE_HEAD = Packer("<8sI8sI8s8x8s8s")
 _AUTHENTICATE_HEAD = Packer("<8sI8s8s8s8s8s8sI8s16s")
+
+
+def filetime(seconds: float) -> int:
+    """A time in seconds since 1970 as a FILETIME: 100 ns since 1601."""
+    return int((seconds - _FILETIME_EPOCH) * 10_000_000)
 
 
 class Challenge(Value):

@@ -27,7 +27,6 @@ LOOK_BACK = 1024
 
 _COMMAND = Packer("<HH")
 _HEADER_2 = Packer("<BBH4sIHH")
-_DREP = {"<": b"\x10\0\0\0", ">": b"\0\0\0\0"}
 _COMMON = SIGNATURE + _COMMAND.pack(BITMASK_1, 4) + CLIENT_SIGNS_HEADERS.to_bytes(4, "little")
 
 
@@ -56,7 +55,7 @@ class CallHeader:
 
     def encode(self) -> bytes:
         return _HEADER_2.pack(
-            pdu.REQUEST, 0, 0, _DREP[self.order], self.call_id, self.context_id, self.opnum
+            pdu.REQUEST, 0, 0, pdu.DREP[self.order], self.call_id, self.context_id, self.opnum
         )
 
 
@@ -109,13 +108,12 @@ def _commands(stub: bytes, position: int) -> Iterator[tuple[int, bytes]]:
 
 
 def _is_so(command: int, value: bytes, agreed: Agreed, header: CallHeader) -> bool:
-    match command & ~MUST_PROCESS:
-        case 1:
-            claims = int.from_bytes(value, "little") & CLIENT_SIGNS_HEADERS
-            return len(value) == 4 and (not claims or agreed.header_signing)
-        case 2:
-            return value == agreed.syntaxes
-        case 3:
-            return value == header.encode()
-        case _:
-            return not command & MUST_PROCESS
+    kind = command & ~MUST_PROCESS
+    if kind == BITMASK_1:
+        claims = int.from_bytes(value, "little") & CLIENT_SIGNS_HEADERS
+        return len(value) == 4 and (not claims or agreed.header_signing)
+    if kind == PRESENTATION_CONTEXT:
+        return value == agreed.syntaxes
+    if kind == HEADER_2:
+        return value == header.encode()
+    return not command & MUST_PROCESS
