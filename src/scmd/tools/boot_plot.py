@@ -9,7 +9,7 @@ import sys
 
 from scmd.client.management import query_boot
 from scmd.tools.boot_svg import draw
-from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.commands import CommandError, Options
 from scmd.tools.target import open_calls
 from scmd.vocabulary.names import escaped, name_key
 from scmd.vocabulary.service import GROUP_PREFIX, ScmAccess
@@ -47,9 +47,7 @@ class Start(Value):
 
 def run(arguments: list[str]) -> int:
     """Draw it, and say in one line how long it took."""
-    options = Options(arguments, ())
-    if len(options.rest) != 1:
-        raise CommandUsageError("needs a FILE")
+    file = Options(arguments, ()).only("FILE")
     with open_calls() as calls:
         scm = calls.open_scm(ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE)
         starts = read(query_boot(calls, scm))
@@ -58,8 +56,8 @@ def run(arguments: list[str]) -> int:
             "no automatic start is known: there was none, or a new manager has taken over since"
         )
     path = critical_path(starts)
-    _write(options.rest[0], draw(starts, path, summary(starts, path)))
-    if options.rest[0] != "-":
+    _write(file, draw(starts, path, summary(starts, path)))
+    if file != "-":
         sys.stdout.write(summary(starts, path) + "\n")
     return 0
 

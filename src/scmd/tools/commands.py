@@ -11,12 +11,14 @@ from scmd.vocabulary.winerror import WinError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 SUCCEEDED = 0
 FAILED = 1
 WRONG_USAGE = 2
 HIGHEST = 0xFFFF_FFFF
-
 
 _COMMANDS = {
     "run": ("run", "run", "USAGE"),
@@ -149,7 +151,13 @@ class Options:
     def flag(self, name: str) -> bool:
         return name in self.values
 
-    def number(self, name: str, default: int, lowest: int = 0) -> int:
+    def only(self, what: str = "NAME") -> str:
+        """The one argument that is no option."""
+        if len(self.rest) != 1:
+            raise CommandUsageError(f"needs a {what}")
+        return self.rest[0]
+
+    def number(self, name: str, default: T, lowest: int = 0) -> int | T:
         """The option as a number from `lowest` to what fits into 32 bits."""
         text = self.last(name)
         if text is None:

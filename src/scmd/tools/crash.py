@@ -7,7 +7,7 @@ import sys
 
 from scmd.client.management import read_crash
 from scmd.tools import history
-from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.commands import CommandError, Options
 from scmd.tools.sc_json import type_name
 from scmd.tools.sc_output import word
 from scmd.tools.target import open_calls
@@ -39,15 +39,14 @@ configuration. The last 5 failures are kept.
 
 def run(arguments: list[str]) -> int:
     options = Options(arguments, ("--older",), ("--json",))
-    if len(options.rest) != 1:
-        raise CommandUsageError("needs a NAME")
+    name = options.only()
     age = options.number("--older", 0)
     with open_calls() as calls:
         access = ServiceAccess.START | ServiceAccess.QUERY_CONFIG
-        service = calls.open_service(calls.open_scm(), options.rest[0], access)
+        service = calls.open_service(calls.open_scm(), name, access)
         crash = read_crash(calls, service, age)
     if not crash:
-        raise CommandError(f"there is no such failure of {options.rest[0]}")
+        raise CommandError(f"there is no such failure of {name}")
     document = json.loads(crash)
     if options.flag("--json"):
         from scmd.tools.sc_json import dump

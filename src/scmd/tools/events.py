@@ -36,7 +36,7 @@ def run(arguments: list[str]) -> int:
     options = Options(arguments, ("-n", "--source"), ("--json",))
     if options.rest:
         raise CommandUsageError("takes no arguments besides the options")
-    count = options.number("-n", 0) if options.last("-n") is not None else None
+    count = options.number("-n", None)
     with open_calls() as calls:
         scm = calls.open_scm(ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE)
         source = options.last("--source")

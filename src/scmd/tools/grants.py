@@ -102,9 +102,7 @@ def revoke(arguments: list[str]) -> int:
 
 def show(arguments: list[str]) -> int:
     options = Options(arguments, (), ("--json",))
-    if len(options.rest) != 1:
-        raise CommandUsageError("needs a NAME")
-    name = options.rest[0]
+    name = options.only()
     words, mapping = words_and_mapping(_is_scm(name))
     with target.open_calls() as calls:
         found = grants(query_security(calls, _open(calls, name, _READ), _DACL), mapping)

@@ -6,7 +6,7 @@ import json
 import sys
 
 from scmd.client.management import read_history
-from scmd.tools.commands import CommandUsageError, Options
+from scmd.tools.commands import Options
 from scmd.tools.target import open_calls
 from scmd.tools.why import by
 from scmd.vocabulary.durations import span
@@ -32,12 +32,11 @@ same one.
 
 def run(arguments: list[str]) -> int:
     options = Options(arguments, ("-n",), ("--json",))
-    if len(options.rest) != 1:
-        raise CommandUsageError("needs a NAME")
+    name = options.only()
     count = options.number("-n", 200)
     with open_calls() as calls:
         scm = calls.open_scm()
-        service = calls.open_service(scm, options.rest[0], ServiceAccess.QUERY_STATUS)
+        service = calls.open_service(scm, name, ServiceAccess.QUERY_STATUS)
         lines = read_history(calls, service)
     transitions = [json.loads(line) for line in (lines[-count:] if count else [])]
     if options.flag("--json"):

@@ -75,10 +75,10 @@ def install(arguments: list[str]) -> int:
     start = options.last("--start") or "demand"
     if start not in START_WORDS:
         raise CommandUsageError(f"--start is one of {', '.join(START_WORDS)}, not {start}")
-    restart_delay = options.number("--restart", 0) if "--restart" in options.values else None
+    restart_delay = options.number("--restart", None)
     directory, environment = options.last("--dir"), _environment(options)
     parameters = _parameters(options)
-    count = options.number("--instances", 1, 1) if "--instances" in options.values else 0
+    count = options.number("--instances", 0, 1)
     if count:
         _check_name(f"{name}@{count}")
         parameters[instances.COUNT] = RegistryValue.of(count)
@@ -124,7 +124,7 @@ def _list(text: str | None) -> list[str]:
 
 
 def _parameters(options: Options) -> dict[str, RegistryValue]:
-    settings = options.values.get("--set", [])
+    settings = list(options.values.get("--set", ()))
     for option, parameter in (("--one-shot", "AppOneShot"), ("--schedule", "AppSchedule")):
         value = options.last(option)
         settings += [] if value is None else [f"{parameter}={value}"]
@@ -153,16 +153,14 @@ def _environment(options: Options) -> dict[str, str]:
 
 def remove(arguments: list[str]) -> int:
     """Stop, wait, delete; a service with running dependents is refused and stays as it is."""
-    options = Options(arguments, ())
-    if len(options.rest) != 1:
-        raise CommandUsageError("needs a NAME")
+    name = Options(arguments, ()).only()
     with connect() as scm:
-        service = scm[options.rest[0]]
+        service = scm[name]
         _stop(service)
         if instances.COUNT in service.parameters:
             instances.remove_all(scm, service.name)
         service.delete()
-    sys.stdout.write(f"{escaped(options.rest[0])} is removed.\n")
+    sys.stdout.write(f"{escaped(name)} is removed.\n")
     return 0
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from scmd.tools.commands import CommandUsageError, Options
+from scmd.tools.commands import Options
 from scmd.tools.target import connect
 from scmd.vocabulary.names import escaped
 
@@ -18,10 +18,8 @@ It does not count as a failure: no failure action follows.
 
 
 def run(arguments: list[str]) -> int:
-    options = Options(arguments, ())
-    if len(options.rest) != 1:
-        raise CommandUsageError("needs a NAME")
+    name = Options(arguments, ()).only()
     with connect() as scm:
-        scm[options.rest[0]].kill()
-    sys.stdout.write(f"{escaped(options.rest[0])} is stopped.\n")
+        scm[name].kill()
+    sys.stdout.write(f"{escaped(name)} is stopped.\n")
     return 0

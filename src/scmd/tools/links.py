@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 
-from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.commands import CommandError, Options
 
 USAGE = """\
 usage: scmd links DIR
@@ -19,10 +19,7 @@ NAMES = ("sc", "net")
 
 
 def run(arguments: list[str]) -> int:
-    options = Options(arguments, ())
-    if len(options.rest) != 1:
-        raise CommandUsageError("needs a DIR")
-    make_links(options.rest[0], own_program())
+    make_links(Options(arguments, ()).only("DIR"), own_program())
     return 0
 
 

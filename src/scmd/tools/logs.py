@@ -9,7 +9,7 @@ import time
 from collections import deque
 
 from scmd.client.management import LOG_END, explain, read_log
-from scmd.tools.commands import CommandUsageError, Options
+from scmd.tools.commands import Options
 from scmd.tools.target import open_calls
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ServiceAccess
@@ -44,16 +44,15 @@ _CONTROLS = re.compile(rb"\x1b(?!\[[0-9;]*m)|[\x00-\x08\x0b\x0c\x0e-\x1a\x1c-\x1
 
 def run(arguments: list[str]) -> int:
     options = Options(arguments, ("-n",), ("-f",))
-    if len(options.rest) != 1:
-        raise CommandUsageError("needs a NAME")
-    count = options.number("-n", 0) if options.last("-n") is not None else None
+    name = options.only()
+    count = options.number("-n", None)
     with open_calls() as calls:
         scm = calls.open_scm()
-        service = calls.open_service(scm, options.rest[0], ServiceAccess.START)
-        owner = _owner(calls, scm, options.rest[0])
+        service = calls.open_service(scm, name, ServiceAccess.START)
+        owner = _owner(calls, scm, name)
         if owner:
             service = calls.open_service(scm, owner, ServiceAccess.START)
-            text = f"{escaped(options.rest[0])} shares its process with {escaped(owner)}"
+            text = f"{escaped(name)} shares its process with {escaped(owner)}"
             sys.stderr.write(f"scmd: {text}: this is the output of both\n")
 
         def read(position: int, size: int) -> LogPart:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.commands import CommandError, Options
 from scmd.tools.target import connect
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import escaped
@@ -20,10 +20,7 @@ or the command of AppReloadCommand is run, whose end is waited for.
 
 
 def run(arguments: list[str]) -> int:
-    options = Options(arguments, ())
-    if len(options.rest) != 1:
-        raise CommandUsageError("needs a NAME")
-    name = options.rest[0]
+    name = Options(arguments, ()).only()
     with connect() as scm:
         try:
             scm[name].reload()

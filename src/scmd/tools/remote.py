@@ -131,9 +131,7 @@ def _delete_user(arguments: list[str]) -> int:
 
 
 def _name(options: Options) -> str:
-    if len(options.rest) != 1:
-        raise CommandUsageError("needs a NAME")
-    name = options.rest[0]
+    name = options.only()
     if not name.isprintable():
         raise CommandError(f"{escaped(name)} is no user's name")
     return name

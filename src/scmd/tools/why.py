@@ -6,7 +6,7 @@ import json
 import sys
 
 from scmd.client.management import explain, read_crash
-from scmd.tools.commands import CommandUsageError, Options
+from scmd.tools.commands import Options
 from scmd.tools.target import open_calls
 from scmd.vocabulary.durations import span
 from scmd.vocabulary.errors import Error
@@ -32,13 +32,12 @@ stands below what it blames, one step further in.
 
 def run(arguments: list[str]) -> int:
     options = Options(arguments, (), ("--json",))
-    if len(options.rest) != 1:
-        raise CommandUsageError("needs a NAME")
+    name = options.only()
     with open_calls() as calls:
         scm = calls.open_scm()
-        service = calls.open_service(scm, options.rest[0], ServiceAccess.QUERY_STATUS)
+        service = calls.open_service(scm, name, ServiceAccess.QUERY_STATUS)
         document = json.loads(explain(calls, service))
-        document["last_crash"] = _last_crash(calls, scm, options.rest[0])
+        document["last_crash"] = _last_crash(calls, scm, name)
     if options.flag("--json"):
         from scmd.tools.sc_json import dump
 
