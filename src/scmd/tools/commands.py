@@ -49,7 +49,6 @@ _COMMANDS = {
 }
 """Where each is: module, function, usage text."""
 NAMES = tuple(_COMMANDS)
-_LATER = ("apply", "console", "import", "plan", "reg")
 _HERE = ("demo", "init", "links", "remote", "rpc-stdio", "run", "upgrade")
 """What is not for another host."""
 
@@ -65,17 +64,12 @@ class CommandUsageError(Exception):
 def find(name: str) -> Callable[[list[str]], int] | None:
     """The function of a subcommand, imported now; None for an unknown one."""
     if name not in _COMMANDS:
-        return _not_yet if name in _LATER else None
+        return None
     place, function, usage = _COMMANDS[name]
     module = __import__(f"scmd.tools.{place}", fromlist=(function,))
     command: Callable[[list[str]], int] = getattr(module, function)
     text: str = getattr(module, usage)
     return lambda arguments: perform(name, command, text, arguments)
-
-
-def _not_yet(arguments: list[str]) -> int:
-    sys.stderr.write("scmd: this command is not available in this version\n")
-    return FAILED
 
 
 def perform(
