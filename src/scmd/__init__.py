@@ -39,6 +39,7 @@ _PLACES = {
     "service": "scmd.sdk.service",
     "watch": "scmd.client.watching",
 }
+__all__ = sorted([*_PLACES, "winsvc"])
 
 
 def __getattr__(name: str) -> object:
@@ -55,4 +56,4 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_PLACES])
+    return sorted({*globals(), *__all__})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -30,6 +31,29 @@ def test_values_are_written_read_and_deleted(key: StateKey) -> None:
         with pytest.raises(WinError) as refused:
             function(key, "Root")
         assert refused.value.winerror == winsvc.ERROR_FILE_NOT_FOUND
+
+
+def test_every_type_of_a_value_goes_there_and_back(key: StateKey) -> None:
+    for kind, data in (
+        (winsvc.REG_EXPAND_SZ, "%HOME%"),
+        (winsvc.REG_BINARY, b"\0\1"),
+        (winsvc.REG_MULTI_SZ, ("a", "b")),
+        (winsvc.REG_QWORD, 2**64 - 1),
+    ):
+        winsvc.RegSetValueEx(key, "It", kind, data)
+        assert winsvc.RegQueryValueEx(key, "It") == (data, kind)
+    winsvc.RegSetValueEx(key, "It", winsvc.REG_MULTI_SZ, ["c"])
+    assert winsvc.RegQueryValueEx(key, "It") == (("c",), winsvc.REG_MULTI_SZ)
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [(99, "text"), (0, b""), (winsvc.REG_DWORD, "1"), (winsvc.REG_DWORD, 2**32)],
+)
+def test_a_type_or_data_that_there_is_not_is_error_87(key: StateKey, kind: int, data: Any) -> None:
+    with pytest.raises(WinError) as refused:
+        winsvc.RegSetValueEx(key, "Port", kind, data)
+    assert refused.value.winerror == winsvc.ERROR_INVALID_PARAMETER
 
 
 def test_the_event_is_set_at_one_change(key: StateKey) -> None:

@@ -84,8 +84,15 @@ def _value(key: StateKey, name: str, function: str) -> RegistryValue:
 
 
 def RegSetValueEx(key: StateKey, name: str, type: int, data: Any) -> None:
-    """Write a value; the handle needs SERVICE_CHANGE_CONFIG too."""
+    """Write a value of a REG_* type; the handle needs SERVICE_CHANGE_CONFIG too.
+
+    Data is str, int, bytes or, for REG_MULTI_SZ, strings. Errors: 87 (a type that there is not, or
+    data that is none of its type).
+    """
     calls, raw = _use(key, "RegSetValueEx")
+    if type not in tuple(RegistryType):
+        raise WinError(Error.INVALID_PARAMETER, "RegSetValueEx")
+    data = tuple(data) if isinstance(data, list) else data
     set_parameters(calls, raw, {name: RegistryValue(type=RegistryType(type), data=data)})
 
 

@@ -51,7 +51,7 @@ def load_services(arguments: Sequence[str]) -> list[Service]:
 
 def _load(options: dict[str, list[str]]) -> ModuleType:
     if not sys.flags.safe_path:
-        # Good: `-m` put the working directory there, which is nothing to import from.
+        # `-m` put the working directory there, which is nothing to import from.
         del sys.path[0]
     if "--module" in options:
         from importlib import import_module

@@ -182,8 +182,8 @@ class Service:
     def main(self, argv: Sequence[str] | None = None) -> None:
         """The service's command line, `sys.argv` by default; ends with sys.exit.
 
-        install, remove, start, stop, restart, pause, continue, status, debug, run. Without a
-        command it is `run` when the SCM started the process, else the usage.
+        install, remove, start, stop, restart, reload, pause, continue, status, debug, run. Without
+        a command it is `run` when the SCM started the process, else the usage.
         """
         run(self, argv=argv)
 
