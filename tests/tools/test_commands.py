@@ -319,7 +319,6 @@ def test_the_frame(run: Run) -> None:
     outcome = run("frobnicate")
     assert (outcome.status, outcome.out) == (2, "")
     assert "frobnicate" in outcome.err
-    assert run("console").status == 1
 
 
 def test_the_name_it_is_called_by_counts(
