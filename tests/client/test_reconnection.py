@@ -29,8 +29,8 @@ class FragileSocket(BlockingSocket):
     def __init__(self, path: str) -> None:
         super().__init__(path)
         self.send_whole, self.receive_part = self.send, self.receive
-        self.send = self.send_unless_broken  # type: ignore[assignment] # fewer arguments
-        self.receive = self.receive_unless_broken  # type: ignore[assignment] # fewer arguments
+        self.send = self.send_unless_broken
+        self.receive = self.receive_unless_broken
 
     def send_unless_broken(self, data: bytes) -> None:
         if self.broken == "before":

@@ -7,6 +7,7 @@ Nothing is retried; every failure is an OSError, a time-out its subclass Timeout
 from __future__ import annotations
 
 import _socket
+from time import monotonic
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,14 +38,15 @@ class Stream(Protocol):
 class StreamSocket:
     """A connected stream socket. A time-out is seconds, None waits for ever."""
 
-    __slots__ = ("_socket", "fileno", "receive", "send")
+    __slots__ = ("_end", "_limit", "_socket", "fileno", "receive", "send")
 
-    def __init__(self, connected: _socket.socket) -> None:
+    def __init__(self, connected: _socket.socket, timeout: float | None = None) -> None:
         self._socket = connected
-        self.send = connected.sendall
-        self.receive = connected.recv
+        self.send: Callable[[bytes], object]
+        self.receive: Callable[[int], bytes]
         """receive(count) returns what has arrived, up to count bytes; b"" is end of file."""
         self.fileno = connected.fileno
+        self.set_timeout(timeout)
 
     def send_some(self, data: bytes | bytearray) -> int:
         """Without waiting, if the time-out is None; how many bytes were taken."""
@@ -54,8 +56,26 @@ class StreamSocket:
             return 0
 
     def set_timeout(self, timeout: float | None) -> None:
-        """The longest a later send or receive may take."""
+        """The longest that a later send, and all that is received until the next, may take."""
         self._socket.settimeout(timeout)
+        if timeout is None:
+            self.send, self.receive = self._socket.sendall, self._socket.recv
+        else:
+            self._limit, self._end = timeout, monotonic() + timeout
+            self.send, self.receive = self._send_in_time, self._receive_in_time
+
+    def _send_in_time(self, data: bytes) -> None:
+        self._end = monotonic() + self._limit
+        self._socket.settimeout(self._limit)
+        self._socket.sendall(data)
+
+    def _receive_in_time(self, count: int) -> bytes:
+        """However little comes at a time."""
+        left = self._end - monotonic()
+        if left <= 0:
+            raise TimeoutError("timed out")
+        self._socket.settimeout(left)
+        return self._socket.recv(count)
 
     def shut_down(self) -> None:
         """The other end sees end of file now, and so does a `receive` that waits here."""
@@ -87,4 +107,4 @@ class BlockingSocket(StreamSocket):
         except BaseException:
             made.close()
             raise
-        super().__init__(made)
+        super().__init__(made, timeout)

@@ -27,7 +27,6 @@ class SshStream(StreamSocket):
     def __init__(self, host: str, user: str, port: int, timeout: float | None = None) -> None:
         """Start ssh; `user` "" and `port` 0 leave the choice to it. OSError: it cannot be run."""
         ours, theirs = _socket.socketpair()
-        ours.settimeout(timeout)
         try:
             self._process = subprocess.Popen(
                 ssh_command(host, user, port, timeout),
@@ -39,7 +38,7 @@ class SshStream(StreamSocket):
             raise
         finally:
             theirs.close()
-        super().__init__(ours)
+        super().__init__(ours, timeout)
 
     def close(self) -> None:
         super().close()

@@ -33,8 +33,7 @@ class TcpStream(StreamSocket):
         try:
             for option in _KEEP_ALIVE:
                 connected.setsockopt(*option)
-            connected.settimeout(timeout)
         except BaseException:
             connected.close()
             raise
-        super().__init__(connected)
+        super().__init__(connected, timeout)
