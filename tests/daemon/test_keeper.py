@@ -193,6 +193,27 @@ async def test_sigterm_between_two_managers_is_for_the_next_one(world: World) ->
     await gone(started.process_id)
 
 
+async def test_sigterm_to_a_keeper_whose_manager_is_about_to_end_is_for_the_next_one(
+    world: World,
+) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        address = str(world.state.parent / "notify")
+        systemd.bind(address)
+        systemd.setblocking(False)
+        manager = await world.start(NOTIFY_SOCKET=address)
+        assert world.process is not None
+        started = await manager.launch(1, "/bin/sleep", "1000")
+        manager.link._send(wire.Shutdown())
+        await manager.wait_until_lost()
+        world.process.terminate()
+        assert await asyncio.get_running_loop().sock_recv(systemd, 100) == b"STOPPING=1"
+    manager.exit()
+    second = await world.next_manager()
+    await second.wait(lambda event: isinstance(event, events.Shutdown))
+    assert await world.finish(3) == 3
+    await gone(started.process_id)
+
+
 async def test_a_second_request_does_not_wait(world: World) -> None:
     manager = await world.start()
     assert world.process is not None

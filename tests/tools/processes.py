@@ -36,11 +36,5 @@ def running(world: World, *arguments: str) -> Iterator[subprocess.Popen[str]]:
 def interrupt(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Ctrl-C: the exit status, and what came from then on on both outputs."""
     process.send_signal(signal.SIGINT)
-    while True:
-        try:
-            out, err = process.communicate(timeout=5)
-            break
-        except subprocess.TimeoutExpired:
-            # A signal just before it slept is one that CPython sleeps over: a user tries again.
-            process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
     return process.returncode, out, err

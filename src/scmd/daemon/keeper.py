@@ -214,15 +214,13 @@ class Keeper:
         requests = self._signals.take_stop_requests()
         if not requests:
             return
-        if not self._stopping and self._manager.socket is not None and requests == 1:
+        if not self._stopping and requests == 1:
+            awaits_manager = self._manager.restart_at is not None
             self._begin_stopping()
+            # Where nobody is there any more to tell the services, the next one will be told.
             self._tell_manager(wire.Shutdown())
-            return
-        restart_at = self._manager.restart_at
-        if not self._stopping and restart_at is not None and requests == 1:
-            # Nobody is there to tell the services; the next one comes at once and will be told.
-            self._begin_stopping()
-            self._manager.restart_at = time.monotonic()
+            if awaits_manager:
+                self._manager.restart_at = time.monotonic()
             return
         self._begin_stopping()
         self._waits_for_nobody = True

@@ -79,7 +79,7 @@ class Console:
         self._write = _print if write is None else write
         self._lock = threading.Lock()
         self._services: list[_Debugged] = []
-        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._wakes, self._wakeup = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         self._input = b""
         self._interrupted = False
 
@@ -87,7 +87,7 @@ class Console:
         """KeyboardInterrupt: a second Ctrl-C, while services are still stopping."""
         self._services = [_Debugged(number, name) for number, (name, _) in enumerate(table, 1)]
         # Before the first service says anything that somebody answers with Ctrl-C.
-        previous = self._take_signals()
+        restore = self._take_signals()
         try:
             for service, (_, main) in zip(self._services, table, strict=True):
                 service.thread = threading.Thread(
@@ -96,34 +96,41 @@ class Console:
                 service.thread.start()
             self._loop()
         finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+            restore()
         for service in self._services:
             if service.thread is not None:
                 service.thread.join(1.0)
 
-    def _take_signals(self) -> dict[signal.Signals, Any]:
-        """The handlers that were there; none are taken outside the main thread."""
+    def _take_signals(self) -> Callable[[], None]:
+        """What gives them back; none are taken outside the main thread."""
         if threading.current_thread() is not threading.main_thread():
-            return {}
+            return lambda: None
+        # A handler alone would not wake the loop when the signal comes just before it sleeps.
+        wakeup = signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
         signals = (signal.SIGINT, signal.SIGTERM)
-        return {number: signal.signal(number, self._interrupt) for number in signals}
+        handlers = {number: signal.signal(number, self._interrupt) for number in signals}
+
+        def restore() -> None:
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            signal.set_wakeup_fd(wakeup)
+
+        return restore
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         if self._interrupted:
             raise KeyboardInterrupt
         self._interrupted = True
-        os.eventfd_write(self._wake, 1)
 
     def _loop(self) -> None:
         poller = select.poll()
-        poller.register(self._wake, select.POLLIN)
+        poller.register(self._wakes, select.POLLIN)
         poller.register(self._stdin, select.POLLIN)
         told = False
         while any(service.is_active for service in self._services):
             ready = dict(poller.poll())
-            if self._wake in ready:
-                os.eventfd_read(self._wake)
+            if self._wakes in ready:
+                os.read(self._wakes, 4096)
             # A service that has no Handler yet is told when its first report wakes this loop.
             if self._interrupted and not told and self._can_be_told():
                 told = True
@@ -212,7 +219,10 @@ class Console:
                 raise WinError(Error.INVALID_DATA, "SetServiceStatus")
             service.status = status
         self._write(f"{service.name}: {describe(status)}")
-        os.eventfd_write(self._wake, 1)
+        try:
+            os.write(self._wakeup, b"\0")
+        except BlockingIOError:
+            pass  # So full that it will wake up anyway.
 
     def report_event(
         self, handle: int, type: int, event_id: int, category: int, strings: Sequence[str]

@@ -63,9 +63,12 @@ class Follower:
 class Demo:
     """The SCM as a child process, and whether the demo was asked to end."""
 
-    def __init__(self, scratch: str) -> None:
-        self.scratch = scratch
+    def __init__(self) -> None:
         self.is_ending = False
+
+    def begin(self, scratch: str) -> None:
+        """Start the SCM in this directory; `stop` must follow."""
+        self.scratch = scratch
         # For this process's own connections, and for the child and its services.
         os.environ["SCMD_STATE"] = os.path.join(scratch, "state")
         os.environ["SCMD_RUNTIME"] = os.path.join(scratch, "runtime")
@@ -116,11 +119,13 @@ def run(arguments: list[str]) -> int:
     options = Options(arguments, ())
     if options.rest:
         raise CommandUsageError("takes no arguments")
+    demo = Demo()
+    # Before there is anything that has to be ended and removed.
+    signal.signal(signal.SIGTERM, demo.end)
+    signal.signal(signal.SIGINT, demo.end)
     scratch = tempfile.mkdtemp(prefix="scmd-demo-")
     try:
-        demo = Demo(scratch)
-        signal.signal(signal.SIGTERM, demo.end)
-        signal.signal(signal.SIGINT, demo.end)
+        demo.begin(scratch)
         try:
             with demo.connected() as scm:
                 demo.show(_set_up(demo, scm))

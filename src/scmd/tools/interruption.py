@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 from scmd.tools import target
+
+_REPEAT_MS = 500
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,6 +36,46 @@ class Asking:
         if kind is not None and issubclass(kind, KeyboardInterrupt):
             sys.stdout.flush()
             sys.stderr.write(interrupted_line(self._name))
+
+
+class Endless:
+    """Around a wait that nothing else ends: Ctrl-C does even when it comes just before it.
+
+    CPython sleeps over a signal that comes between its last look and the system call. A thread
+    hears of each one, and sends it again when that has not led out of here. For the main thread.
+    """
+
+    def __enter__(self) -> None:
+        import signal
+        from _thread import get_ident, start_new_thread
+
+        heard, self._wakeup = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._before = signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
+        start_new_thread(_repeat_interrupts, (heard, get_ident()))
+
+    def __exit__(self, *_: object) -> None:
+        import signal
+
+        signal.set_wakeup_fd(self._before)
+        os.close(self._wakeup)
+
+
+def _repeat_interrupts(heard: int, waiting: int) -> None:
+    """Until the pipe's other end is closed."""
+    from select import POLLIN, poll
+    from signal import SIGINT, pthread_kill
+
+    poller = poll()
+    poller.register(heard, POLLIN)
+    patience = None
+    while True:
+        if not poller.poll(patience):
+            pthread_kill(waiting, SIGINT)
+        elif not (numbers := os.read(heard, 64)):
+            os.close(heard)
+            return
+        elif SIGINT in numbers:
+            patience = _REPEAT_MS
 
 
 def interrupted_line(name: str) -> str:

@@ -7,6 +7,7 @@ from time import gmtime, localtime, strftime, time
 
 from scmd.client.watching import Watch
 from scmd.tools.commands import Options
+from scmd.tools.interruption import Endless
 from scmd.tools.sc_output import word
 from scmd.tools.target import open_calls
 from scmd.vocabulary.errors import Error
@@ -41,7 +42,7 @@ _TEXTS = {
 def run(arguments: list[str]) -> int:
     options = Options(arguments, (), ("--json", "--initial"))
     line = as_json if options.flag("--json") else as_text
-    with Watch(open_calls, options.rest, initial=options.flag("--initial")) as watch:
+    with Endless(), Watch(open_calls, options.rest, initial=options.flag("--initial")) as watch:
         watch.begin()
         if options.rest:
             _tell_unknown(options.rest)
