@@ -33,7 +33,7 @@ from scmd.endpoint_mapper.towers import (
 )
 from scmd.ndr.errors import NdrError
 from scmd.ndr.structure import BIG_ENDIAN, NDR64
-from scmd.ndr.values import ContextHandle, Guid
+from scmd.ndr.values import NULL_HANDLE, ContextHandle, Guid
 from scmd.rpc.mgmt import InterfaceId
 from scmd.rpc.pdu import NDR64_SYNTAX
 from scmd.scmd_interface.operations import SCMD
@@ -179,7 +179,31 @@ def test_a_look_up_compares_versions(option: int, major: int, minor: int, is_fou
 def test_a_look_up_of_everything_and_of_nothing() -> None:
     everything = LookupRequest(inquiry=0, version_option=1, max_entries=9)
     assert towers(ask(LOOKUP, everything)) == SERVED
-    assert towers(ask(LOOKUP, everything.replace(max_entries=1))) == SERVED[:1]
     assert ask(LOOKUP, everything.replace(inquiry=2)).error == NOT_REGISTERED
     for inquiry in (1, 3, 4):
         assert ask(LOOKUP, everything.replace(inquiry=inquiry)).error == CANNOT_PERFORM
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_a_look_up_goes_on_until_there_is_nothing_more(size: int) -> None:
+    """Told by a null handle or, to who has just got as many as he wanted, by an error."""
+    request = LookupRequest(inquiry=0, version_option=1, max_entries=size)
+    found = []
+    while (answer := ask(LOOKUP, request)).error == 0:
+        found += towers(answer)
+        if answer.handle.is_null:
+            break
+        assert ask(LOOKUP_HANDLE_FREE, FreeRequest(handle=answer.handle)).error == 0
+        request = request.replace(handle=answer.handle)
+    assert found == SERVED
+    assert answer.handle.is_null
+    assert answer.error == (0 if len(SERVED) % size else NOT_REGISTERED)
+
+
+@pytest.mark.parametrize("uuid", [b"scmd look-up" + bytes([255] * 4), b"1" * 16])
+def test_a_look_up_with_a_handle_of_nobodys_finds_nothing(uuid: bytes) -> None:
+    request = LookupRequest(
+        inquiry=0, version_option=1, max_entries=9, handle=ContextHandle.of(uuid)
+    )
+    answer = ask(LOOKUP, request)
+    assert (answer.error, answer.entries, answer.handle) == (NOT_REGISTERED, (), NULL_HANDLE)

@@ -18,6 +18,8 @@ import pytest
 
 from scmd.client.scm import connect
 from scmd.client.watching import Watch
+from scmd.scmd_interface.operations import SCMD
+from scmd.svcctl.interface import SVCCTL
 from scmd.vocabulary.service import ServiceState as State
 from tests.remote.reach import ADMINISTRATOR, LEVELS, PASSWORD, Reach, impacket_says
 from tests.remote.samba import PASSWORD as SMB_PASSWORD
@@ -29,6 +31,7 @@ pytestmark = [pytest.mark.root, pytest.mark.peers("smbtorture", "smbd")]
 
 HERE = Path(__file__).parent
 SERVICES_PY = Path(sys.executable).with_name("services.py")
+RPCDUMP_PY = Path(sys.executable).with_name("rpcdump.py")
 EXPECTED = {"Spooler": "", "PlugPlay": "Plug and Play", "CryptSvc": "", "RemoteRegistry": ""}
 """Services that the suites take for granted, with their display names."""
 
@@ -150,6 +153,21 @@ def test_impacket_at_every_level(machine: Machine, reach: Reach) -> None:
     machine.scmd("remote", "enable", "--level", "integrity")
     assert said() == [denied, denied, all_services, all_services]
     assert said("wrong") == 4 * [denied]
+
+
+def test_what_is_mapped_is_listed(machine: Machine) -> None:
+    """rpcclient takes one entry at a time, impacket all at once."""
+    reach = Reach(machine, f"127.84.{os.getpid() % 250}.{os.getpid() // 250 % 250}")
+    reach.mapper = 135
+    reach.open()
+    for command in (
+        ("rpcclient", f"ncacn_ip_tcp:{reach.address}", "-U%", "-c", "epmlookup"),
+        (sys.executable, "-W", "ignore", RPCDUMP_PY, reach.address),
+    ):
+        done = run(*command)
+        assert done.stdout.count(f"ncacn_ip_tcp:{reach.address}[{reach.port}") == 2, done
+        for interface in (SVCCTL, SCMD):
+            assert str(interface.uuid) in done.stdout.lower(), done
 
 
 @pytest.fixture

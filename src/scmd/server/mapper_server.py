@@ -1,7 +1,7 @@
 """Serving the endpoint mapper: which TCP port an interface of ours is at.
 
-All answers are complete: what there is fits into the least that a client may ask for, or the rest
-is left out. So no entry handle is ever given out.
+A map is answered completely, or the rest is left out. A look-up goes on where its handle says,
+which is a number in disguise: nothing is kept between the calls, and nothing has to be freed.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from scmd.endpoint_mapper.operations import (
     TowerBytes,
 )
 from scmd.endpoint_mapper.towers import Tower, TowerError, decode_tower, encode_tower
-from scmd.ndr.values import NULL_HANDLE
+from scmd.ndr.values import NULL_HANDLE, ContextHandle
 from scmd.rpc.pdu import NDR64_SYNTAX, NDR_SYNTAX
 from scmd.server.steps import ServedOperation, Steps, Work, served, table
 from scmd.vocabulary.errors import Error
@@ -32,6 +32,8 @@ from scmd.vocabulary.errors import Error
 Served = Callable[[], Iterable[Tower]]
 """What is served now, in NDR, the first choice first."""
 
+_DISGUISE = b"scmd look-up"
+"""The first 12 bytes of an entry handle's UUID."""
 _ALL, _BY_INTERFACE, _BY_OBJECT, _BY_BOTH = range(4)
 
 
@@ -77,15 +79,22 @@ class EndpointMapper:
     def _lookup(self, work: Work, request: LookupRequest) -> Steps[LookupResponse]:
         yield from ()  # Nobody has to be asked.
         entries: tuple[Entry, ...] = ()
+        handle = NULL_HANDLE
         error = NOT_REGISTERED
+        begin = _position(request.handle)
         if request.inquiry > _BY_BOTH or (
             request.inquiry in (_BY_INTERFACE, _BY_BOTH) and request.interface is None
         ):
             error = CANNOT_PERFORM
-        elif request.inquiry != _BY_OBJECT and request.handle.is_null:
+        elif request.inquiry != _BY_OBJECT and begin is not None:
             found = [tower for tower in self._towers() if _is_looked_for(tower, request)]
-            entries = tuple(Entry(tower=_bytes_of(t)) for t in found[: request.max_entries])
+            end = begin + request.max_entries
+            entries = tuple(Entry(tower=_bytes_of(tower)) for tower in found[begin:end])
+            # There are clients that ask until they are told that there is nothing more.
+            if entries and len(entries) == request.max_entries:
+                handle = ContextHandle.of(_DISGUISE + end.to_bytes(4, "little"))
         return LookupResponse(
+            handle=handle,
             count=len(entries),
             capacity=request.max_entries,
             entries=entries,
@@ -94,8 +103,16 @@ class EndpointMapper:
 
     def _free(self, work: Work, request: FreeRequest) -> Steps[FreeResponse]:
         yield from ()  # Nobody has to be asked.
-        error = Error.SUCCESS if request.handle.is_null else CANNOT_PERFORM
+        error = CANNOT_PERFORM if _position(request.handle) is None else Error.SUCCESS
         return FreeResponse(handle=NULL_HANDLE, error=error)
+
+
+def _position(handle: ContextHandle) -> int | None:
+    """How many entries a client of a look-up has already; None: the handle is not ours."""
+    if handle.is_null:
+        return 0
+    ours = handle.attributes == 0 and handle.uuid.startswith(_DISGUISE)
+    return int.from_bytes(handle.uuid[len(_DISGUISE) :], "little") if ours else None
 
 
 def _answers(tower: Tower, asked: Tower) -> bool:
