@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeVar
 
+from scmd.core import notifications
 from scmd.core.memory import Memory
 from scmd.core.messages import (
     AssociationId,
@@ -21,6 +22,7 @@ from scmd.core.messages.commands import (
     Command,
     ControlService,
     CreateService,
+    ExplainService,
     OpenScm,
     OpenService,
     QueryStatus,
@@ -49,6 +51,7 @@ from scmd.core.messages.events import (
     StatusReported,
 )
 from scmd.core.scm import Scm
+from scmd.core.why import Explanation
 from scmd.security.token import Token, unix_token
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.registry import RegistryValue
@@ -199,10 +202,24 @@ class Bench:
         status: ServiceStatus = self.result(QueryStatus(self.call(), service))
         return status
 
+    def codes(self, service: HandleId) -> tuple[int, int, int]:
+        """State, Win32 exit code, service-specific exit code."""
+        status = self.status(service)
+        return status.state, status.win32_exit_code, status.service_specific_exit_code
+
+    def findings(self, service: HandleId) -> list[str]:
+        """The codes of what `why` has to say."""
+        explanation: Explanation = self.result(ExplainService(self.call(), service))
+        return [str(finding.code) for finding in explanation.findings]
+
     def id(self, service: HandleId) -> ServiceId:
         record = self.scm.state.handles[service].record
         assert record is not None
         return record.id
+
+    def say(self, launch: LaunchId, *lines: str) -> None:
+        """By sd_notify."""
+        self.tell(notifications.parse(launch, "\n".join(lines).encode()))
 
     # A well-behaved process ------------------------------------------------------------------
 

@@ -492,13 +492,19 @@ def test_a_marked_record_goes_with_its_last_handle() -> None:
     assert not bench.found(RemoveRecord)
 
 
-def test_removal_is_durable_before_the_close_is_answered() -> None:
+def last_close() -> tuple[Bench, CloseHandle]:
+    """The last handle of a record that is marked for deletion is being closed."""
     bench = Bench()
     handle = bench.create()
     bench.result(DeleteService(bench.call(), handle))
     bench.saving = False
     close = CloseHandle(bench.call(), handle)
     bench.tell(close)
+    return bench, close
+
+
+def test_removal_is_durable_before_the_close_is_answered() -> None:
+    bench, close = last_close()
     assert len(bench.found(RemoveRecord)) == 1
     assert not bench.answered(close)
     waiting = creation(bench, "A")
@@ -513,12 +519,7 @@ def test_removal_is_durable_before_the_close_is_answered() -> None:
 
 
 def test_a_removal_that_fails_leaves_the_record_marked() -> None:
-    bench = Bench()
-    handle = bench.create()
-    bench.result(DeleteService(bench.call(), handle))
-    bench.saving = False
-    close = CloseHandle(bench.call(), handle)
-    bench.tell(close)
+    bench, close = last_close()
     bench.tell(SaveFailed(bench.pending_saves.pop().save, Error.WRITE_FAULT))
     assert bench.replies[close.call.id].error == 0
     assert bench.error(creation(bench, "A")) == 1072

@@ -23,11 +23,6 @@ def run(bench: Bench, service: HandleId) -> LaunchId:
     return launch
 
 
-def codes(bench: Bench, service: HandleId) -> tuple[int, int, int]:
-    status = bench.status(service)
-    return status.state, status.win32_exit_code, status.service_specific_exit_code
-
-
 def test_a_program_runs_once_it_has_been_executed() -> None:
     bench = Bench()
     service = bench.create_hosted(AppParameters='-c "a b"', AppDirectory="/srv")
@@ -36,7 +31,7 @@ def test_a_program_runs_once_it_has_been_executed() -> None:
     assert (spec.argv, spec.directory) == (("/bin/program", "-c", "a b"), "/srv")
     assert not spec.control_channel
     assert not bench.answered(command)
-    assert codes(bench, service)[0] == ServiceState.START_PENDING
+    assert bench.codes(service)[0] == ServiceState.START_PENDING
     bench.tell(ProcessStarted(bench.launched(), PID))
     reply = bench.replies[command.call.id]
     assert (reply.error, reply.result) == (0, bench.status(service))
@@ -51,7 +46,7 @@ def test_a_program_that_cannot_be_executed() -> None:
     command = bench.start(service)
     bench.tell(LaunchFailed(bench.launched(), Error.BAD_EXE_FORMAT, "no"))
     assert bench.replies[command.call.id].error == 193
-    assert codes(bench, service) == (1, 193, 0)
+    assert bench.codes(service) == (1, 193, 0)
     assert bench.events() == [7000]
     assert bench.scm.next_deadline() is None
 
@@ -80,7 +75,7 @@ def test_settling_is_start_pending_and_an_exit_in_it_fails() -> None:
         status = bench.status(service)
         assert (status.state, status.wait_hint, status.controls_accepted) == (2, 500, 5)
         bench.tell(ProcessExited(launch, code, None))
-        assert codes(bench, service) == expected
+        assert bench.codes(service) == expected
 
 
 def test_settled_programs_run() -> None:
@@ -104,7 +99,7 @@ def test_exits_that_nobody_asked_for(
     service = bench.create_hosted()
     launch = run(bench, service)
     bench.tell(ProcessExited(launch, code, signal))
-    assert codes(bench, service) == expected
+    assert bench.codes(service) == expected
     assert event in bench.events()
     assert bench.one(ForgetLaunch).launch == launch
 
@@ -121,7 +116,7 @@ def test_exits_that_were_asked_for_are_0(code: int | None, signal: int | None) -
     status = bench.status(service)
     assert (status.state, status.wait_hint, status.controls_accepted) == (3, 900, 0)
     bench.tell(ProcessExited(launch, code, signal))
-    assert codes(bench, service) == (1, 0, 0)
+    assert bench.codes(service) == (1, 0, 0)
     assert bench.events() == [7036]
 
 
@@ -134,7 +129,7 @@ def test_the_tree_is_killed_at_the_limit_and_stopped_comes_with_the_exit() -> No
     assert bench.one(KillProcess).launch == launch
     assert bench.status(service).state == ServiceState.STOP_PENDING
     bench.tell(ProcessExited(launch, None, 9))
-    assert codes(bench, service) == (1, 0, 0)
+    assert bench.codes(service) == (1, 0, 0)
     assert bench.scm.next_deadline() is None
 
 
@@ -155,7 +150,7 @@ def test_a_program_can_be_stopped_while_it_settles() -> None:
     launch = run(bench, service)
     bench.control(service, 1)
     bench.tell(ProcessExited(launch, None, 15))
-    assert codes(bench, service) == (1, 0, 0)
+    assert bench.codes(service) == (1, 0, 0)
     assert bench.scm.next_deadline() is None
 
 
@@ -228,7 +223,7 @@ def test_a_failing_hook_fails_the_start(
     bench.tell(ProcessStarted(hook, 1))
     bench.tell(ProcessExited(hook, code, signal))
     assert bench.replies[command.call.id].error == expected[1]
-    assert codes(bench, service) == expected
+    assert bench.codes(service) == expected
     assert not bench.found(LaunchProcess)
 
 
@@ -273,7 +268,7 @@ def test_a_program_that_ends_during_its_stop_hook_has_stopped() -> None:
     bench.control(service, 1)
     hook = bench.launched()
     bench.tell(ProcessExited(launch, 0, None))
-    assert codes(bench, service) == (1, 0, 0)
+    assert bench.codes(service) == (1, 0, 0)
     bench.tell(ProcessStarted(hook, 1))
     bench.tell(ProcessExited(hook, 0, None))
     assert not bench.found(SignalProcess)

@@ -9,7 +9,6 @@ import pytest
 from scmd.core import notifications
 from scmd.core.memory import latest
 from scmd.core.messages import HandleId, LaunchId, Settings, StoredService
-from scmd.core.messages.commands import ExplainService
 from scmd.core.messages.effects import (
     Effect,
     FollowProcess,
@@ -55,16 +54,6 @@ def shown(bench: Bench, service: HandleId) -> tuple[int, int]:
     return status.state, status.process_id
 
 
-def codes(bench: Bench, service: HandleId) -> tuple[int, int, int]:
-    status = bench.status(service)
-    return status.state, status.win32_exit_code, status.service_specific_exit_code
-
-
-def findings(bench: Bench, service: HandleId) -> list[str]:
-    explanation = bench.result(ExplainService(bench.call(), service))
-    return [finding.code for finding in explanation.findings]
-
-
 # Pid files ------------------------------------------------------------------------------------
 
 
@@ -73,7 +62,7 @@ def test_a_daemon_runs_when_its_pid_file_names_a_process_of_its_own() -> None:
     assert bench.one(FollowProcess) == FollowProcess(launch, 0, FILE)
     bench.tell(ProcessFollowed(launch, 0, "No such file or directory"))
     assert shown(bench, service) == (2, PID)
-    assert "waits_for_pid_file" in findings(bench, service)
+    assert "waits_for_pid_file" in bench.findings(service)
     bench.tell(ProcessExited(launch, 0, None))
     assert bench.one(FollowProcess).pid_file == FILE, "it looks at once"
     bench.tell(ProcessFollowed(launch, OTHER))
@@ -82,7 +71,7 @@ def test_a_daemon_runs_when_its_pid_file_names_a_process_of_its_own() -> None:
     bench.control(service, Control.STOP)
     assert bench.one(SignalProcess).launch == launch
     bench.tell(ProcessExited(launch, 0, None))
-    assert codes(bench, service) == (1, 0, 0)
+    assert bench.codes(service) == (1, 0, 0)
 
 
 def test_the_file_is_looked_at_again_after_the_interval_and_not_for_ever() -> None:
@@ -96,7 +85,7 @@ def test_the_file_is_looked_at_again_after_the_interval_and_not_for_ever() -> No
     bench.pass_time(100)
     assert bench.one(KillProcess).launch == launch
     bench.tell(ProcessExited(launch, None, 9))
-    assert codes(bench, service) == (1, 1067, 0)
+    assert bench.codes(service) == (1, 1067, 0)
     record = bench.scm.state.records[bench.id(service)]
     assert f"{FILE} did not name its process in time: it holds no process id" in record.cause
 
@@ -105,10 +94,10 @@ def test_the_file_is_looked_at_again_after_the_interval_and_not_for_ever() -> No
 def test_a_first_process_that_fails_is_the_end(code: int | None, error: tuple[int, ...]) -> None:
     bench, service, launch = begin(AppPidFile=FILE)
     bench.tell(ProcessExited(launch, code, None if code else 11))
-    assert codes(bench, service) == error
+    assert bench.codes(service) == error
     assert bench.one(ForgetLaunch).launch == launch
     bench.tell(ProcessFollowed(launch, OTHER))
-    assert codes(bench, service) == error
+    assert bench.codes(service) == error
 
 
 def test_what_the_daemon_ends_with_is_what_the_service_ends_with() -> None:
@@ -116,7 +105,7 @@ def test_what_the_daemon_ends_with_is_what_the_service_ends_with() -> None:
     bench.tell(ProcessExited(launch, 0, None))
     bench.tell(ProcessFollowed(launch, OTHER))
     bench.tell(ProcessExited(launch, 7, None))
-    assert codes(bench, service) == (1, 1066, 7)
+    assert bench.codes(service) == (1, 1066, 7)
 
 
 def test_readiness_is_asked_for_when_the_daemon_is_known() -> None:
@@ -134,7 +123,7 @@ def test_a_stop_before_the_daemon_is_known() -> None:
     bench.control(service, Control.STOP)
     assert bench.one(KillProcess).launch == launch
     bench.tell(ProcessExited(launch, 0, None))
-    assert codes(bench, service) == (1, 0, 0)
+    assert bench.codes(service) == (1, 0, 0)
     assert bench.scm.next_deadline() is None
 
 
@@ -147,7 +136,7 @@ def test_the_process_that_is_named_is_shown_and_its_exit_counts() -> None:
     bench.tell(ProcessFollowed(launch, OTHER))
     assert shown(bench, service) == (4, OTHER)
     bench.tell(ProcessExited(launch, 5, None))
-    assert codes(bench, service) == (1, 1066, 5)
+    assert bench.codes(service) == (1, 1066, 5)
 
 
 def test_an_exit_waits_for_the_answer() -> None:
@@ -163,16 +152,16 @@ def test_a_process_that_is_not_its_own_is_not_followed() -> None:
     bench.tell(ProcessFollowed(launch, OTHER, "process 4800 is not one of its own"))
     assert shown(bench, service) == (4, PID)
     assert bench.events() == [7016]
-    assert "odd_report" in findings(bench, service)
+    assert "odd_report" in bench.findings(service)
     bench.tell(ProcessExited(launch, 4, None))
-    assert codes(bench, service) == (1, 1066, 4)
+    assert bench.codes(service) == (1, 1066, 4)
 
 
 def test_an_exit_counts_once_the_other_process_is_refused() -> None:
     bench, service, launch = named()
     bench.tell(ProcessExited(launch, 4, None))
     bench.tell(ProcessFollowed(launch, OTHER, "process 4800 has ended"))
-    assert codes(bench, service) == (1, 1066, 4)
+    assert bench.codes(service) == (1, 1066, 4)
 
 
 def test_the_stop_signal_is_repeated_for_a_process_that_is_followed_late() -> None:
@@ -183,14 +172,14 @@ def test_the_stop_signal_is_repeated_for_a_process_that_is_followed_late() -> No
     assert bench.one(SignalProcess) == SignalProcess(launch, 15)
     assert shown(bench, service) == (3, OTHER)
     bench.tell(ProcessExited(launch, None, 15))
-    assert codes(bench, service) == (1, 0, 0)
+    assert bench.codes(service) == (1, 0, 0)
 
 
 def test_an_exit_that_nobody_could_see_is_a_failure() -> None:
     bench, service, launch = named()
     bench.tell(ProcessFollowed(launch, OTHER))
     bench.tell(ProcessExited(launch, None, None))
-    assert codes(bench, service) == (1, 1067, 0)
+    assert bench.codes(service) == (1, 1067, 0)
     assert "another process was told" in bench.scm.state.records[bench.id(service)].cause
 
 

@@ -30,24 +30,14 @@ def run(bench: Bench, service: HandleId) -> LaunchId:
     return launch
 
 
-def codes(bench: Bench, service: HandleId) -> tuple[int, int, int]:
-    status = bench.status(service)
-    return status.state, status.win32_exit_code, status.service_specific_exit_code
-
-
-def findings(bench: Bench, service: HandleId) -> list[str]:
-    explanation = bench.result(ExplainService(bench.call(), service))
-    return [finding.code for finding in explanation.findings]
-
-
 @pytest.mark.parametrize("mode", ["stop", "STOP", 1, "1"])
 def test_it_is_pending_while_it_works_and_stopped_when_it_is_done(mode: str | int) -> None:
     bench, service, launch = begin(mode)
     status = bench.status(service)
     assert (status.state, status.process_id, status.controls_accepted) == (2, PID, 5)
-    assert "works" in findings(bench, service)
+    assert "works" in bench.findings(service)
     bench.tell(ProcessExited(launch, 0, None))
-    assert codes(bench, service) == (1, 0, 0)
+    assert bench.codes(service) == (1, 0, 0)
     assert bench.events() == [7036]
     assert bench.scm.next_deadline() is None
 
@@ -59,7 +49,7 @@ def test_it_may_take_hours_and_does_not_count_as_hung() -> None:
     explanation = bench.result(ExplainService(bench.call(), service))
     assert explanation.overdue == 0
     bench.tell(ProcessExited(launch, 0, None))
-    assert codes(bench, service) == (1, 0, 0)
+    assert bench.codes(service) == (1, 0, 0)
 
 
 def test_its_time_may_be_limited() -> None:
@@ -68,7 +58,7 @@ def test_its_time_may_be_limited() -> None:
     bench.pass_time(500)
     assert bench.one(KillProcess).launch == launch
     bench.tell(ProcessExited(launch, None, 9))
-    assert codes(bench, service) == (1, 1067, 0)
+    assert bench.codes(service) == (1, 1067, 0)
     assert "not done in 500 ms" in bench.scm.state.records[bench.id(service)].cause
 
 
@@ -76,10 +66,10 @@ def test_its_time_may_be_limited() -> None:
 def test_any_other_exit_is_a_failure(mode: str) -> None:
     bench, service, launch = begin(mode)
     bench.tell(ProcessExited(launch, 3, None))
-    assert codes(bench, service) == (1, 1066, 3)
+    assert bench.codes(service) == (1, 1066, 3)
     launch = run(bench, service)
     bench.tell(ProcessExited(launch, None, 11))
-    assert codes(bench, service) == (1, 1067, 0)
+    assert bench.codes(service) == (1, 1067, 0)
 
 
 def test_a_stop_while_it_works() -> None:
@@ -87,7 +77,7 @@ def test_a_stop_while_it_works() -> None:
     bench.control(service, Control.STOP)
     assert bench.one(SignalProcess).launch == launch
     bench.tell(ProcessExited(launch, None, 15))
-    assert codes(bench, service) == (1, 0, 0)
+    assert bench.codes(service) == (1, 0, 0)
 
 
 def test_one_that_stays_is_running_without_a_process_until_it_is_stopped() -> None:
@@ -99,25 +89,25 @@ def test_one_that_stays_is_running_without_a_process_until_it_is_stopped() -> No
     status = bench.status(service)
     assert (status.state, status.process_id, status.controls_accepted) == (4, 0, 5)
     assert bench.one(LaunchProcess).spec.argv == (post,)
-    assert "work_done" in findings(bench, service)
+    assert "work_done" in bench.findings(service)
     bench.control(service, Control.STOP)
     hook = bench.one(LaunchProcess)
     assert hook.spec.argv == (undo,)
     assert bench.status(service).state == 3
     bench.tell(ProcessStarted(hook.launch, 5))
     bench.tell(ProcessExited(hook.launch, 0, None))
-    assert codes(bench, service) == (1, 0, 0)
+    assert bench.codes(service) == (1, 0, 0)
 
 
 def test_one_that_stays_can_be_killed_and_shut_down() -> None:
     bench, service, launch = begin("stay")
     bench.tell(ProcessExited(launch, 0, None))
     assert bench.error(KillService(bench.call(), service)) == 0
-    assert codes(bench, service) == (1, 0, 0)
+    assert bench.codes(service) == (1, 0, 0)
     launch = run(bench, service)
     bench.tell(ProcessExited(launch, 0, None))
     bench.tell(Shutdown())
-    assert codes(bench, service) == (1, 0, 0)
+    assert bench.codes(service) == (1, 0, 0)
     assert bench.found(ShutdownCompleted)
 
 
@@ -197,7 +187,7 @@ def test_a_new_manager_knows_that_the_work_is_done() -> None:
     service = after.open("Job")
     assert (after.status(service).state, after.status(service).process_id) == (4, 0)
     after.control(service, Control.STOP)
-    assert codes(after, service) == (1, 0, 0)
+    assert after.codes(service) == (1, 0, 0)
 
 
 def test_a_new_manager_knows_who_has_waited_for_the_work() -> None:

@@ -47,10 +47,6 @@ def begin(**values: Any) -> tuple[Bench, HandleId, LaunchId]:
     return bench, service, launch
 
 
-def say(bench: Bench, launch: LaunchId, *lines: str) -> None:
-    bench.tell(notifications.parse(launch, "\n".join(lines).encode()))
-
-
 def state_of(bench: Bench, service: HandleId) -> ServiceState:
     return ServiceState(bench.status(service).state)
 
@@ -147,10 +143,10 @@ def test_running_means_that_it_has_said_so() -> None:
     bench, service, launch = begin(AppReady="notify", AppReadyTime=5_000)
     status = bench.status(service)
     assert (status.state, status.wait_hint, status.process_id) == (2, 5_000, PID)
-    say(bench, launch, "STATUS=loading")
+    bench.say(launch, "STATUS=loading")
     assert bench.status(service).check_point == 1
     assert state_of(bench, service) == ServiceState.START_PENDING
-    say(bench, launch, "READY=1")
+    bench.say(launch, "READY=1")
     status = bench.status(service)
     assert (status.state, status.check_point, status.wait_hint) == (4, 0, 0)
     assert bench.scm.next_deadline() is None
@@ -170,10 +166,10 @@ def test_it_is_told_where_to_say_so_only_if_it_is_heard() -> None:
 
 def test_who_is_not_heard_cannot_make_itself_ready() -> None:
     bench, service, launch = begin(AppReady="tcp:80")
-    say(bench, launch, "READY=1", "STATUS=x", "STOPPING=1")
+    bench.say(launch, "READY=1", "STATUS=x", "STOPPING=1")
     assert state_of(bench, service) == ServiceState.START_PENDING
     bench, service, launch = begin(AppReady="tcp:80", AppWatchdogTime=1000)
-    say(bench, launch, "READY=1")
+    bench.say(launch, "READY=1")
     assert state_of(bench, service) == ServiceState.START_PENDING
 
 
@@ -182,7 +178,7 @@ def test_dependents_wait_until_it_is_ready() -> None:
     dependent = bench.create_hosted("B", dependencies=("A",))
     bench.start(dependent)
     assert not bench.found(LaunchProcess)
-    say(bench, launch, "READY=1")
+    bench.say(launch, "READY=1")
     assert bench.one(LaunchProcess).spec.name == "B"
 
 
@@ -192,7 +188,7 @@ def test_one_that_is_not_ready_in_time_is_killed_and_has_failed() -> None:
     assert not bench.found(KillProcess)
     bench.pass_time(1)
     assert bench.one(KillProcess).launch == launch
-    say(bench, launch, "READY=1")
+    bench.say(launch, "READY=1")
     assert state_of(bench, service) == ServiceState.START_PENDING
     bench.tell(ProcessExited(launch, None, 9))
     assert bench.status(service).win32_exit_code == Error.PROCESS_ABORTED
@@ -201,11 +197,11 @@ def test_one_that_is_not_ready_in_time_is_killed_and_has_failed() -> None:
 
 def test_more_time_is_given_to_who_asks_for_it() -> None:
     bench, service, launch = begin(AppReady="notify", AppReadyTime=5_000)
-    say(bench, launch, "EXTEND_TIMEOUT_USEC=1000000")
+    bench.say(launch, "EXTEND_TIMEOUT_USEC=1000000")
     status = bench.status(service)
     assert (status.check_point, status.wait_hint) == (1, 5_000)
     bench.pass_time(4_000)
-    say(bench, launch, "EXTEND_TIMEOUT_USEC=9000000")
+    bench.say(launch, "EXTEND_TIMEOUT_USEC=9000000")
     assert bench.status(service).wait_hint == 9_000
     bench.pass_time(8_999)
     assert not bench.found(KillProcess)
@@ -317,9 +313,9 @@ def test_one_that_is_unwell_too_often_is_killed() -> None:
 def test_silence_of_a_watchdog_is_a_failure() -> None:
     bench, service, launch = begin(AppReady="notify", AppWatchdogTime=1_000)
     bench.pass_time(2_000)
-    say(bench, launch, "READY=1")
+    bench.say(launch, "READY=1")
     bench.pass_time(999)
-    say(bench, launch, "WATCHDOG=1")
+    bench.say(launch, "WATCHDOG=1")
     bench.pass_time(999)
     assert state_of(bench, service) == ServiceState.RUNNING
     bench.pass_time(1)
@@ -328,13 +324,13 @@ def test_silence_of_a_watchdog_is_a_failure() -> None:
 
 def test_a_program_sets_its_own_watchdog() -> None:
     bench, _, launch = begin(AppReady="notify")
-    say(bench, launch, "WATCHDOG_USEC=50000")
+    bench.say(launch, "WATCHDOG_USEC=50000")
     bench.pass_time(100)
-    say(bench, launch, "READY=1")
+    bench.say(launch, "READY=1")
     bench.pass_time(49)
-    say(bench, launch, "WATCHDOG_USEC=0")
+    bench.say(launch, "WATCHDOG_USEC=0")
     assert bench.scm.next_deadline() is None
-    say(bench, launch, "WATCHDOG=trigger")
+    bench.say(launch, "WATCHDOG=trigger")
     assert bench.one(KillProcess).launch == launch
 
 
@@ -353,8 +349,8 @@ def test_stopping_ends_the_watch() -> None:
 def test_a_program_that_says_it_stops_is_pending_and_its_exit_counts() -> None:
     for code, expected in ((0, 0), (3, Error.SERVICE_SPECIFIC_ERROR)):
         bench, service, launch = begin(AppReady="notify")
-        say(bench, launch, "READY=1")
-        say(bench, launch, "STOPPING=1", "ERRNO=5")
+        bench.say(launch, "READY=1")
+        bench.say(launch, "STOPPING=1", "ERRNO=5")
         status = bench.status(service)
         assert (status.state, status.wait_hint) == (3, 20_000)
         bench.tell(ProcessExited(launch, code, None))
@@ -363,8 +359,8 @@ def test_a_program_that_says_it_stops_is_pending_and_its_exit_counts() -> None:
 
 def test_one_that_says_it_stops_and_stays_is_killed() -> None:
     bench, service, launch = begin(AppReady="notify")
-    say(bench, launch, "STOPPING=1")
-    say(bench, launch, "EXTEND_TIMEOUT_USEC=30000000")
+    bench.say(launch, "STOPPING=1")
+    bench.say(launch, "EXTEND_TIMEOUT_USEC=30000000")
     assert bench.status(service).check_point == 1
     bench.pass_time(29_999)
     assert not bench.found(KillProcess)

@@ -6,10 +6,9 @@ from typing import Any
 
 import pytest
 
-from scmd.core import notifications
 from scmd.core.memory import latest
 from scmd.core.messages import HandleId, LaunchId, Settings, StoredService
-from scmd.core.messages.commands import ControlService, ExplainService
+from scmd.core.messages.commands import ControlService
 from scmd.core.messages.effects import KillProcess, LaunchProcess, SignalProcess
 from scmd.core.messages.events import (
     Adopted,
@@ -19,7 +18,6 @@ from scmd.core.messages.events import (
     ProcessStarted,
     Shutdown,
 )
-from scmd.core.why import Explanation
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import Control
 from tests.core.bench import PID, Bench
@@ -36,22 +34,13 @@ def running(**values: Any) -> tuple[Bench, HandleId, LaunchId]:
     launch = bench.launched()
     bench.tell(ProcessStarted(launch, PID))
     if values.get("AppReady"):
-        say(bench, launch, "READY=1")
+        bench.say(launch, "READY=1")
     assert bench.status(service).state == 4
     return bench, service, launch
 
 
-def say(bench: Bench, launch: LaunchId, *lines: str) -> None:
-    bench.tell(notifications.parse(launch, "\n".join(lines).encode()))
-
-
 def reload(bench: Bench, service: HandleId) -> ControlService:
     return bench.control(service, Control.PARAMCHANGE)
-
-
-def codes_of_why(bench: Bench, service: HandleId) -> list[str]:
-    explanation: Explanation = bench.result(ExplainService(bench.call(), service))
-    return [str(finding.code) for finding in explanation.findings]
 
 
 def test_a_program_that_cannot_be_told_does_not_accept_it() -> None:
@@ -82,7 +71,7 @@ def test_the_end_of_the_command_is_the_answer(
     launch = bench.one(LaunchProcess)
     assert (launch.spec.argv, launch.spec.hook) == (("/bin/reload", "now"), True)
     assert not bench.found(SignalProcess)
-    assert "reloading" in codes_of_why(bench, service)
+    assert "reloading" in bench.findings(service)
     bench.tell(ProcessStarted(launch.launch, 5))
     assert not bench.answered(command)
     assert bench.replies[reload(bench, service).call.id].error == 1061
@@ -90,7 +79,7 @@ def test_the_end_of_the_command_is_the_answer(
     assert bench.replies[command.call.id].error == error
     assert bench.events() == [8013 if error else 8012]
     assert bench.status(service).state == 4
-    assert "reloading" not in codes_of_why(bench, service)
+    assert "reloading" not in bench.findings(service)
 
 
 def test_a_command_that_cannot_be_run_or_is_late() -> None:
@@ -122,15 +111,15 @@ def test_notify_reload_waits_for_the_second_ready() -> None:
     bench.now = 5_000
     command = reload(bench, service)
     assert bench.one(SignalProcess).signal == HUP
-    say(bench, launch, "READY=1")
+    bench.say(launch, "READY=1")
     assert not bench.answered(command), "it was not reloading yet"
-    say(bench, launch, "RELOADING=1", "MONOTONIC_USEC=4999000")
-    say(bench, launch, "READY=1")
+    bench.say(launch, "RELOADING=1", "MONOTONIC_USEC=4999000")
+    bench.say(launch, "READY=1")
     assert not bench.answered(command), "that reload had begun before"
-    say(bench, launch, "RELOADING=1", "MONOTONIC_USEC=5000000", "STATUS=reading")
-    assert codes_of_why(bench, service)[:2] == ["reloading", "says"]
+    bench.say(launch, "RELOADING=1", "MONOTONIC_USEC=5000000", "STATUS=reading")
+    assert bench.findings(service)[:2] == ["reloading", "says"]
     assert bench.status(service).state == 4
-    say(bench, launch, "READY=1")
+    bench.say(launch, "READY=1")
     assert bench.replies[command.call.id].error == 0
     assert bench.events() == [8012]
     assert bench.scm.next_deadline() is None
@@ -141,31 +130,31 @@ def test_a_reload_that_is_not_over_in_time_is_answered_and_may_be_asked_for_agai
     command = reload(bench, service)
     assert bench.replies[reload(bench, service).call.id].error == 1061
     bench.pass_time(10_000)
-    say(bench, launch, "RELOADING=1")
-    say(bench, launch, "EXTEND_TIMEOUT_USEC=40000000")
+    bench.say(launch, "RELOADING=1")
+    bench.say(launch, "EXTEND_TIMEOUT_USEC=40000000")
     bench.pass_time(39_999)
     assert not bench.answered(command)
     bench.pass_time(1)
     assert bench.replies[command.call.id].error == 1053
     assert bench.status(service).state == 4
-    assert "reloading" in codes_of_why(bench, service)
+    assert "reloading" in bench.findings(service)
     again = reload(bench, service)
-    say(bench, launch, "RELOADING=1")
-    say(bench, launch, "READY=1")
+    bench.say(launch, "RELOADING=1")
+    bench.say(launch, "READY=1")
     assert bench.replies[again.call.id].error == 0
 
 
 def test_a_program_that_reloads_by_itself_is_bounded_and_logged() -> None:
     bench, service, launch = running(AppReady="notify", AppReadyTime=2_000)
     assert not bench.status(service).controls_accepted & PARAMCHANGE
-    say(bench, launch, "RELOADING=1", "MONOTONIC_USEC=1")
-    assert "reloading" in codes_of_why(bench, service)
+    bench.say(launch, "RELOADING=1", "MONOTONIC_USEC=1")
+    assert "reloading" in bench.findings(service)
     bench.pass_time(2_000)
     assert bench.events() == [8013]
     assert bench.status(service).state == 4
-    say(bench, launch, "READY=1")
+    bench.say(launch, "READY=1")
     assert bench.events() == [8012]
-    assert "reloading" not in codes_of_why(bench, service)
+    assert "reloading" not in bench.findings(service)
 
 
 @pytest.mark.parametrize("end", ["stop", "exit"])
@@ -188,13 +177,13 @@ def test_who_waits_for_a_reload_is_answered_when_the_service_ends(end: str) -> N
 
 def test_a_new_manager_knows_of_a_reload_and_what_was_said() -> None:
     bench, service, launch = running(AppReady="notify-reload")
-    say(bench, launch, "RELOADING=1", "STATUS=reading")
+    bench.say(launch, "RELOADING=1", "STATUS=reading")
     record = bench.scm.state.records[bench.id(service)]
     stored = StoredService(record.id, record.config, record.parameters)
     held = HeldLaunch(launch, record.id, PID, control_channel=False)
     adopted = Adopted(latest(bench.journal), (held,))
     after = Bench([stored], SETTINGS, first=adopted, now=bench.now)
     service = after.open("A")
-    assert codes_of_why(after, service)[:2] == ["reloading", "says"]
-    say(after, launch, "READY=1")
+    assert after.findings(service)[:2] == ["reloading", "says"]
+    after.say(launch, "READY=1")
     assert after.events() == [8012]

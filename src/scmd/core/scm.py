@@ -67,7 +67,7 @@ from scmd.core.messages.events import (
     StatusReported,
 )
 from scmd.core.notifications import ProcessNotified
-from scmd.core.records import Launch, LaunchKind, ServiceRecord
+from scmd.core.records import LaunchKind, ServiceRecord
 from scmd.core.state import State
 
 
@@ -221,10 +221,15 @@ def _touch(state: State, effects: list[AnyEffect]) -> None:
 
 def _event(state: State, event: Event) -> None:
     match event:
-        case StatusReported(launch=id):
-            launch = _protocol_launch(state, id)
-            if launch is not None:
-                processes.reported(state, launch, event)
+        case (
+            StatusReported()
+            | DispatcherConnected()
+            | ChannelClosed()
+            | StartAnswered()
+            | ControlAnswered()
+            | HandlerRegistered()
+        ):
+            _protocol_event(state, event)
         case RecordSaved(save=save):
             saves.record_saved(state, save)
         case SaveFailed():
@@ -262,13 +267,7 @@ def _event(state: State, event: Event) -> None:
         case LineSeen():
             hosting.line_seen(state, event)
         case _:
-            _protocol_event(state, event)
-
-
-def _protocol_launch(state: State, id: LaunchId) -> Launch | None:
-    """The launch of a process that speaks the control protocol, if it is still on the books."""
-    launch = state.launches.get(id)
-    return launch if launch is not None and launch.kind is LaunchKind.PROTOCOL else None
+            raise AssertionError(f"no such event: {type(event).__name__}")
 
 
 def _process_event(state: State, event: LaunchFailed | ProcessStarted | ProcessExited) -> None:
@@ -294,27 +293,31 @@ def _process_event(state: State, event: LaunchFailed | ProcessStarted | ProcessE
             assert_never(event)
 
 
-def _protocol_event(state: State, event: Event) -> None:
+def _protocol_event(
+    state: State,
+    event: StatusReported
+    | DispatcherConnected
+    | ChannelClosed
+    | StartAnswered
+    | ControlAnswered
+    | HandlerRegistered,
+) -> None:
+    """Of a process that speaks the control protocol, if it is still on the books."""
+    launch = state.launches.get(event.launch)
+    if launch is None or launch.kind is not LaunchKind.PROTOCOL:
+        return
     match event:
-        case DispatcherConnected(launch=id):
-            launch = _protocol_launch(state, id)
-            if launch is not None:
-                processes.connected(state, launch, event)
-        case ChannelClosed(launch=id):
-            launch = _protocol_launch(state, id)
-            if launch is not None:
-                processes.channel_closed(state, launch)
-        case StartAnswered(launch=id):
-            launch = _protocol_launch(state, id)
-            if launch is not None:
-                requests.start_answered(state, launch, event)
-        case ControlAnswered(launch=id):
-            launch = _protocol_launch(state, id)
-            if launch is not None:
-                requests.control_answered(state, launch, event)
-        case HandlerRegistered(launch=id):
-            launch = _protocol_launch(state, id)
-            if launch is not None:
-                requests.handler_registered(launch, event)
+        case StatusReported():
+            processes.reported(state, launch, event)
+        case DispatcherConnected():
+            processes.connected(state, launch, event)
+        case ChannelClosed():
+            processes.channel_closed(state, launch)
+        case StartAnswered():
+            requests.start_answered(state, launch, event)
+        case ControlAnswered():
+            requests.control_answered(state, launch, event)
+        case HandlerRegistered():
+            requests.handler_registered(launch, event)
         case _:
-            raise AssertionError(f"no such event: {type(event).__name__}")
+            assert_never(event)
