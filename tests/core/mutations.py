@@ -397,7 +397,7 @@ MUTATIONS = (
     Mutation(
         "tells-twice",
         "shutdown.py",
-        "        if record.id not in run.told:\n            _tell(state, run, record)",
+        "        if record.notice is None:\n            _tell(state, run, record)",
         "        if True:\n            _tell(state, run, record)",
         "who got PRESHUTDOWN does not get SHUTDOWN",
     ),

@@ -160,7 +160,8 @@ def _forget_who_was_told(patch: pytest.MonkeyPatch) -> None:
     original = shutdown._tell_everyone
 
     def tell(state: State, run: shutdown.ShutdownRun) -> None:
-        run.told.clear()
+        for record in state.records.values():
+            record.notice = None
         original(state, run)
 
     patch.setattr(shutdown, "_tell_everyone", tell)

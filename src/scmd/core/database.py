@@ -79,8 +79,9 @@ def insert(state: State, record: ServiceRecord) -> None:
     """Take a record into the database, or its new configuration."""
     config = record.config
     last = next(reversed(state.records), record.id)
+    is_late = last > record.id and record.id not in state.records
     state.records[record.id] = record
-    if last > record.id:  # Saves may end in another order than they began.
+    if is_late:  # Saves may end in another order than they began.
         state.records = {key: state.records[key] for key in sorted(state.records)}
     state.by_key[record.key] = record
     state.by_display[name_key(config.display_name)] = record
@@ -179,20 +180,32 @@ def _refuse_cycle(state: State, config: ServiceConfig) -> None:
     """1059, counting what every other record has and what it is about to have."""
     if not config.dependencies:
         return
-    coming = [save.config for save in state.saves.values() if save.config is not None]
 
     def by_key(key: str) -> list[ServiceConfig]:
         record = state.by_key.get(key)
-        now = [record.config] if record is not None else []
-        return now + [other for other in coming if name_key(other.name) == key]
+        # A creation has reserved its name, a change is its record's.
+        found = [_coming(state.reserved.get(key))]
+        if record is not None:
+            found += record.config, _coming(record.save)
+        return [other for other in found if other is not None and name_key(other.name) == key]
 
     def members(group: str) -> list[ServiceConfig]:
-        now = [member.config for member in state.index.members(group)]
+        found = [_coming(save) for save in state.saves.values()]
+        found += [member.config for member in state.index.members(group)]
         key = name_key(group)
-        return now + [other for other in coming if name_key(other.load_order_group) == key]
+        return [
+            other
+            for other in found
+            if other is not None and name_key(other.load_order_group) == key
+        ]
 
     if closes_cycle(config, by_key, members):
         raise Refused(Error.CIRCULAR_DEPENDENCY)
+
+
+def _coming(save: Save | None) -> ServiceConfig | None:
+    """What a record is about to have; None after its removal too."""
+    return None if save is None else save.config
 
 
 def _with_tag(state: State, config: ServiceConfig, assign: bool) -> ServiceConfig:

@@ -177,7 +177,7 @@ class Journal:
         self._services: dict[ServiceId, ServiceMemory] = {}
         self._launches: dict[LaunchId, LaunchMemory] = {}
         self._auto_start: tuple[int, int, int | None, bool] | None = None
-        self._shutdown: ShutdownMemory | None = None
+        self._shutdown: tuple[shutdown.Phase, int, int | None] | None = None
 
     def is_due(self, state: State) -> bool:
         """Whether `changes` may have something to say."""
@@ -232,10 +232,10 @@ class Journal:
             changed.extend(_auto_start_memory(state))
 
     def _look_at_shutdown(self, state: State, changed: list[Memory]) -> None:
-        memory = shutdown.memory(state)
-        if memory is not None and memory != self._shutdown:
-            self._shutdown = memory
-            changed.append(memory)
+        key = shutdown.memory_key(state)
+        if key != self._shutdown:
+            self._shutdown = key
+            changed.extend(_shutdown_memory(state))
 
 
 def snapshot(state: State) -> tuple[Known, ...]:
@@ -244,8 +244,12 @@ def snapshot(state: State) -> tuple[Known, ...]:
         service_memory(record) for record in state.records.values() if not _is_untouched(record)
     ]
     launches = [launch_memory(launch) for launch in state.launches.values()]
-    down = shutdown.memory(state)
-    return (*services, *launches, *_auto_start_memory(state), *(() if down is None else (down,)))
+    return (*services, *launches, *_auto_start_memory(state), *_shutdown_memory(state))
+
+
+def _shutdown_memory(state: State) -> tuple[Known, ...]:
+    memory = shutdown.memory(state)
+    return () if memory is None else (memory,)
 
 
 def snapshot_of_feed(feed: Feed) -> tuple[Memory, ...]:

@@ -81,7 +81,7 @@ class Notice:
 class ShutdownRun:
     """How far the shutdown is."""
 
-    __slots__ = ("deadline", "ended", "notices", "phase", "queue", "told")
+    __slots__ = ("deadline", "ended", "has_killed", "notices", "phase", "queue", "told")
 
     def __init__(self, ended: ServiceRecord | None) -> None:
         self.ended = ended
@@ -90,8 +90,11 @@ class ShutdownRun:
         self.queue: deque[list[ServiceRecord]] = deque()
         """Who gets PRESHUTDOWN next, list after list."""
         self.notices: dict[ServiceId, Notice] = {}
-        self.told: dict[ServiceId, ServiceRecord] = {}
-        """Everyone who was sent anything."""
+        """Of those whose PRESHUTDOWN is waited for."""
+        self.told: deque[ServiceRecord] = deque()
+        """Everyone who was sent anything, up to who is seen to have stopped."""
+        self.has_killed = False
+        """Those who were not told, when all who were had stopped."""
         self.deadline: Deadline | None = None
         """The end of the budget."""
 
@@ -173,7 +176,8 @@ def look(state: State) -> None:
         _look_at_notices(state, run)
     if not run.killing:
         _tell_late(state, run)
-    if run.phase is Phase.SHUTDOWN and _all_told_have_stopped(run):
+    if run.phase is Phase.SHUTDOWN and not run.has_killed and _all_told_have_stopped(run):
+        run.has_killed = True
         _kill_untold(state)
     left = state.launches or state.strays or state.saves
     if run.phase is not Phase.PRESHUTDOWN and not left:
@@ -181,14 +185,20 @@ def look(state: State) -> None:
 
 
 def _all_told_have_stopped(run: ShutdownRun) -> bool:
-    return all(record.is_stopped for record in run.told.values())
+    # Nobody starts any more, so that each is seen to have stopped once.
+    while run.told and run.told[0].is_stopped:
+        run.told.popleft()
+    return not run.told
 
 
 # PRESHUTDOWN ----------------------------------------------------------------------------------
 
 
 def _look_at_notices(state: State, run: ShutdownRun) -> None:
-    for notice in list(run.notices.values()):
+    for id in list(state.touched):
+        notice = run.notices.get(id)
+        if notice is None:
+            continue
         if notice.record.is_stopped:
             _settle(state, run, notice)
         else:
@@ -251,13 +261,13 @@ def _tell_everyone(state: State, run: ShutdownRun) -> None:
         state.settings.kill_timeout, lambda: _spent(state, run), "the shutdown's budget"
     )
     for record in list(state.records.values()):
-        if record.id not in run.told:
+        if record.notice is None:
             _tell(state, run, record)
 
 
 def _note(state: State, run: ShutdownRun, record: ServiceRecord, control: Control) -> Notice:
     record.notice = Notice(record, control, state.now)
-    run.told[record.id] = record
+    run.told.append(record)
     status.asked(state, record, ACTOR)
     return record.notice
 
@@ -305,7 +315,7 @@ def _spent(state: State, run: ShutdownRun) -> None:
         _complete(state, run)
         return
     run.phase = Phase.KILLING
-    for record in run.told.values():
+    for record in run.told:
         if not record.is_stopped:
             _log_late(state, record, "shutdown")
     for launch in list(state.launches.values()):
@@ -339,6 +349,14 @@ def memory(state: State) -> ShutdownMemory | None:
     )
 
 
+def memory_key(state: State) -> tuple[Phase, int, int | None] | None:
+    """Another one whenever the memory is another one."""
+    run = state.shutdown
+    if run is None:
+        return None
+    return run.phase, len(run.queue), None if run.deadline is None else run.deadline.at
+
+
 def notice_memory(record: ServiceRecord) -> NoticeMemory | None:
     notice = record.notice
     if notice is None:
@@ -370,7 +388,7 @@ def restore_notice(
 ) -> None:
     notice = record.notice = Notice(record, Control(remembered.control), remembered.told_at)
     notice.answered, notice.check_point = remembered.answered, remembered.check_point
-    run.told[record.id] = record
+    run.told.append(record)
     if remembered.due is not None:
         run.notices[record.id] = notice
         left = max(0, remembered.due - state.now)
@@ -385,7 +403,7 @@ def resume(state: State) -> None:
     run = state.shutdown
     if run is None or run.killing:
         return
-    for record in run.told.values():
+    for record in run.told:
         notice = record.notice
         assert notice is not None
         notice.dropped = not notice.answered
