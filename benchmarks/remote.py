@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.remote.free_ports import free_port
+from tests.free_ports import free_port
 from tests.remote.samba import PASSWORD, Samba
 
 import scmd

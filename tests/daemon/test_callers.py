@@ -90,7 +90,7 @@ class House:
 
     async def connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         streams = await asyncio.open_unix_connection(str(self.path))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await self.accepted.get()
         return streams
 
@@ -123,7 +123,7 @@ async def test_a_slow_directory_service_keeps_only_its_own_waiting(tmp_path: Pat
         assert house.asked == [uid]
         for each in (writer, other_writer, last_writer):
             each.close()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             for echo in house.opened:
                 await echo.over.wait()
     finally:

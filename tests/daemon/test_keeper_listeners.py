@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.daemon.world import World
-from tests.remote.free_ports import free_port
+from tests.free_ports import free_port
 
 
 async def test_a_tcp_socket_outlives_the_manager(world: World) -> None:

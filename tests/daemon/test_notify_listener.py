@@ -181,18 +181,20 @@ async def test_what_is_said_before_the_start_is_told_waits_for_it(
 
 async def test_descriptors_and_nonsense_do_no_harm(heard: Heard) -> None:
     heard.listener.know(LAUNCH, os.getpid())
-    before = len(os.listdir("/proc/self/fd"))
+    left_open, passed = os.pipe2(os.O_NONBLOCK)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
         sender.connect(heard.path)
         sender.setblocking(False)
         loop = asyncio.get_running_loop()
         for datagram in (b"", b"\xff" * 9000, b"=\n=\n\0", b"READY=1\n" * 3):
             await loop.sock_sendall(sender, datagram) if datagram else sender.send(b"")
-        socket.send_fds(sender, [b"FDSTORE=1"], [0] * 200)
+        socket.send_fds(sender, [b"FDSTORE=1"], [passed] * 200)
+        os.close(passed)
         await loop.sock_sendall(sender, b"STATUS=end")
         await heard.wait(lambda: bool(heard.events) and heard.events[-1].text == "end")
     assert sum(event.ready for event in heard.events) == 1
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert os.read(left_open, 1) == b""  # Nobody has any of them.
+    os.close(left_open)
 
 
 async def test_what_cannot_be_dealt_with_comes_once(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from tests.remote.free_ports import free_port
+from tests.free_ports import free_port
 from tests.system.machine import Machine
 
 ADMINISTRATOR = "administrator"

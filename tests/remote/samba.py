@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.conftest import PROGRAM_PATH
-from tests.remote.free_ports import free_port
+from tests.free_ports import free_port
 from tests.system.machine import eventually
 
 PASSWORD = "Passw0rd of the test"

@@ -13,7 +13,7 @@ import pytest
 from scmd.client.scm import connect
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.winerror import WinError
-from tests.remote.free_ports import free_port
+from tests.free_ports import free_port
 from tests.remote.reach import LEVELS, PRIVACY, impacket_says
 from tests.remote.samba import Samba
 from tests.system.machine import Machine

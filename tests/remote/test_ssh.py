@@ -14,7 +14,7 @@ import pytest
 from scmd.client.scm import connect
 from scmd.vocabulary.winerror import WinError
 from tests.conftest import PROGRAM_PATH
-from tests.remote.free_ports import free_port
+from tests.free_ports import free_port
 from tests.system.installation import command
 from tests.system.machine import Machine
 

@@ -12,7 +12,7 @@ from scmd.client.watching import Watch
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ServiceState
 from tests.client.conftest import created
-from tests.remote.free_ports import free_port
+from tests.free_ports import free_port
 from tests.remote.reach import ADMINISTRATOR, PASSWORD, Reach
 from tests.remote.samba import Samba
 from tests.remote.test_kerberos import site

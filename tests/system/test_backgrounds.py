@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from scmd.vocabulary.errors import Error
+from tests.free_ports import free_port
 from tests.system.machine import Machine, eventually
 from tests.system.programs import PYTHON
 from tests.system.test_daemons import (
@@ -17,7 +18,6 @@ from tests.system.test_daemons import (
     answers,
     ask_redis,
     ask_web,
-    free_port,
     live_through_everything,
     peer,
 )

@@ -14,6 +14,7 @@ import pytest
 
 from scmd.vocabulary.errors import Error
 from tests.conftest import PROGRAM_PATH
+from tests.free_ports import free_port
 from tests.system.machine import LIMIT_S, Machine, eventually
 from tests.system.programs import PYTHON
 
@@ -33,13 +34,6 @@ http {{
     server {{ listen {host}:{port}; location / {{ return 200 "from nginx"; }} }}
 }}
 """
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def peer(name: str) -> str:

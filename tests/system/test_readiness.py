@@ -8,9 +8,10 @@ import subprocess
 from pathlib import Path
 
 from scmd.vocabulary.errors import Error
+from tests.free_ports import free_port
 from tests.system.machine import SCMD, Machine, eventually
 from tests.system.programs import PYTHON
-from tests.system.test_daemons import HOST, NGINX, ask_redis, ask_web, free_port, peer
+from tests.system.test_daemons import HOST, NGINX, ask_redis, ask_web, peer
 
 # Says what each line of a FIFO says, until the line is empty.
 SAYS = """\

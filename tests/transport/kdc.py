@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.free_ports import free_port
 
 REALM = "SCMD.TEST"
 OTHER_REALM = "OTHER.TEST"
@@ -53,7 +54,7 @@ class Realm:
 @contextmanager
 def realm(folder: Path) -> Iterator[Realm]:
     """A realm with the users ann, bob and root and the service host/scmd.test, and OTHER_REALM."""
-    port = _free_port()
+    port = free_port()
     both = (REALM, OTHER_REALM)
     places = "".join(f" {name} = {{\n  kdc = 127.0.0.1:{port}\n }}\n" for name in both)
     (folder / "krb5.conf").write_text(
@@ -110,10 +111,3 @@ def _wait_for(kdc: subprocess.Popen[str]) -> None:
         if "starting" in line or "commencing" in line:
             return
     raise AssertionError("the KDC has ended")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port

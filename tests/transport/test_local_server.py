@@ -44,7 +44,7 @@ class Recorder:
         self.changed.set()
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not condition():
                 self.changed.clear()
                 await self.changed.wait()
@@ -73,7 +73,7 @@ class Endpoint:
         return reader, writer, await self.next()
 
     async def next(self) -> Recorder:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.accepted.get()
 
 
