@@ -110,3 +110,5 @@ def test_what_cannot_be_is_refused(manager: ScHandle, web: ScHandle, key: StateK
     for filter, event, asynchronous in ((0, None, False), (16, None, False), (4, None, True)):
         error = refusal(winsvc.RegNotifyChangeKeyValue, key, True, filter, event, asynchronous)
         assert error == winsvc.ERROR_INVALID_PARAMETER
+    error = refusal(winsvc.RegNotifyChangeKeyValue, key, True, 4, "event", True)
+    assert error == winsvc.ERROR_INVALID_HANDLE

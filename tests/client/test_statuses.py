@@ -110,6 +110,10 @@ def test_wait_ends_with_its_time(scm: Scm) -> None:
         scm["Web"].wait("Running", timeout=0.1)
     assert scm["Web"].wait(1, timeout=0).state is ServiceState.STOPPED
     assert caught.value.winerror == Error.WAIT_TIMEOUT
+    with pytest.raises(WaitFailed):
+        scm["Web"].wait("running", timeout=False)
+    with pytest.raises(ValueError, match="no time to wait"):
+        scm["Web"].wait("stopped", timeout=float("nan"))
 
 
 @pytest.mark.parametrize("has_feed", [True, False])

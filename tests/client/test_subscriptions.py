@@ -155,6 +155,7 @@ def test_a_wait_ends_with_its_time_its_event_or_the_service(
     assert refused(-2) == winsvc.ERROR_TIMEOUT
     cancel = winsvc.CreateEvent(False, True)
     assert refused(-1, cancel) == winsvc.ERROR_CANCELLED
+    assert refused(-1, 5) == winsvc.ERROR_INVALID_HANDLE
     for handle, mask, error in ((manager, 1, 6), (web, 0, 87), (web, 0x80, 87)):
         with pytest.raises(WinError) as raised:
             winsvc.WaitServiceState(handle, mask)

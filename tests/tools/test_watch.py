@@ -66,6 +66,16 @@ def test_each_change_is_one_json_object_a_line(web: World, scm: Scm) -> None:
     assert all(each.keys() == started.keys() for each in found)
 
 
+def test_it_ends_with_its_reader_though_nothing_happens(web: World) -> None:
+    with running(web, "watch", "--initial") as watch:
+        assert watch.stdout is not None
+        assert watch.stderr is not None
+        read(watch)
+        watch.stdout.close()
+        assert watch.wait(60) == 1
+        assert watch.stderr.read() == ""
+
+
 def test_a_name_that_nobody_has_is_told_and_watched(web: World, scm: Scm) -> None:
     with running(web, "watch", "Later", "Web") as watch:
         assert watch.stderr is not None

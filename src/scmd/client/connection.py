@@ -7,6 +7,7 @@ anything but an answer or a fault the connection is closed, since what comes nex
 from __future__ import annotations
 
 from _thread import allocate_lock
+from os import getpid
 
 from scmd.ndr.errors import NdrError
 from scmd.rpc.client import BindRefused, ClientConnection, Fault, Response
@@ -62,6 +63,7 @@ class Connection:
         self._socket = socket
         self._rpc = ClientConnection(security=security)
         self._lock = allocate_lock()
+        self._process = getpid()
         self._bound = {SVCCTL}
         self.place = ""
         """Where the other end is, for what is said of its refusals; "": this machine."""
@@ -88,6 +90,9 @@ class Connection:
 
     def abort(self) -> None:
         """End it from another thread: a call that is under way fails."""
+        if self._process != getpid():
+            self.close()  # A child that was forked: its parent has the other end of it.
+            return
         # Where a stream cannot be shut down while somebody waits on it, its end must do.
         end: Callable[[], None] = getattr(self._socket, "shut_down", self._socket.close)
         end()

@@ -92,8 +92,6 @@ class ScHandle:
 
     def __del__(self) -> None:
         try:
-            if self._shared.process != getpid():
-                return  # A child that was forked: the handle is its parent's.
             if self._raw is not None and self._shared.is_busy:
                 # This may be in the midst of the very call that closing it would wait for.
                 self._shared.left.append(self)
@@ -131,11 +129,11 @@ class ScHandle:
             return shared.link
 
     def Close(self) -> None:
-        """Close it; a second time does nothing."""
+        """Close it; a second time does nothing, nor does a child that was forked since."""
         raw, self._raw = self._raw, None
-        if raw is None:
-            return
         shared = self._shared
+        if raw is None or shared.process != getpid():
+            return
         shared.close_left()
         shared.handles -= 1
         if self.watching is not None:

@@ -171,11 +171,14 @@ class Service:
 
         Whatever state it is in meanwhile, only `timeout` seconds end it: WaitFailed 258; None
         waits for ever. WaitFailed 1072: it has stopped and is marked for deletion, which waits
-        for this to end. ValueError: there is no such state.
+        for this to end. ValueError: there is no such state, or no such time.
         """
         wanted = _state(state)
+        seconds = True if timeout is None else float(timeout)
+        if seconds != seconds:
+            raise ValueError("nan is no time to wait")
         with self.opened(ServiceAccess.QUERY_STATUS) as handle:
-            return self._wait(handle, wanted, True if timeout is None else timeout, patient=True)
+            return self._wait(handle, wanted, seconds, patient=True)
 
     def dependents(self, state: str = "all") -> list[Service]:
         """Those that need this service, indirectly too, in the order in which to stop them."""

@@ -119,6 +119,8 @@ def RegNotifyChangeKeyValue(
     calls, _ = _use(key, NOTIFY)
     if not notify_filter or notify_filter & ~_FILTERS or (asynchronous and event is None):
         raise WinError(Error.INVALID_PARAMETER, NOTIFY)
+    if event is not None:
+        expect(EventObject, event, NOTIFY)
     watch = Watch(calls.another, (key.name,), lossless=True).begin()
     key.watches.append(watch)
 

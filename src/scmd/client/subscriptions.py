@@ -154,6 +154,8 @@ def WaitServiceState(
         raise WinError(Error.INVALID_HANDLE, WAIT)
     if not notify or notify & ~_WAITED_FOR:
         raise WinError(Error.INVALID_PARAMETER, WAIT)
+    if cancel_event is not None:
+        expect(EventObject, cancel_event, WAIT)
     calls.query_basic_status(raw)
     end = end_of(milliseconds)
     found: list[int] = []

@@ -127,9 +127,10 @@ def _forked() -> None:
     """A wake-up that parent and child share would reach one of the two."""
     _waiting.clear()
     _own.__dict__.clear()
+    changing.release()
 
 
-register_at_fork(after_in_child=_forked)
+register_at_fork(before=changing.acquire, after_in_parent=changing.release, after_in_child=_forked)
 
 
 def wake_all() -> None:

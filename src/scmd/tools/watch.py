@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+from select import poll
+from threading import Thread
 from time import gmtime, localtime, strftime, time
 
 from scmd.client.watching import Watch
@@ -46,10 +48,19 @@ def run(arguments: list[str]) -> int:
         watch.begin()
         if options.rest:
             _tell_unknown(options.rest)
+        Thread(target=_await_the_readers_end, args=(watch,), daemon=True).start()
         for change in watch:
             sys.stdout.write(line(change, time()))
             sys.stdout.flush()
-    return 0
+    raise BrokenPipeError
+
+
+def _await_the_readers_end(watch: Watch) -> None:
+    """Who reads may go between two changes, as `head` does."""
+    poller = poll()
+    poller.register(sys.stdout, 0)
+    poller.poll()
+    watch.close()
 
 
 def _tell_unknown(names: list[str]) -> None:
