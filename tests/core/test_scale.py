@@ -19,6 +19,7 @@ from scmd.core.messages.commands import (
     Command,
     CreateService,
     DeleteService,
+    StartService,
 )
 from scmd.core.messages.effects import (
     Effect,
@@ -62,12 +63,12 @@ class Crowd:
 
     def __init__(self, stored: list[StoredService], accepted: int = STOP_AND_SHUTDOWN) -> None:
         self.bench = Bench(stored)
-        self.bench.saving = False
         self._accepted = accepted
         self._lines = 0
 
     def tell(self, *messages: Command | Event) -> int:
         """Tell these, and then what follows from them; the lines of the core that it took."""
+        self.bench.saving = False
         self._lines = 0
         coming = deque(messages)
         while coming:
@@ -153,6 +154,18 @@ def boot(stored: list[StoredService]) -> int:
     return lines
 
 
+def start_with_all_others(count: int) -> int:
+    members = [
+        StoredService(each.id, each.config.replace(start_type=3, load_order_group="G"), PROGRAM)
+        for each in programs(count)
+    ]
+    crowd = Crowd(members)
+    top = crowd.bench.create_hosted("Top", dependencies=("+G",))
+    lines = crowd.tell(StartService(crowd.bench.call(), top))
+    assert crowd.running == count + 1
+    return lines
+
+
 def shut_down(stored: list[StoredService], accepted: int = STOP_AND_SHUTDOWN) -> int:
     crowd = Crowd(stored, accepted)
     crowd.tell(AutoStart())
@@ -207,6 +220,7 @@ def delete(count: int) -> int:
 CASES: dict[str, Callable[[int], int]] = {
     "boot of programs": lambda count: boot(programs(count)),
     "boot of processes": lambda count: boot(processes(count)),
+    "start of what needs all others": start_with_all_others,
     "shutdown of programs": lambda count: shut_down(programs(count)),
     "shutdown of processes": lambda count: shut_down(processes(count)),
     "shutdown, PRESHUTDOWN": lambda count: shut_down(processes(count), PRESHUTDOWN),

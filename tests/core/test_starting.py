@@ -226,6 +226,18 @@ def test_a_group_is_met_by_one_member_after_all_were_tried() -> None:
     assert not bench.answered(command)
 
 
+def test_who_leaves_the_group_meanwhile_is_not_awaited_any_more() -> None:
+    bench = Bench()
+    leaves = bench.create("M1", load_order_group="G")
+    stays = bench.create("M2", load_order_group="G")
+    bench.start(bench.create("A", dependencies=("+G",)))
+    launch = launches(bench)
+    come_up(bench, launch["M2"], stays)
+    assert not bench.found(LaunchProcess)
+    bench.result(ChangeConfig(bench.call(), leaves, load_order_group=""))
+    assert set(launches(bench)) == {"A"}
+
+
 @pytest.mark.parametrize("members", [0, 1])
 def test_a_group_without_a_running_member_is_1068(members: int) -> None:
     bench = Bench()

@@ -65,14 +65,31 @@ def fail(
 
 
 def ask_again(attempt: StartAttempt, record: ServiceRecord) -> None:
-    """Advance the attempt again when the record changes."""
+    """Advance the attempt again when the record is not on its way any more."""
     if record.waiters is None:
         record.waiters = {}
     record.waiters[attempt.record.id] = attempt
+    attempt.awaited.add(record.id)
 
 
 def wake(state: State, record: ServiceRecord) -> None:
-    """Put the attempts that wait for this record up for another look."""
-    waiters, record.waiters = record.waiters, None
-    if waiters:
-        state.work.extend(waiters.values())
+    """Put the attempts that wait for this record up for another look.
+
+    Of many that are awaited each one that comes up would have all the others looked at again, only
+    to find that they are awaited still: it is the last one that counts.
+    """
+    waiters = record.waiters
+    if not waiters or is_coming(record):
+        return
+    record.waiters = None
+    for attempt in waiters.values():
+        attempt.awaited.discard(record.id)
+        if not record.is_up or not attempt.awaited:
+            state.work.append(attempt)
+
+
+def is_coming(record: ServiceRecord) -> bool:
+    """Whether it is on its way up, or down first; what has come of it is to be waited for."""
+    if record.attempt is not None:
+        return not record.is_up
+    return not (record.is_up or record.is_stopped or record.hung)

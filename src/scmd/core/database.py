@@ -369,6 +369,8 @@ def apply(state: State, record: ServiceRecord, config: ServiceConfig) -> None:
             record.status = record.status.replace(type=config.type)
     if record.attempt is not None:
         state.work.append(record.attempt)
+    # It may have left the group whose members they wait for.
+    state.work.extend((record.waiters or {}).values())
     schedules.look(state, record)
     if config.start_type != old.start_type:
         words = START_TYPE_WORDS

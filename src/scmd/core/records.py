@@ -210,7 +210,7 @@ class AttemptPhase(Enum):
 class StartAttempt:
     """One try to start a service, by a client's call or for a dependent."""
 
-    __slots__ = ("arguments", "call", "phase", "record", "restart", "retried", "tried")
+    __slots__ = ("arguments", "awaited", "call", "phase", "record", "restart", "retried", "tried")
 
     def __init__(
         self, record: ServiceRecord, call: CallId | None, arguments: tuple[str, ...]
@@ -221,6 +221,8 @@ class StartAttempt:
         self.phase = AttemptPhase.WAITING
         self.tried: set[ServiceId] = set()
         """Dependencies that were started, or found starting: one that is down now has failed."""
+        self.awaited: set[ServiceId] = set()
+        """Those that were on their way when it was looked at last, and may be still."""
         self.retried = False
         self.restart = False
         """The service has failed, and this is to bring it back."""

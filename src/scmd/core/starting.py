@@ -88,6 +88,7 @@ def advance(state: State, attempt: StartAttempt) -> None:
     if error:
         attempts.fail(state, attempt, error, error_text(error))
         return
+    attempt.awaited.clear()
     verdicts = [_look(state, attempt, name) for name in record.config.dependencies]
     if not attempts.is_alive(attempt):
         return
