@@ -169,14 +169,13 @@ def test_one_that_never_gets_ready_has_failed(machine: Machine) -> None:
 def test_a_silent_watchdog_brings_a_restart(machine: Machine) -> None:
     speaker = Speaker(machine, "Dog", AppReady="notify", AppWatchdogTime=200)
     machine.sc("failure", "Dog", "reset=", "60", "actions=", "restart/0")
+    first = eventually(lambda: machine.status("Dog").process_id, "its process")
     speaker.say("READY=1")
-    first = machine.await_state("Dog", "RUNNING").process_id
-    speaker.close()
-    second = eventually(
-        lambda: machine.status("Dog").process_id not in (0, first), "another process"
-    )
-    assert second
+    eventually(lambda: machine.status("Dog").process_id not in (0, first), "another process")
     machine.await_event(7031, "Dog")
+    speaker.close()
+    history = machine.json("history", "Dog")
+    assert any("watchdog" in line["cause"].lower() for line in history), history
 
 
 def test_who_is_not_well_is_killed(machine: Machine) -> None:

@@ -42,12 +42,13 @@ def interrupted_on_a_terminal(world: World, *arguments: str) -> str:
         stderr=theirs,
     )
     os.close(theirs)
-    output = b""
+    output, is_told = b"", False
     try:
         while data := os.read(ours, 4096):
-            if b"of the wait hint left" in data and b"of the wait hint left" not in output:
-                process.send_signal(signal.SIGINT)
             output += data
+            if b"of the wait hint left" in output and not is_told:
+                is_told = True
+                process.send_signal(signal.SIGINT)
     except OSError:
         # EIO: the process has closed its terminal.
         pass
