@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from scmd.core import validation
 from scmd.core.messages.commands import Config2Value, FailureActionsChange
 from scmd.security.token import Token
 from scmd.vocabulary.configuration import FailureActions, ServiceConfig, Trigger
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.service import ConfigLevel, ServiceType
+
+T = TypeVar("T")
 
 
 def changed_by_level(
@@ -41,11 +45,15 @@ def changed_by_level(
             validation.check_sid_type(_number(value))
             return config.replace(sid_type=value)
         case ConfigLevel.REQUIRED_PRIVILEGES_INFO:
-            return _privileges(config, value)
+            privileges = _all(str, value)
+            validation.check_privileges(privileges)
+            return config.replace(required_privileges=privileges)
         case ConfigLevel.PRESHUTDOWN_INFO:
             return config.replace(preshutdown_timeout=_number(value))
         case ConfigLevel.TRIGGER_INFO:
-            return _triggers(config, value)
+            triggers = _all(Trigger, value)
+            validation.check_triggers(triggers)
+            return config.replace(triggers=triggers)
         case ConfigLevel.RUNLEVEL_INFO:
             return config.replace(run_level=_number(value))
         case ConfigLevel.MANAGED_ACCOUNT_INFO:
@@ -66,6 +74,15 @@ def _number(value: Config2Value) -> int:
     if not isinstance(value, int) or not 0 <= value <= 0xFFFFFFFF:
         raise Refused(Error.INVALID_PARAMETER)
     return value
+
+
+def _all(kind: type[T], value: Config2Value) -> tuple[T, ...]:
+    if not isinstance(value, tuple):
+        raise Refused(Error.INVALID_PARAMETER)
+    items = tuple(item for item in value if isinstance(item, kind))
+    if len(items) != len(value):
+        raise Refused(Error.INVALID_PARAMETER)
+    return items
 
 
 def _failure_actions(
@@ -89,26 +106,6 @@ def _failure_actions(
         actions=actions,
     )
     return config.replace(failure_actions=new)
-
-
-def _privileges(config: ServiceConfig, value: Config2Value) -> ServiceConfig:
-    if not isinstance(value, tuple):
-        raise Refused(Error.INVALID_PARAMETER)
-    names = tuple(name for name in value if isinstance(name, str))
-    if len(names) != len(value):
-        raise Refused(Error.INVALID_PARAMETER)
-    validation.check_privileges(names)
-    return config.replace(required_privileges=names)
-
-
-def _triggers(config: ServiceConfig, value: Config2Value) -> ServiceConfig:
-    if not isinstance(value, tuple):
-        raise Refused(Error.INVALID_PARAMETER)
-    triggers = tuple(trigger for trigger in value if isinstance(trigger, Trigger))
-    if len(triggers) != len(value):
-        raise Refused(Error.INVALID_PARAMETER)
-    validation.check_triggers(triggers)
-    return config.replace(triggers=triggers)
 
 
 def _preferred_node(config: ServiceConfig, value: Config2Value) -> ServiceConfig:

@@ -1,8 +1,8 @@
 """Checkers: what must hold whatever the world does, judged from outside the core.
 
 They see the messages and effects and keep their own books. A violation is an
-AssertionError that says what was expected. Two of them look inside: deadlines of pending
-states, and what is left at the end.
+AssertionError that says what was expected. They look inside only for what is not to be
+seen from there: who holds which handle, deadlines, starts that wait, what is left at the end.
 """
 
 from __future__ import annotations

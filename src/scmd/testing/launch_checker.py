@@ -19,6 +19,7 @@ from scmd.core.messages.effects import (
     StatusChanged,
 )
 from scmd.testing.runs import Hears
+from scmd.vocabulary.names import INSTANCE_MARK
 from scmd.vocabulary.service import ServiceState
 
 TYPE_CHECKING = False
@@ -76,16 +77,14 @@ class LaunchChecker:
     def present(self, service: ServiceId) -> Texts:
         """What counts now, by the disk."""
         stored = self.world.disk[service]
-        template, mark, number = stored.config.name.rpartition("@")
-        values: Texts = {}
-        if mark and instances_of(self.world, template):
-            model = next(s for s in self.world.disk.values() if s.config.name == template)
-            values = {name: str(value.data) for name, value in model.parameters.items()}
-            del values["AppInstances"]
-        values |= {name: str(value.data) for name, value in stored.parameters.items()}
+        own = {name: str(value.data) for name, value in stored.parameters.items()}
+        template, mark, number = stored.config.name.rpartition(INSTANCE_MARK)
         if not mark or not instances_of(self.world, template):
-            return values
-        return {name: text.replace("%i", number) for name, text in values.items()}
+            return own
+        model = next(s for s in self.world.disk.values() if s.config.name == template)
+        values = {name: str(value.data) for name, value in model.parameters.items()}
+        del values["AppInstances"]
+        return {name: text.replace("%i", number) for name, text in (values | own).items()}
 
     def _launched(self, effect: LaunchProcess) -> None:
         launch, spec = effect.launch, effect.spec

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 
 from scmd.core import instances
+from scmd.core.event_ids import EventId
 from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import ControlId, ServiceId
 from scmd.core.messages.commands import ControlService, KillService
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
 
 _ACTIONS = {words: type for type, words in WORDS.items()}
 _STOPPING = (Control.STOP, Control.SHUTDOWN, Control.PRESHUTDOWN)
-_FOLLOWS, _FAILED, _NOTHING, _KILLED = 7031, 7032, 7034, 8011
-_ENDED_WITH_ERROR = (7023, 7024)
+_ENDED_WITH_ERROR = (EventId.EXITED_WITH_ERROR, EventId.EXITED_WITH_SPECIFIC_ERROR)
 
 
 class Recoveries:
@@ -104,17 +104,17 @@ class Recoveries:
         service = event.service
         if service is None:
             return
-        if event.event_id in (_FOLLOWS, _NOTHING):
+        if event.event_id in (EventId.DIED_ACTION_FOLLOWS, EventId.DIED):
             self._counted(service, int(event.strings[1]))
         elif event.event_id in _ENDED_WITH_ERROR:
             record = self.world.scm.state.records[service]
             if record.config.failure_actions_flag and not record.stop_asked:
                 self._silent.add(service)
-        if event.event_id == _KILLED:
+        if event.event_id == EventId.KILLED:
             self.asked.add(service)
-        elif event.event_id == _FOLLOWS:
+        elif event.event_id == EventId.DIED_ACTION_FOLLOWS:
             self._follows(service, event)
-        elif event.event_id == _FAILED:
+        elif event.event_id == EventId.ACTION_FAILED:
             self.due.pop(service, None)
 
     # Counting ----------------------------------------------------------------------------

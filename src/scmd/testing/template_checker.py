@@ -132,7 +132,9 @@ class TemplateChecker:
     def _members(self, service: ServiceId) -> Iterator[Member]:
         """Its instances that are there."""
         name, records = self.world.disk[service].config.name, self.world.scm.state.records
-        names = {f"{name}@{number + 1}" for number in range(instances_of(self.world, name))}
+        names = {
+            f"{name}{INSTANCE_MARK}{number + 1}" for number in range(instances_of(self.world, name))
+        }
         for id, stored in self.world.disk.items():
             if stored.config.name not in names or stored.deleted:
                 continue
