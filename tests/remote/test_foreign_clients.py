@@ -150,6 +150,8 @@ def test_impacket_at_every_level(machine: Machine, reach: Reach) -> None:
 
     denied, all_services = "rpc_s_access_denied", str(len(EXPECTED))
     assert said() == [denied, denied, denied, all_services]
+    audit = [event["message"] for event in machine.json("events", "--source", "scmd audit")]
+    assert sum("log on calls without the proof" in message for message in audit) == 3, audit
     machine.scmd("remote", "enable", "--level", "integrity")
     assert said() == [denied, denied, all_services, all_services]
     assert said("wrong") == 4 * [denied]
@@ -168,6 +170,38 @@ def test_what_is_mapped_is_listed(machine: Machine) -> None:
         assert done.stdout.count(f"ncacn_ip_tcp:{reach.address}[{reach.port}") == 2, done
         for interface in (SVCCTL, SCMD):
             assert str(interface.uuid) in done.stdout.lower(), done
+
+
+def test_who_proves_himself_to_the_mapper_is_held_to_it(machine: Machine) -> None:
+    """Hardened clients do, others need not."""
+    from impacket.dcerpc.v5 import epm, mgmt, scmr, transport
+    from impacket.dcerpc.v5.rpcrt import DCERPCException
+
+    reach = Reach(machine).open()
+
+    def mapper(password: str | None) -> Any:
+        tcp = transport.DCERPCTransportFactory(f"ncacn_ip_tcp:{reach.address}[{reach.mapper}]")
+        dce = tcp.get_dce_rpc()
+        if password is not None:
+            tcp.set_credentials(ADMINISTRATOR, password)
+            dce.set_auth_type(10)
+            dce.set_auth_level(6)
+        dce.connect()
+        return dce
+
+    for password in (None, PASSWORD):
+        dce = mapper(password)
+        bound = epm.hept_map(reach.address, scmr.MSRPC_UUID_SCMR, protocol="ncacn_ip_tcp", dce=dce)
+        assert bound == f"ncacn_ip_tcp:{reach.address}[{reach.port}]"
+        dce.disconnect()
+        dce = mapper(password)
+        dce.bind(mgmt.MSRPC_UUID_MGMT)
+        assert mgmt.hinq_if_ids(dce)["if_id_vector"]["count"] == 2
+        dce.disconnect()
+    dce = mapper("wrong")
+    with pytest.raises(DCERPCException, match="access_denied"):
+        epm.hept_map(reach.address, scmr.MSRPC_UUID_SCMR, protocol="ncacn_ip_tcp", dce=dce)
+    dce.disconnect()
 
 
 @pytest.fixture

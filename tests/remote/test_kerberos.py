@@ -17,7 +17,7 @@ from tests.free_ports import free_port
 from tests.remote.reach import LEVELS, PRIVACY, impacket_says
 from tests.remote.samba import Samba
 from tests.system.machine import Machine
-from tests.transport.kdc import OTHER_REALM, REALM, Realm, realm
+from tests.transport.kdc import OTHER_REALM, REALM, SERVICE, Realm, realm
 
 pytestmark = [pytest.mark.root, pytest.mark.peers("krb5kdc", "kadmin.local", "kinit", "smbd")]
 SERVICES_PY = Path(sys.executable).with_name("services.py")
@@ -40,8 +40,15 @@ def test_a_ticket_is_a_way_in(bare: Machine, site: Realm, monkeypatch: pytest.Mo
     machine = bare.start()
     port = free_port()
     machine.scmd("remote", "adduser", "ann", "--administrator", "--no-password")
-    machine.scmd("remote", "enable", "--tcp", f"127.0.0.1:{port}", "--keytab", site.keytab)
+    mapper = free_port()
+    tcp = ("--tcp", f"127.0.0.1:{port}", "--epm", f"127.0.0.1:{mapper}")
+    done = machine.try_scmd("remote", "enable", *tcp, "--keytab", "/dev/null")
+    assert (done.returncode, "/dev/null is no keytab" in done.stderr) == (1, True)
+    machine.scmd("remote", "enable", *tcp, "--keytab", site.keytab)
     assert "ann, by Kerberos only" in machine.scmd("remote", "status")
+    assert principal_name(mapper) == f"{SERVICE}@{REALM}"
+    machine.restart()
+    assert principal_name(mapper) == f"{SERVICE}@{REALM}"
     host = f"//localhost:{port}"
     for cache, was_asked in (
         (f"FILE:{site.folder}/none", False),
@@ -66,6 +73,19 @@ def test_a_ticket_is_a_way_in(bare: Machine, site: Realm, monkeypatch: pytest.Mo
     assert machine.json("history", "Sleeper")[-1]["actor"] == f"{REALM}\\ann"
     monkeypatch.undo()
     assert "KRB5_CONFIG" not in os.environ
+
+
+def principal_name(port: int) -> str:
+    """What the mgmt interface tells anybody who asks."""
+    from impacket.dcerpc.v5 import mgmt, transport
+
+    dce = transport.DCERPCTransportFactory(f"ncacn_ip_tcp:127.0.0.1[{port}]").get_dce_rpc()
+    dce.connect()
+    dce.bind(mgmt.MSRPC_UUID_MGMT)
+    answer = mgmt.hinq_princ_name(dce, authn_proto=16, princ_name_size=200)
+    dce.disconnect()
+    name: bytes = b"".join(answer["princ_name"])
+    return name.rstrip(b"\0").decode()
 
 
 def test_impacket_comes_with_a_ticket(

@@ -174,8 +174,11 @@ def test_an_identity_without_an_account_is_denied(sessions: Sessions) -> None:
 
 def test_who_has_not_authenticated_is_denied(sessions: Sessions) -> None:
     remote = Remote(sessions, None)
-    assert remote.call(15, OPEN) is None
-    assert isinstance(remote.answers[-1], Fault)
+    for _ in range(2):
+        assert remote.call(15, OPEN) is None
+        assert isinstance(remote.answers[-1], Fault)
+    (refusal,) = remote.refusals
+    assert "calls without the proof" in refusal
 
 
 def test_groups_are_joined_from_the_same_machine_alone(sessions: Sessions) -> None:

@@ -145,7 +145,7 @@ class Manager:
         # The built-in services are there before anybody can look for them.
         await self._shell.saved()
         await self._server.start(listener)
-        await self._remote.begin(self._conversations.open)
+        await self._remote.begin(self._conversations)
         self._keeper.ready()
         status: int = await self._finished
         self._server.close()

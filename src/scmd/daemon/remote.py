@@ -12,11 +12,12 @@ import logging
 import os
 import socket
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from contextlib import suppress
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from scmd.core.messages import Caller, SaveId
+from scmd.core.messages import SaveId
 from scmd.daemon import remote_places as places
 from scmd.daemon.background import Background
 from scmd.daemon.keeper_link import KeeperLink, KeeperState
@@ -26,15 +27,17 @@ from scmd.daemon.remote_callers import RemoteCallers, anonymous
 from scmd.endpoint_mapper.operations import EPM
 from scmd.endpoint_mapper.towers import Tower, tower_of
 from scmd.linux.database import Database, SaveControl
+from scmd.linux.keytab import KeytabError, host_principal
 from scmd.linux.remote_users import RemoteUser, RemoteUsers
+from scmd.rpc.mgmt import MGMT
 from scmd.rpc.security.provider import Identity
 from scmd.rpc.server import REMOTE_FRAGMENT
 from scmd.scmd_interface.operations import SCMD
 from scmd.security.sid import ADMINISTRATORS
 from scmd.security.token import Token
-from scmd.server.conversation import Channel
+from scmd.server.conversation import Conversations
 from scmd.server.mapper_server import EndpointMapper
-from scmd.server.session import Found, Terms
+from scmd.server.session import INTERFACES, Found, Interfaces, Terms
 from scmd.storage.remote_settings import RemoteSettings, changes_to, settings_of
 from scmd.svcctl.interface import SVCCTL
 from scmd.transport.network_server import NetworkConnection, NetworkServer
@@ -52,7 +55,6 @@ LOGON_FAILURE = 1326
 PIPE_ADDRESS = "\\PIPE\\svcctl"
 Audit = Callable[[str, str, str, str, int], None]
 """User, origin, action, target, error."""
-Open = Callable[[Caller, Channel, Terms], Handler]
 log = logging.getLogger("scmd.manager")
 
 
@@ -82,8 +84,11 @@ class Remote:
         self._failed: dict[str, str] = {}
         self._saves = 0
         self._changing = asyncio.Lock()
-        self._open: Open | None = None
-        self._mapper = EndpointMapper(self._towers).operations()
+        self._conversations: Conversations | None = None
+        self._interfaces: Interfaces = {}
+        """Of the TCP end point."""
+        self._mapped: Interfaces = {}
+        """Of the endpoint mapper's."""
         self.users = users
         self.callers = RemoteCallers(users)
         self._looking_up = Background()
@@ -91,10 +96,11 @@ class Remote:
         self.settings = settings_of(database.control_values())
         self.callers.administrators = self.settings.administrators
 
-    async def begin(self, open_conversation: Open) -> None:
+    async def begin(self, conversations: Conversations) -> None:
         """Listen where the settings say; a place that cannot be had is logged."""
-        self._open = open_conversation
+        self._conversations = conversations
         async with self._changing:
+            await self._introduce(self.settings)
             for name in self._names(self.settings):
                 await self._serve_if_possible(name)
             for name, listener in self._held.items():
@@ -135,6 +141,7 @@ class Remote:
                 for name in in_the_way:
                     await self._serve_if_possible(name)
                 raise RemoteError(str(error)) from error
+            await self._introduce(settings)
             self.settings = settings
             self.callers.administrators = settings.administrators
             self._failed.clear()
@@ -206,6 +213,18 @@ class Remote:
         """Whether smbd can hand the pipe over."""
         self._on_front(any(name.startswith(PIPE) for name in self._servers))
 
+    async def _introduce(self, settings: RemoteSettings) -> None:
+        """Know what is spoken where, and by what name Kerberos knows this server, for who asks."""
+        principal = ""
+        if settings.keytab:
+            with suppress(OSError, KeytabError):
+                principal = await looked_up(host_principal, settings.keytab)
+        if self._conversations is not None:
+            management = self._conversations.sessions.with_management
+            mapper = EndpointMapper(self._towers).operations()
+            self._interfaces = management(INTERFACES, principal)
+            self._mapped = management({EPM: mapper}, principal)
+
     def _stop(self, name: str) -> None:
         server = self._servers.pop(name, None)
         if server is not None:
@@ -228,18 +247,14 @@ class Remote:
     # Accepting ------------------------------------------------------------------------------
 
     def _accept(self, connection: NetworkConnection, name: str, port: int) -> Handler:
-        assert self._open is not None
+        assert self._conversations is not None
         origin = f"{connection.origin}:{connection.port}"
+        terms = self._terms(connection, origin, port)
         if self.settings.epm and name == places.tcp_name(self.settings.epm):
-            terms = Terms(
-                machine=connection.origin,
-                secondary_address=str(port),
-                max_fragment=REMOTE_FRAGMENT,
-                interfaces={EPM: self._mapper},
-            )
-        else:
-            terms = self._terms(connection, origin, port)
-        return self._open(anonymous(origin), connection, terms)
+            # Who does prove who he is, as hardened clients do, is held to it.
+            policy = terms.policy.replace(open_interfaces=frozenset({EPM, MGMT}))
+            terms = replace(terms, policy=policy, interfaces=self._mapped)
+        return self._conversations.open(anonymous(origin), connection, terms)
 
     def _terms(self, connection: NetworkConnection, origin: str, port: int) -> Terms:
         async def look_up(identity: Identity, found: Found) -> None:
@@ -255,6 +270,7 @@ class Remote:
             machine=connection.origin,
             secondary_address=str(port),
             max_fragment=REMOTE_FRAGMENT,
+            interfaces=self._interfaces,
         )
 
     def _secured(self) -> RemoteSecurity:
@@ -269,7 +285,7 @@ class Remote:
         self._looking_up.begin(self._begin_pipe(peer, pipe))
 
     async def _begin_pipe(self, peer: PipePeer, pipe: Pipe) -> None:
-        assert self._open is not None
+        assert self._conversations is not None
         caller = await looked_up(self.callers.pipe_caller, peer)
         if pipe.is_lost:
             return
@@ -283,7 +299,7 @@ class Remote:
             secondary_address=PIPE_ADDRESS,
             max_fragment=REMOTE_FRAGMENT,
         )
-        pipe.begin(self._open(caller, pipe, terms))
+        pipe.begin(self._conversations.open(caller, pipe, terms))
 
     def _towers(self) -> Iterable[Tower]:
         if not self.settings.tcp:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import grp
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from scmd.daemon.lookups import looked_up
 from scmd.daemon.remote import Remote, RemoteError
+from scmd.linux.keytab import host_principal
 from scmd.linux.remote_users import MAX_NAME, RemoteUsers
 from scmd.storage.documents import to_json
 from scmd.storage.remote_settings import VALUE_NAMES, RemoteSettings
@@ -78,7 +78,7 @@ def _check_named(settings: dict[str, str]) -> None:
         if group:
             grp.getgrnam(group)
         if keytab:
-            Path(keytab).open("rb").close()
+            host_principal(keytab)
     except KeyError as error:
         raise ValueError(f"there is no group {group}") from error
     except OSError as error:

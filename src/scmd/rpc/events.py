@@ -78,9 +78,10 @@ class CallCancelled:
 
 
 class AuthenticationRefused:
-    """Somebody was not who they said, or what came was not what they sent: for the audit.
+    """Somebody was not who they said, or did not prove it, or what came was not what they sent.
 
-    The connection ends, at once or with the first call that relies on it.
+    For the audit. The connection ends, at once or with the first call that relies on a proof that
+    failed; where none was tried, calls are denied.
     """
 
     __slots__ = ("message",)

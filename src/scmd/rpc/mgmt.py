@@ -32,6 +32,19 @@ UNKNOWN_AUTHENTICATION_SERVICE = 1747
 BUFFER_TOO_SMALL = 122
 
 
+class Statistics:
+    """What the connections of one server have seen."""
+
+    __slots__ = ("calls", "received", "sent")
+
+    def __init__(self) -> None:
+        self.calls = 0
+        """Requests handed out."""
+        self.received = 0
+        self.sent = 0
+        """PDUs; an answer counts as one, whatever its fragments."""
+
+
 class InterfaceId(Structure):
     """rpc_if_id_t."""
 

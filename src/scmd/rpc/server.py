@@ -32,6 +32,7 @@ from scmd.rpc.events import (
     ProtocolViolated,
     Request,
 )
+from scmd.rpc.mgmt import Statistics
 from scmd.rpc.presentation import PresentationContexts
 from scmd.rpc.security.acceptance import Acceptance, Refusal
 from scmd.rpc.security.provider import (
@@ -59,19 +60,6 @@ LOCAL_FRAGMENT = 65528
 MIN_FRAGMENT = 2048
 OLD_CALL_WINDOW = 150
 """How far behind a stray fragment of a call that was given up may be."""
-
-
-class Statistics:
-    """What the connections of one server have seen."""
-
-    __slots__ = ("calls", "received", "sent")
-
-    def __init__(self) -> None:
-        self.calls = 0
-        """Requests handed out."""
-        self.received = 0
-        self.sent = 0
-        """PDUs; an answer counts as one, whatever its fragments."""
 
 
 class _WaitingBind:
@@ -128,6 +116,8 @@ class ServerConnection:
         self._silent: set[int] = set()
         self._assemblies = Assemblies()
         self._last_call = 0
+        self._events: list[ServerEvent] = []
+        """What the bytes that are being heard mean, so far."""
 
     # In ---------------------------------------------------------------------------------
 
@@ -137,7 +127,7 @@ class ServerConnection:
             request = self._plain_request(data)
             if request is not None:
                 return [request]
-        events: list[ServerEvent] = []
+        events = self._events = []
         try:
             frames = self._framer.frames(data)
             self._statistics.received += len(frames)
@@ -145,9 +135,9 @@ class ServerConnection:
                 if self.is_closing:
                     return events
                 if frame[0] == pdu.REQUEST:
-                    self._request(frame, events)
+                    self._request(frame)
                 else:
-                    self._other(frame, events)
+                    self._other(frame)
             if self._framer.error is not None and not self.is_closing:
                 raise self._framer.error
         except RpcError as error:
@@ -228,13 +218,13 @@ class ServerConnection:
         calls[call_id] = (context_id, "<", None)
         return Request(call_id, context_id, context[0], opnum, stub, context[1], None, None)
 
-    def _request(self, frame: pdu.Frame, events: list[ServerEvent]) -> None:
+    def _request(self, frame: pdu.Frame) -> None:
         _, flags, order, call_id, auth_length, _ = frame
         if not self._is_bound:
             raise RpcError("a request before a bind was accepted", call_id)
         security = None
         if self._acceptance is not None:
-            opened = self._opened(self._acceptance, frame, events)
+            opened = self._opened(self._acceptance, frame)
             if opened is None:
                 return
             frame, security = opened
@@ -269,12 +259,12 @@ class ServerConnection:
         interface, form = context
         if order == ">":
             form |= BIG_ENDIAN
-        events.append(
+        self._events.append(
             Request(call_id, context_id, interface, opnum, stub, form, object_uuid, security)
         )
 
     def _opened(
-        self, acceptance: Acceptance, frame: pdu.Frame, events: list[ServerEvent]
+        self, acceptance: Acceptance, frame: pdu.Frame
     ) -> tuple[pdu.Frame, Protection | None] | None:
         """The request without its protection; None: it was forged, and the end has come."""
         try:
@@ -282,7 +272,7 @@ class ServerConnection:
         except SecurityError as error:
             status = error.status if isinstance(error, Refusal) else SECURITY_PACKAGE_ERROR
             self._send_fault(frame[2], frame[3], pdu.context_of(frame), status, False)
-            events.append(self._distrusted(error))
+            self._events.append(self._distrusted(error))
             return None
 
     def _admitted(
@@ -302,6 +292,8 @@ class ServerConnection:
             return context
         else:
             status = ACCESS_DENIED
+            text = "calls without the proof or the protection that is demanded"
+            self._events.append(AuthenticationRefused(text))
         self._last_call = call_id
         self._send_fault(order, call_id, 0 if context is None else context_id, status, True)
         return None
@@ -342,12 +334,12 @@ class ServerConnection:
 
     # Everything else --------------------------------------------------------------------
 
-    def _other(self, frame: pdu.Frame, events: list[ServerEvent]) -> None:
+    def _other(self, frame: pdu.Frame) -> None:
         kind, _, _, call_id, _, _ = frame
         if kind == pdu.BIND:
-            self._bind_requested(frame, events)
+            self._bind_requested(frame)
         elif kind == pdu.ALTER_CONTEXT and self._is_bound:
-            self._alter(frame, events)
+            self._alter(frame)
         elif kind == pdu.AUTH_3 and self._is_bound and self._acceptance is not None:
             trailer = pdu.auth_trailer(frame)
             if trailer is None:
@@ -355,14 +347,14 @@ class ServerConnection:
             try:
                 self._acceptance.finish(trailer)
             except Refusal as error:
-                events.append(AuthenticationRefused(str(error)))
-            self._tell_established(events)
+                self._events.append(AuthenticationRefused(str(error)))
+            self._tell_established()
         elif kind in (pdu.CO_CANCEL, pdu.ORPHANED) and self._is_bound:
-            self._cancel(call_id, kind == pdu.ORPHANED, events)
+            self._cancel(call_id, kind == pdu.ORPHANED)
         else:
             raise RpcError(f"a PDU of type {kind} is out of place", call_id)
 
-    def _bind_requested(self, frame: pdu.Frame, events: list[ServerEvent]) -> None:
+    def _bind_requested(self, frame: pdu.Frame) -> None:
         _, _, order, call_id, _, _ = frame
         try:
             if self._is_bound or self._bind is not None:
@@ -371,7 +363,7 @@ class ServerConnection:
             results = self._presentation.negotiate(bind.contexts, call_id)
         except RpcError as error:
             self._send_nak(call_id, order, pdu.NAK_NOT_SPECIFIED)
-            events.append(ProtocolViolated(str(error)))
+            self._events.append(ProtocolViolated(str(error)))
             return
         proposed = min(bind.max_transmit, bind.max_receive)
         self._max_fragment = max(MIN_FRAGMENT, min(self._max_fragment, proposed)) & -8
@@ -379,26 +371,26 @@ class ServerConnection:
             trailer = self._token(frame)
         except Refusal as error:
             self._send_nak(call_id, order, error.nak)
-            events.append(self._distrusted(error))
+            self._events.append(self._distrusted(error))
             return
         self._bind = _WaitingBind(frame, results, trailer)
-        events.append(BindRequested(call_id, bind.group))
-        self._tell_established(events)
+        self._events.append(BindRequested(call_id, bind.group))
+        self._tell_established()
 
-    def _alter(self, frame: pdu.Frame, events: list[ServerEvent]) -> None:
+    def _alter(self, frame: pdu.Frame) -> None:
         _, _, order, call_id, _, _ = frame
         try:
             results = self._presentation.negotiate(pdu.decode_bind(frame).contexts, call_id)
         except RpcError as error:
-            events.append(self._violated(error, did_not_execute=True))
+            self._events.append(self._violated(error, did_not_execute=True))
             return
         try:
             trailer = self._token(frame)
         except Refusal as error:
             self._send_fault(order, call_id, 0, error.status, True)
-            events.append(self._distrusted(error))
+            self._events.append(self._distrusted(error))
             return
-        self._tell_established(events)
+        self._tell_established()
         self._send_ack(pdu.ALTER_CONTEXT_RESPONSE, _WaitingBind(frame, results, trailer), "")
 
     def _token(self, frame: pdu.Frame) -> pdu.AuthTrailer | None:
@@ -410,18 +402,18 @@ class ServerConnection:
             raise Refusal("nobody is authenticated here", pdu.NAK_AUTHENTICATION_TYPE)
         return self._acceptance.step(trailer, header_signing=bool(frame[1] & pdu.HEADER_SIGNING))
 
-    def _tell_established(self, events: list[ServerEvent]) -> None:
+    def _tell_established(self) -> None:
         if self._acceptance is not None:
             for context, identity in self._acceptance.established():
-                events.append(Authenticated(context, identity))
+                self._events.append(Authenticated(context, identity))
 
-    def _cancel(self, call_id: int, is_orphaned: bool, events: list[ServerEvent]) -> None:
+    def _cancel(self, call_id: int, is_orphaned: bool) -> None:
         if is_orphaned:
             self._give_up(call_id)
         if call_id in self._calls:
             if is_orphaned:
                 self._silent.add(call_id)
-            events.append(CallCancelled(call_id, is_orphaned))
+            self._events.append(CallCancelled(call_id, is_orphaned))
 
     # Out --------------------------------------------------------------------------------
 

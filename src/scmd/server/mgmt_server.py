@@ -30,11 +30,11 @@ from scmd.rpc.mgmt import (
     InterfaceVector,
     IsServerListeningRequest,
     IsServerListeningResponse,
+    Statistics,
     StopServerListeningRequest,
     StopServerListeningResponse,
 )
 from scmd.rpc.security.provider import KERBEROS, SPNEGO
-from scmd.rpc.server import Statistics
 from scmd.server.steps import ServedOperation, Steps, Work, served, table
 from scmd.vocabulary.errors import Error
 

@@ -37,10 +37,10 @@ from scmd.rpc.events import (
     Request,
 )
 from scmd.rpc.interface import Interface
-from scmd.rpc.mgmt import MGMT
+from scmd.rpc.mgmt import MGMT, Statistics
 from scmd.rpc.security.protection import Protection
 from scmd.rpc.security.provider import TRUSTED_TRANSPORT, Identity, SecurityPolicy
-from scmd.rpc.server import LOCAL_FRAGMENT, ServerConnection, Statistics
+from scmd.rpc.server import LOCAL_FRAGMENT, ServerConnection
 from scmd.scmd_interface.operations import SCMD
 from scmd.server.associations import Associations
 from scmd.server.handles import ContextHandles, ForeignHandle
@@ -55,7 +55,8 @@ from scmd.svcctl.interface import SVCCTL
 MAX_PENDING = 64
 """Calls of one connection that are in work at the same time; the next ones wait."""
 
-INTERFACES: Mapping[Interface, Mapping[int, ServedOperation]] = {
+Interfaces = Mapping[Interface, Mapping[int, ServedOperation]]
+INTERFACES: Interfaces = {
     SVCCTL: SVCCTL_OPERATIONS,
     SCMD: SCMD_OPERATIONS,
 }
@@ -86,7 +87,7 @@ class Terms:
     """Whose association groups it may join: the client's address. None: its caller's own."""
     secondary_address: str = ""
     max_fragment: int = LOCAL_FRAGMENT
-    interfaces: Mapping[Interface, Mapping[int, ServedOperation]] | None = None
+    interfaces: Interfaces | None = None
     """What is spoken there; None: `Sessions.interfaces`."""
 
 
@@ -133,9 +134,7 @@ class Sessions:
         """A session for a connection of this caller; who else may speak on it say the terms."""
         return Session(self, caller, terms)
 
-    def with_management(
-        self, interfaces: Mapping[Interface, Mapping[int, ServedOperation]], principal: str = ""
-    ) -> Mapping[Interface, Mapping[int, ServedOperation]]:
+    def with_management(self, interfaces: Interfaces, principal: str = "") -> Interfaces:
         """An end point's interfaces and mgmt, which tells of them."""
         management = Management(interfaces, self.statistics, principal)
         return {**interfaces, MGMT: management.operations()}
