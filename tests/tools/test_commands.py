@@ -55,7 +55,7 @@ def test_an_installed_program_runs(world: World, scm: Scm, run: Run) -> None:
 @pytest.mark.parametrize(
     ("arguments", "status", "text"),
     [
-        (["X", "--", "no-such-program"], 1, "There is no program no-such-program on PATH."),
+        (["X", "--", "no-such-program"], 1, "there is no program no-such-program on PATH"),
         (["X", "--", "/etc/passwd"], 1, "/etc/passwd is not an executable file."),
         (["a/b", "--", "sleep"], 1, "a/b cannot name a service: a name has 1 to 256 characters"),
         (["", "--", "sleep"], 1, "none of them / \\ or a comma (123)"),

@@ -136,7 +136,9 @@ def test_history(web: World, run: Run) -> None:
 
 def test_crash(web: World, run: Run) -> None:
     refused = run("crash", "Web")
-    assert (refused.status, refused.err) == (1, "scmd crash: there is no such failure of Web\n")
+    assert (refused.status, refused.err) == (1, "scmd crash: no failure of Web is kept\n")
+    expected = "scmd crash: no failure of Web is kept that was 7 before the last one\n"
+    assert run("crash", "Web", "--older", "7").err == expected
     web.crashes = [json.dumps(CRASH).encode(), json.dumps({**CRASH, "number": 2}).encode()]
     out = run("crash", "Web").out
     assert out.startswith("Web failed at 2031-07-01T12:00:01.000Z\n")

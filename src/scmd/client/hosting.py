@@ -49,12 +49,12 @@ def find_program(program: str) -> str:
         path = os.path.join(os.path.abspath(folder), program)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
-    raise FileNotFoundError(f"There is no program {program} on PATH.")
+    raise FileNotFoundError(f"there is no program {program} on PATH")
 
 
 def _executable(path: str, program: str) -> str:
     if not os.path.exists(path):
-        raise FileNotFoundError(f"There is no program {program}.")
+        raise FileNotFoundError(f"there is no program {program}")
     if not os.path.isfile(path) or not os.access(path, os.X_OK):
         raise PermissionError(f"{program} is not an executable file.")
     return path

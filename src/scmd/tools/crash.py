@@ -46,7 +46,8 @@ def run(arguments: list[str]) -> int:
         service = calls.open_service(calls.open_scm(), name, access)
         crash = read_crash(calls, service, age)
     if not crash:
-        raise CommandError(f"there is no such failure of {name}")
+        older = f" that was {age} before the last one" if age else ""
+        raise CommandError(f"no failure of {escaped(name)} is kept{older}")
     document = json.loads(crash)
     if options.flag("--json"):
         from scmd.tools.sc_json import dump

@@ -21,7 +21,7 @@ def run(arguments: list[str]) -> int:
     """The keeper's exit status."""
     options = Options(arguments, ("--state", "--runtime"))
     if options.rest:
-        raise CommandUsageError("there are no arguments besides the options")
+        raise CommandUsageError("takes no arguments besides the options")
     try:
         state = state_directory(options.last("--state"))
         runtime = runtime_directory(options.last("--runtime"))
