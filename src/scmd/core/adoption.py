@@ -140,7 +140,7 @@ def _resume_feed(state: State, entries: tuple[Memory, ...]) -> None:
         {
             ServiceId(entry.service): entry.last_change
             for entry in entries
-            if isinstance(entry, ServiceMemory) and entry.last_change is not None
+            if isinstance(entry, ServiceMemory)
         },
     )
 

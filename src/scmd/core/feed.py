@@ -356,12 +356,12 @@ def resume(
     epoch: int,
     changes: Iterable[Change],
     intents: Iterable[Intent],
-    last: Mapping[ServiceId, int],
+    last: Mapping[ServiceId, int | None],
 ) -> None:
     """Go on with an earlier manager's numbers, and say what the disk has that it has not said.
 
     Of a changed configuration that is not known: it may be said once too often. `last` has the
-    numbers of services' last changes, as far as they are known.
+    numbers of services' last changes; who is not there had none. None: an older manager's journal.
     """
     feed = state.feed
     feed.epoch = epoch
@@ -371,9 +371,11 @@ def resume(
         record = state.records.get(change.service)
         if record is not None:
             record.last_change = change.number
+    is_said = bool(last) and None not in last.values()
     for record in state.records.values():
-        record.last_change = max(record.last_change, last.get(record.id, 0))
-        record.last_lost = min(last.get(record.id, feed.first), feed.first - 1)
+        number = last.get(record.id, 0) if is_said else None
+        record.last_change = max(record.last_change, number or 0)
+        record.last_lost = feed.first - 1 if number is None else min(number, feed.first - 1)
     for intent in intents:
         record = state.records.get(intent.service)
         match intent.kind:

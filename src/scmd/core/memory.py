@@ -94,7 +94,7 @@ class ServiceMemory:
     named: int = 0
     """The process that it has named as its main one, until the keeper has answered."""
     last_change: int | None = None
-    """The number of its last change in the feed."""
+    """The number of its last change in the feed; 0: there was none, as of one without an entry."""
 
 
 @frozen
@@ -297,9 +297,10 @@ def latest(entries: Iterable[Memory]) -> tuple[Memory, ...]:
 
 
 def _is_untouched(record: ServiceRecord) -> bool:
-    """It was never started, so there is nothing that the database does not know."""
+    """It was never started, nor changed: there is nothing that the database does not know."""
     return (
-        record.attempt is None
+        not record.last_change
+        and record.attempt is None
         and record.launch is None
         and not record.failures
         and record.schedule is None
