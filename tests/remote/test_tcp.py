@@ -87,7 +87,7 @@ def test_who_is_not_let_in_is_told_so(machine: Machine, reach: Reach) -> None:
         assert why in str(error)
     machine.scmd("remote", "deluser", PLAIN)
     assert refusal(reach.host, PLAIN, PASSWORD).winerror == Error.ACCESS_DENIED
-    machine.scmd("remote", "passwd", ADMINISTRATOR, input="another\n")
+    machine.scmd("remote", "passwd", ADMINISTRATOR, input="another\r\n")
     assert refusal(reach.host, ADMINISTRATOR, PASSWORD).winerror == Error.ACCESS_DENIED
     connect(reach.host, user=ADMINISTRATOR, password="another").close()
     trail = [event["message"] for event in machine.json("events", "--source", "scmd audit")]
@@ -218,6 +218,9 @@ def test_a_change_that_fails_changes_nothing(machine: Machine, reach: Reach) -> 
     ):
         done = machine.try_scmd("remote", "enable", *wrong)
         assert (done.returncode, said in done.stderr) == (1, True), done
+    for option in ("--smbd", "--keytab", "--administrators"):
+        done = machine.try_scmd("remote", "enable", option, "/x\udcff")
+        assert (done.returncode, "/x\\udcff is no printable text" in done.stderr) == (1, True), done
     done = machine.try_scmd("remote", "adduser", "x\udcff", input="p\n")
     assert (done.returncode, "is no user's name" in done.stderr) == (1, True), done
     assert reach.status() == before

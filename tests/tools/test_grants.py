@@ -80,6 +80,11 @@ def test_what_is_wrong_is_said(web: World, run: Run) -> None:
     assert (unknown.status, unknown.out) == (1, "")
     assert "no such people: no group or user" in unknown.err
     assert "dance is no right; expected query, start" in run("grant", USER, "dance", "Web").err
+    for empty in ("", ",", "start,,stop", "start,"):
+        for verb in ("grant", "revoke"):
+            refused = run(verb, USER, empty, "Web")
+            assert (refused.status, refused.out) == (2, "")
+            assert "an empty word is no right" in refused.err
     assert run("grant", USER, "start").status == 2
     assert run("grants", "Nope").status == 1
     assert run("grants").status == 2

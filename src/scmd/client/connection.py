@@ -168,7 +168,7 @@ class Connection:
                 return some(data)
             self._socket.send(bytes(data))
         except OSError as error:
-            raise _failed(name, str(error)) from error
+            raise _failed(name, reason(error)) from error
         return len(data)
 
     def receive_events(self) -> list[ClientEvent]:
@@ -177,7 +177,7 @@ class Connection:
             received = self._socket.receive(RECEIVE_BYTES)
             events = self._rpc.receive_data(received) if received else []
         except (OSError, RpcError) as error:
-            self._broken("RGetNotifyResults", str(error))
+            self._broken("RGetNotifyResults", reason(error))
         if not received:
             self._broken("RGetNotifyResults", "the SCM closed the connection")
         return events
@@ -223,7 +223,7 @@ class Connection:
         except (OSError, RpcError) as error:
             self.close()
             raise ConnectionFailed(
-                Error.RPC_CALL_FAILED, function_name(name), str(error), sent=sent
+                Error.RPC_CALL_FAILED, function_name(name), reason(error), sent=sent
             ) from error
         except BaseException:
             self.close()
@@ -254,6 +254,11 @@ def _fault(error: int, funcname: str, place: str) -> WinError:
         text = "the server refuses the credentials, or how the calls are protected"
         return ExplainedError(error, funcname, f"{place}: {text}" if place else text)
     return WinError(error, funcname)
+
+
+def reason(error: Exception) -> str:
+    """What it says, without the number of a system's error."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 def function_name(operation: str) -> str:

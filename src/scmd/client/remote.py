@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from _socket import gaierror
 
-from scmd.client.connection import Connection, ConnectionFailed
+from scmd.client.connection import Connection, ConnectionFailed, reason
 from scmd.client.credentials import Credentials
 from scmd.client.hosts import Host, HostError, parse_host
 from scmd.rpc.errors import RpcError
@@ -91,7 +91,7 @@ def _mapped_port(host: Host, limit: float) -> int:
     try:
         return mapping.tcp_port(stream, SVCCTL)
     except (mapping.NotMapped, OSError) as error:
-        raise _StepFailed(f"the endpoint mapper at TCP port 135: {_reason(error)}") from error
+        raise _StepFailed(f"the endpoint mapper at TCP port 135: {reason(error)}") from error
     finally:
         stream.close()
 
@@ -125,10 +125,10 @@ def _by_pipe(
     try:
         stream = PipeStream(host.name, "svcctl", credentials.user, credentials.password, limit)
     except PermissionError as error:
-        text = f"{host}: SMB: {_reason(error)}"
+        text = f"{host}: SMB: {reason(error)}"
         raise ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", text) from error
     except (SmbFailed, OSError) as error:
-        raise _StepFailed(f"the named pipe: {_reason(error)}") from error
+        raise _StepFailed(f"the named pipe: {reason(error)}") from error
     connection = _bound(stream, f"{host}, named pipe")
     stream.set_timeout(timeout)
     return connection
@@ -154,10 +154,6 @@ def _bound(stream: Stream, where: str, security: Initiation | None = None) -> Co
 def _not_there(host: Host, what: str, error: OSError) -> Exception:
     """Of a name that nobody knows every other way is closed too."""
     if isinstance(error, gaierror):
-        text = f"{host}: the name cannot be resolved ({_reason(error)})"
+        text = f"{host}: the name cannot be resolved ({reason(error)})"
         return ConnectionFailed(Error.RPC_SERVER_UNAVAILABLE, "OpenSCManager", text)
-    return _StepFailed(f"{what} ({_reason(error)})")
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return _StepFailed(f"{what} ({reason(error)})")

@@ -158,10 +158,11 @@ def _is_scm(name: str) -> bool:
 def _mask(rights: str, name: str) -> int:
     words, _ = words_and_mapping(_is_scm(name))
     try:
-        return mask_of_words(filter(None, rights.split(",")), words)
+        return mask_of_words((word.strip() for word in rights.split(",")), words)
     except KeyError as error:
         known = ", ".join(words)
-        raise CommandUsageError(f"{error.args[0]} is no right; expected {known}") from error
+        wrong = escaped(error.args[0]) or "an empty word"
+        raise CommandUsageError(f"{wrong} is no right; expected {known}") from error
 
 
 def _open(calls: Calls, name: str, access: int) -> ContextHandle:

@@ -61,6 +61,9 @@ def _enable(arguments: list[str]) -> int:
     if options.rest or not options.values:
         raise CommandUsageError("enable needs --tcp or --smbd, and no other arguments")
     settings = {name[2:]: options.last(name) or "" for name in _SETTINGS if options.flag(name)}
+    for name, value in settings.items():
+        if not value.isprintable():
+            raise CommandError(f"--{name} {escaped(value)} is no printable text")
     for name in ("smbd", "keytab"):
         if settings.get(name):
             settings[name] = os.path.abspath(settings[name])
@@ -163,7 +166,7 @@ def _password(name: str) -> str:
         if again != password:
             raise CommandError("the two passwords differ")
     else:
-        password = sys.stdin.readline().removesuffix("\n")
+        password = sys.stdin.readline().removesuffix("\n").removesuffix("\r")
     if not 0 < len(password) <= _MAX_PASSWORD:
         raise CommandError(f"a password has 1 to {_MAX_PASSWORD} characters")
     return password
