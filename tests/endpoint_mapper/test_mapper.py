@@ -34,8 +34,8 @@ from scmd.endpoint_mapper.towers import (
 from scmd.ndr.errors import NdrError
 from scmd.ndr.structure import BIG_ENDIAN, NDR64
 from scmd.ndr.values import NULL_HANDLE, ContextHandle, Guid
+from scmd.rpc.binds import NDR64_SYNTAX
 from scmd.rpc.mgmt import InterfaceId
-from scmd.rpc.pdu import NDR64_SYNTAX
 from scmd.scmd_interface.operations import SCMD
 from scmd.security.token import Token
 from scmd.server.handles import ContextHandles

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from scmd.ndr.errors import NdrError
 from scmd.ndr.structure import BIG_ENDIAN, NDR64
-from scmd.rpc import client, events, pdu, server
+from scmd.rpc import binds, client, events, pdu, server
 from scmd.rpc.errors import RpcError
 from scmd.rpc.mgmt import MGMT
 from scmd.rpc.security import ntlm_messages as messages
@@ -168,13 +168,13 @@ TARGETS: dict[str, tuple[Callable[[bytes], None], list[bytes]]] = {
                 pdu.WHOLE,
                 "<",
                 1,
-                pdu.encode_bind_ack(
-                    pdu.BindAck(
+                binds.encode_bind_ack(
+                    binds.BindAck(
                         max_transmit=5840,
                         max_receive=5840,
                         group=1,
                         secondary_address="135",
-                        results=(pdu.ContextResult(transfer=pdu.NDR_SYNTAX),) * 2,
+                        results=(binds.ContextResult(transfer=binds.NDR_SYNTAX),) * 2,
                     ),
                     "<",
                 ),

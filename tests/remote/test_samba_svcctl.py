@@ -20,9 +20,10 @@ from pathlib import Path
 import pytest
 
 from scmd.client.connection import ConnectionFailed
-from scmd.client.mapping import PORT, tcp_port
+from scmd.client.mapping import tcp_port
 from scmd.client.scm import connect
 from scmd.client.watching import watch
+from scmd.endpoint_mapper.operations import PORT
 from scmd.rpc.interface import Interface
 from scmd.tools.main import main
 from scmd.transport.tcp import TcpStream

@@ -7,23 +7,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scmd.ndr.values import Guid
-from scmd.rpc import events, pdu, server
+from scmd.rpc import binds, events, pdu, server
 from scmd.rpc.errors import ACCESS_DENIED, PROTOCOL_ERROR, TOO_BUSY
 from tests.rpc.ends import ECHO, OTHER, bound, new_server, requests
 
 FRAGMENT = 5840
 
 
-def syntax(interface: object) -> pdu.Syntax:
-    return pdu.Syntax(uuid=interface.uuid, version=interface.major)  # type: ignore[attr-defined]
+def syntax(interface: object) -> binds.Syntax:
+    return binds.Syntax(uuid=interface.uuid, version=interface.major)  # type: ignore[attr-defined]
 
 
-def features(bits: int) -> pdu.Syntax:
-    return pdu.Syntax(uuid=Guid(pdu.FEATURES_PREFIX + bits.to_bytes(8, "little")), version=1)
+def features(bits: int) -> binds.Syntax:
+    return binds.Syntax(uuid=Guid(binds.FEATURES_PREFIX + bits.to_bytes(8, "little")), version=1)
 
 
 def bind_pdu(
-    *contexts: tuple[pdu.Syntax, tuple[pdu.Syntax, ...]],
+    *contexts: tuple[binds.Syntax, tuple[binds.Syntax, ...]],
     limits: tuple[int, int] = (FRAGMENT, FRAGMENT),
     order: str = "<",
     kind: int = pdu.BIND,
@@ -31,23 +31,23 @@ def bind_pdu(
     count: int | None = None,
 ) -> bytes:
     proposed = tuple(
-        pdu.PresentationContext(id=index, abstract=abstract, transfers=transfers)
+        binds.PresentationContext(id=index, abstract=abstract, transfers=transfers)
         for index, (abstract, transfers) in enumerate(contexts)
     )
-    bind = pdu.Bind(max_transmit=limits[0], max_receive=limits[1], contexts=proposed)
-    body = bytearray(pdu.encode_bind(bind, order))
+    bind = binds.Bind(max_transmit=limits[0], max_receive=limits[1], contexts=proposed)
+    body = bytearray(binds.encode_bind(bind, order))
     if count is not None:
         body[8] = count
     return pdu.encode(kind, flags, order, 1, bytes(body))
 
 
-def answered(far: server.ServerConnection, data: bytes) -> pdu.BindAck:
+def answered(far: server.ServerConnection, data: bytes) -> binds.BindAck:
     [event] = far.receive_data(data)
     assert isinstance(event, events.BindRequested)
     far.accept_bind(3)
     [frame] = pdu.Framer().frames(far.data_to_send())
     assert frame[0] == pdu.BIND_ACK
-    return pdu.decode_bind_ack(frame)
+    return binds.decode_bind_ack(frame)
 
 
 def test_the_bytes_of_a_bind_and_its_answer() -> None:
@@ -59,23 +59,23 @@ def test_the_bytes_of_a_bind_and_its_answer() -> None:
     )
     bind = bind.replace(bytes.fromhex("11111111222233334455"), bytes(ECHO.uuid)[:10])
     ack = answered(new_server(), bind)
-    assert ack == pdu.BindAck(
+    assert ack == binds.BindAck(
         max_transmit=4280,
         max_receive=4280,
         group=3,
         secondary_address="135",
-        results=(pdu.ContextResult(transfer=pdu.NDR_SYNTAX),),
+        results=(binds.ContextResult(transfer=binds.NDR_SYNTAX),),
     )
 
 
 def test_a_bind_ack_is_padded_behind_its_address() -> None:
-    body = pdu.encode_bind_ack(
-        pdu.BindAck(
+    body = binds.encode_bind_ack(
+        binds.BindAck(
             max_transmit=4280,
             max_receive=4280,
             group=3,
             secondary_address="135",
-            results=(pdu.ContextResult(result=2, reason=1),),
+            results=(binds.ContextResult(result=2, reason=1),),
         ),
         "<",
     )
@@ -86,27 +86,27 @@ def test_a_bind_ack_is_padded_behind_its_address() -> None:
 
 def test_each_element_has_its_result_and_an_interface_one_syntax() -> None:
     far = new_server()
-    both = (pdu.Syntax(uuid=Guid(bytes(16)), version=9), pdu.NDR64_SYNTAX)
+    both = (binds.Syntax(uuid=Guid(bytes(16)), version=9), binds.NDR64_SYNTAX)
     newer = syntax(ECHO).replace(version=1 | 3 << 16)
     older = syntax(ECHO).replace(version=1 | 1 << 16)
     ack = answered(
         far,
         bind_pdu(
-            (older, (pdu.NDR_SYNTAX,)),
-            (syntax(ECHO), (pdu.NDR64_SYNTAX,)),
+            (older, (binds.NDR_SYNTAX,)),
+            (syntax(ECHO), (binds.NDR64_SYNTAX,)),
             (syntax(ECHO), (features(3),)),
             (syntax(OTHER), both),
-            (newer, (pdu.NDR_SYNTAX,)),
-            (syntax(OTHER).replace(version=4), (pdu.NDR_SYNTAX,)),
+            (newer, (binds.NDR_SYNTAX,)),
+            (syntax(OTHER).replace(version=4), (binds.NDR_SYNTAX,)),
         ),
     )
     assert [(r.result, r.reason, r.transfer) for r in ack.results] == [
-        (pdu.ACCEPTANCE, 0, pdu.NDR_SYNTAX),
-        (pdu.PROVIDER_REJECTION, pdu.TRANSFER_SYNTAXES_NOT_SUPPORTED, pdu.NO_SYNTAX),
-        (pdu.NEGOTIATE_ACK, pdu.KEEP_CONNECTION_ON_ORPHAN, pdu.NO_SYNTAX),
-        (pdu.ACCEPTANCE, 0, pdu.NDR64_SYNTAX),
-        (pdu.PROVIDER_REJECTION, pdu.ABSTRACT_SYNTAX_NOT_SUPPORTED, pdu.NO_SYNTAX),
-        (pdu.PROVIDER_REJECTION, pdu.ABSTRACT_SYNTAX_NOT_SUPPORTED, pdu.NO_SYNTAX),
+        (binds.ACCEPTANCE, 0, binds.NDR_SYNTAX),
+        (binds.PROVIDER_REJECTION, binds.TRANSFER_SYNTAXES_NOT_SUPPORTED, binds.NO_SYNTAX),
+        (binds.NEGOTIATE_ACK, binds.KEEP_CONNECTION_ON_ORPHAN, binds.NO_SYNTAX),
+        (binds.ACCEPTANCE, 0, binds.NDR64_SYNTAX),
+        (binds.PROVIDER_REJECTION, binds.ABSTRACT_SYNTAX_NOT_SUPPORTED, binds.NO_SYNTAX),
+        (binds.PROVIDER_REJECTION, binds.ABSTRACT_SYNTAX_NOT_SUPPORTED, binds.NO_SYNTAX),
     ]
 
 
@@ -122,7 +122,7 @@ def test_each_element_has_its_result_and_an_interface_one_syntax() -> None:
     ],
 )
 def test_one_fragment_size_is_agreed(limits: tuple[int, int], agreed: int) -> None:
-    ack = answered(new_server(), bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,)), limits=limits))
+    ack = answered(new_server(), bind_pdu((syntax(ECHO), (binds.NDR_SYNTAX,)), limits=limits))
     assert (ack.max_transmit, ack.max_receive) == (agreed, agreed)
 
 
@@ -138,13 +138,13 @@ def test_what_is_no_pdu_is_told_at_its_header(first: int) -> None:
 
 def test_a_bind_that_asks_for_authentication_is_refused() -> None:
     far = new_server()
-    data = bytearray(bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,))))
+    data = bytearray(bind_pdu((syntax(ECHO), (binds.NDR_SYNTAX,))))
     data += bytes.fromhex("0a050000 00000000") + b"NTLMSSP\0"
     data[8:12] = len(data).to_bytes(2, "little") + (8).to_bytes(2, "little")
     [event] = far.receive_data(bytes(data))
     assert isinstance(event, events.AuthenticationRefused)
     [frame] = pdu.Framer().frames(far.data_to_send())
-    assert (frame[0], pdu.decode_bind_nak(frame)) == (pdu.BIND_NAK, 8)
+    assert (frame[0], binds.decode_bind_nak(frame)) == (pdu.BIND_NAK, 8)
     assert far.is_closing
 
 
@@ -154,7 +154,7 @@ def test_a_bind_that_asks_for_authentication_is_refused() -> None:
         bind_pdu(),
         bind_pdu((syntax(ECHO), ())),
         bind_pdu((syntax(ECHO), (features(1),)), (syntax(ECHO), (features(2),))),
-        bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,)), count=2),
+        bind_pdu((syntax(ECHO), (binds.NDR_SYNTAX,)), count=2),
     ],
     ids=["no context", "no syntax", "features twice", "cut short"],
 )
@@ -164,13 +164,13 @@ def test_a_bind_that_makes_no_sense_is_refused(data: bytes) -> None:
     assert isinstance(event, events.ProtocolViolated)
     [frame] = pdu.Framer().frames(far.data_to_send())
     assert frame[5][16:] == bytes.fromhex("0000 01 0500 000000")
-    assert (frame[0], pdu.decode_bind_nak(frame)) == (pdu.BIND_NAK, 0)
+    assert (frame[0], binds.decode_bind_nak(frame)) == (pdu.BIND_NAK, 0)
     assert far.is_closing
 
 
 def test_a_second_bind_is_refused() -> None:
     _, far = bound()
-    [event] = far.receive_data(bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,))))
+    [event] = far.receive_data(bind_pdu((syntax(ECHO), (binds.NDR_SYNTAX,))))
     assert isinstance(event, events.ProtocolViolated)
     assert far.data_to_send()[2] == pdu.BIND_NAK
     assert far.is_closing
@@ -179,7 +179,7 @@ def test_a_second_bind_is_refused() -> None:
 @pytest.mark.parametrize("flags", [0, pdu.FIRST_FRAGMENT, 0xFF])
 def test_the_flags_of_a_bind_say_what_it_can_and_nothing_else(flags: int) -> None:
     far = new_server()
-    [event] = far.receive_data(bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,)), flags=flags))
+    [event] = far.receive_data(bind_pdu((syntax(ECHO), (binds.NDR_SYNTAX,)), flags=flags))
     assert isinstance(event, events.BindRequested)
     far.accept_bind(1)
     assert far.data_to_send()[3] == pdu.WHOLE | flags & pdu.MULTIPLEX
@@ -324,8 +324,8 @@ pdus = st.one_of(
     ),
     st.sampled_from(
         [
-            bind_pdu((syntax(ECHO), (pdu.NDR_SYNTAX,))),
-            bind_pdu((syntax(OTHER), (pdu.NDR64_SYNTAX,)), kind=pdu.ALTER_CONTEXT),
+            bind_pdu((syntax(ECHO), (binds.NDR_SYNTAX,))),
+            bind_pdu((syntax(OTHER), (binds.NDR64_SYNTAX,)), kind=pdu.ALTER_CONTEXT),
             pdu.encode(pdu.ORPHANED, pdu.WHOLE, "<", 1, b""),
             pdu.encode(pdu.CO_CANCEL, pdu.WHOLE, ">", 2, b""),
             pdu.call_header(pdu.REQUEST, pdu.WHOLE, "<", 48, 16, 3, 0, 0, 0) + bytes(24),

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from scmd.rpc import pdu
+from scmd.rpc import binds
+from scmd.rpc.binds import NDR64_SYNTAX, NDR_SYNTAX
 from scmd.rpc.mgmt import MGMT
-from scmd.rpc.pdu import NDR64_SYNTAX, NDR_SYNTAX
 from scmd.rpc.security.provider import CONNECT, INTEGRITY, PACKET, PRIVACY
 from scmd.scmd_interface.operations import SCMD
 from scmd.svcctl.interface import SVCCTL
@@ -121,7 +121,7 @@ def impacket(port: int, level: int, password: str = PASSWORD) -> Iterator[Any]:
 
 @pytest.mark.parametrize("level", [CONNECT, INTEGRITY, PRIVACY])
 @pytest.mark.parametrize("syntax", [NDR_SYNTAX, NDR64_SYNTAX])
-def test_impacket_speaks_at_every_level(level: int, syntax: pdu.Syntax) -> None:
+def test_impacket_speaks_at_every_level(level: int, syntax: binds.Syntax) -> None:
     from impacket.dcerpc.v5 import mgmt, scmr
 
     transfer = (str(syntax.uuid), f"{syntax.version}.0")

@@ -10,9 +10,9 @@ from _thread import allocate_lock
 from os import getpid
 
 from scmd.ndr.errors import NdrError
+from scmd.rpc.binds import NAK_AUTHENTICATION_TYPE, NAK_INVALID_CHECKSUM
 from scmd.rpc.client import BindRefused, ClientConnection, Fault, Response
 from scmd.rpc.errors import RpcError, win32_error
-from scmd.rpc.pdu import NAK_AUTHENTICATION_TYPE, NAK_INVALID_CHECKSUM
 from scmd.svcctl.interface import SVCCTL
 from scmd.transport.blocking import RECEIVE_BYTES, BlockingSocket
 from scmd.transport.places import PlaceError, runtime_directory, socket_path

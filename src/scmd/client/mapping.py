@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from scmd.rpc.interface import Interface
     from scmd.transport.blocking import Stream
 
-PORT = 135
 _MAX_TOWERS = 4
 
 

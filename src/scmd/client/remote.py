@@ -82,10 +82,11 @@ def _through_network(host: Host, credentials: Credentials, timeout: float | None
 
 def _mapped_port(host: Host, limit: float) -> int:
     from scmd.client import mapping
+    from scmd.endpoint_mapper.operations import PORT
     from scmd.transport.tcp import TcpStream
 
     try:
-        stream = TcpStream(host.name, mapping.PORT, limit, limit)
+        stream = TcpStream(host.name, PORT, limit, limit)
     except OSError as error:
         raise _not_there(host, "no endpoint mapper at TCP port 135", error) from error
     try:

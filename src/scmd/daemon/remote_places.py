@@ -7,11 +7,11 @@ import os
 from dataclasses import replace
 
 from scmd.daemon.keeper_listeners import PIPE, TCP
+from scmd.endpoint_mapper.operations import PORT
 from scmd.storage.remote_settings import LEVELS, RemoteSettings
 from scmd.transport.places import MAX_SOCKET_PATH_BYTES
 from scmd.vocabulary.numbers import decimal
 
-MAPPER_PORT = 135
 PIPE_NAME = "svcctl"
 _ROOM_FOR_TEMPORARY = 12
 
@@ -27,7 +27,7 @@ def checked(settings: RemoteSettings) -> RemoteSettings:
     if settings.epm and not settings.tcp:
         raise WrongPlace("an endpoint mapper without a TCP port has nothing to tell: --tcp too")
     tcp = _endpoint(settings.tcp, None) if settings.tcp else ""
-    epm = _endpoint(settings.epm, MAPPER_PORT) if settings.epm else ""
+    epm = _endpoint(settings.epm, PORT) if settings.epm else ""
     if tcp and tcp == epm:
         raise WrongPlace(f"the endpoint mapper and the SCM cannot both be at {tcp}")
     smbd = ""

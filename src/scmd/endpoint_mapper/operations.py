@@ -26,6 +26,8 @@ from scmd.ndr.values import NULL_GUID, NULL_HANDLE, Guid
 from scmd.rpc.interface import Interface
 from scmd.rpc.mgmt import InterfaceId
 
+PORT = 135
+"""Where every machine has its mapper, by TCP."""
 EPM = Interface("epmp", "e1af8308-5d1f-11c9-91a4-08002b14a0fa", 3, 0)
 
 MAX_ENTRIES = 500

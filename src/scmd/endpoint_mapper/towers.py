@@ -10,7 +10,7 @@ from struct import Struct as Packer
 from struct import error as StructError
 
 from scmd.ndr.values import Guid
-from scmd.rpc.pdu import NDR_SYNTAX
+from scmd.rpc.binds import NDR_SYNTAX
 from scmd.vocabulary.value import Value
 
 TYPE_CHECKING = False

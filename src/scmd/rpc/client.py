@@ -11,7 +11,7 @@ are proved, and in between, and with it, `data_to_send` has more for the server.
 from __future__ import annotations
 
 from scmd.ndr.structure import BIG_ENDIAN, NDR64
-from scmd.rpc import pdu
+from scmd.rpc import binds, pdu
 from scmd.rpc.errors import RpcError
 
 TYPE_CHECKING = False
@@ -100,8 +100,8 @@ class ClientConnection:
         self._partial_size = 0
 
     @property
-    def _transfer(self) -> pdu.Syntax:
-        return pdu.NDR64_SYNTAX if self.form & NDR64 else pdu.NDR_SYNTAX
+    def _transfer(self) -> binds.Syntax:
+        return binds.NDR64_SYNTAX if self.form & NDR64 else binds.NDR_SYNTAX
 
     def bind(self, interfaces: Sequence[Interface], group: int = 0) -> bytes:
         """The first PDU; `group` joins an association group of this server."""
@@ -126,7 +126,7 @@ class ClientConnection:
             )
         if security.protection is None:
             raise RpcError("authentication is not complete")
-        syntaxes = pdu.encode_syntax(_syntax(interface)) + pdu.encode_syntax(self._transfer)
+        syntaxes = binds.encode_syntax(_syntax(interface)) + binds.encode_syntax(self._transfer)
         stub = security.verify(stub, self._order, call_id, context_id, opnum, syntaxes)
         return call_id, security.protection.encode_call(
             pdu.REQUEST, self._order, call_id, context_id, opnum, stub, self._max_fragment
@@ -164,7 +164,7 @@ class ClientConnection:
             elif kind in (pdu.BIND_ACK, pdu.ALTER_CONTEXT_RESPONSE):
                 self._bind_answered(frame, events)
             elif kind == pdu.BIND_NAK:
-                events.append(BindRefused(pdu.decode_bind_nak(frame)))
+                events.append(BindRefused(binds.decode_bind_nak(frame)))
             elif kind != pdu.SHUTDOWN:
                 raise RpcError(f"the server sent a PDU of type {kind}", frame[3])
         if self._framer.error is not None:
@@ -187,7 +187,7 @@ class ClientConnection:
         trailer: pdu.AuthTrailer | None,
     ) -> bytes:
         contexts = tuple(
-            pdu.PresentationContext(
+            binds.PresentationContext(
                 id=context_id, abstract=_syntax(interface), transfers=(self._transfer,)
             )
             for context_id, interface in numbered
@@ -196,8 +196,8 @@ class ClientConnection:
         self._next_call += 1
         self._proposed[call_id] = numbered
         limit = self._max_fragment
-        bind = pdu.Bind(max_transmit=limit, max_receive=limit, group=group, contexts=contexts)
-        body = pdu.encode_bind(bind, self._order)
+        bind = binds.Bind(max_transmit=limit, max_receive=limit, group=group, contexts=contexts)
+        body = binds.encode_bind(bind, self._order)
         flags = pdu.WHOLE | pdu.MULTIPLEX
         if trailer is None or self._security is None:
             return pdu.encode(kind, flags, self._order, call_id, body)
@@ -228,12 +228,12 @@ class ClientConnection:
     def _bind_accepted(self, frame: pdu.Frame) -> BindAccepted:
         call_id = frame[3]
         proposed = self._proposed.pop(call_id, None)
-        ack = pdu.decode_bind_ack(frame)
+        ack = binds.decode_bind_ack(frame)
         if proposed is None or len(ack.results) != len(proposed):
             raise RpcError("the server answered a bind that was not sent", call_id)
         refused = []
         for (context_id, interface), result in zip(proposed, ack.results, strict=True):
-            if result.result == pdu.ACCEPTANCE:
+            if result.result == binds.ACCEPTANCE:
                 self._context_ids[interface] = context_id
             else:
                 refused.append(interface)
@@ -292,6 +292,6 @@ class ClientConnection:
             raise RpcError(f"the server found fault with the connection: 0x{status:08X}", call_id)
 
 
-def _syntax(interface: Interface) -> pdu.Syntax:
+def _syntax(interface: Interface) -> binds.Syntax:
     # Minor version 0 is spoken by every server; what it lacks it refuses operation by operation.
-    return pdu.Syntax(uuid=interface.uuid, version=interface.major)
+    return binds.Syntax(uuid=interface.uuid, version=interface.major)

@@ -8,7 +8,7 @@ another interface.
 from __future__ import annotations
 
 from scmd.ndr.structure import NDR64
-from scmd.rpc import pdu
+from scmd.rpc import binds
 from scmd.rpc.errors import RpcError
 
 TYPE_CHECKING = False
@@ -33,8 +33,8 @@ class PresentationContexts:
         """Abstract and transfer syntax of each number as they are on the wire, little endian."""
 
     def negotiate(
-        self, contexts: Sequence[pdu.PresentationContext], call_id: int
-    ) -> list[pdu.ContextResult]:
+        self, contexts: Sequence[binds.PresentationContext], call_id: int
+    ) -> list[binds.ContextResult]:
         """One result a context, in order; an interface is accepted in one syntax only.
 
         RpcError: nothing is proposed, features are twice, or a number would mean something else.
@@ -42,41 +42,41 @@ class PresentationContexts:
         if not contexts or not all(context.transfers for context in contexts):
             raise RpcError("a bind or alter_context that proposes nothing", call_id)
         taken: set[Interface] = set()
-        results: list[pdu.ContextResult] = []
+        results: list[binds.ContextResult] = []
         for context in contexts:
             first = context.transfers[0].uuid
-            if not first.startswith(pdu.FEATURES_PREFIX):
+            if not first.startswith(binds.FEATURES_PREFIX):
                 results.append(self._negotiate_one(context, taken, call_id))
                 continue
-            if any(result.result == pdu.NEGOTIATE_ACK for result in results):
+            if any(result.result == binds.NEGOTIATE_ACK for result in results):
                 raise RpcError("bind time features for the second time", call_id)
             granted = int.from_bytes(first[8:16], "little") & self._features
-            results.append(pdu.ContextResult(result=pdu.NEGOTIATE_ACK, reason=granted))
+            results.append(binds.ContextResult(result=binds.NEGOTIATE_ACK, reason=granted))
         return results
 
     def _negotiate_one(
-        self, context: pdu.PresentationContext, taken: set[Interface], call_id: int
-    ) -> pdu.ContextResult:
+        self, context: binds.PresentationContext, taken: set[Interface], call_id: int
+    ) -> binds.ContextResult:
         abstract = context.abstract
         interface = self._by_syntax.get((abstract.uuid, abstract.version & 0xFFFF))
         if interface is None or abstract.version >> 16 > interface.minor:
-            return _rejected(pdu.ABSTRACT_SYNTAX_NOT_SUPPORTED)
+            return _rejected(binds.ABSTRACT_SYNTAX_NOT_SUPPORTED)
         for transfer in context.transfers:
-            if transfer in (pdu.NDR_SYNTAX, pdu.NDR64_SYNTAX) and interface not in taken:
-                meaning = (interface, NDR64 if transfer == pdu.NDR64_SYNTAX else 0)
+            if transfer in (binds.NDR_SYNTAX, binds.NDR64_SYNTAX) and interface not in taken:
+                meaning = (interface, NDR64 if transfer == binds.NDR64_SYNTAX else 0)
                 settled = self.by_id.get(context.id)
                 if settled is None and len(self.by_id) >= MAX_CONTEXTS:
-                    return _rejected(pdu.LOCAL_LIMIT)
+                    return _rejected(binds.LOCAL_LIMIT)
                 if settled not in (None, meaning):
                     raise RpcError(f"another meaning for context {context.id}", call_id)
                 taken.add(interface)
                 self.by_id[context.id] = meaning
-                self.syntaxes[context.id] = pdu.encode_syntax(abstract) + pdu.encode_syntax(
+                self.syntaxes[context.id] = binds.encode_syntax(abstract) + binds.encode_syntax(
                     transfer
                 )
-                return pdu.ContextResult(transfer=transfer)
-        return _rejected(pdu.TRANSFER_SYNTAXES_NOT_SUPPORTED)
+                return binds.ContextResult(transfer=transfer)
+        return _rejected(binds.TRANSFER_SYNTAXES_NOT_SUPPORTED)
 
 
-def _rejected(reason: int) -> pdu.ContextResult:
-    return pdu.ContextResult(result=pdu.PROVIDER_REJECTION, reason=reason)
+def _rejected(reason: int) -> binds.ContextResult:
+    return binds.ContextResult(result=binds.PROVIDER_REJECTION, reason=reason)

@@ -14,7 +14,7 @@ presentation contexts mean, `security.acceptance` the security contexts.
 from __future__ import annotations
 
 from scmd.ndr.structure import BIG_ENDIAN
-from scmd.rpc import pdu
+from scmd.rpc import binds, pdu
 from scmd.rpc.assembly import Assemblies, Partial
 from scmd.rpc.errors import (
     ACCESS_DENIED,
@@ -68,7 +68,7 @@ class _WaitingBind:
     __slots__ = ("call_id", "flags", "order", "results", "trailer")
 
     def __init__(
-        self, frame: pdu.Frame, results: list[pdu.ContextResult], trailer: pdu.AuthTrailer | None
+        self, frame: pdu.Frame, results: list[binds.ContextResult], trailer: pdu.AuthTrailer | None
     ) -> None:
         _, self.flags, self.order, self.call_id, _, _ = frame
         self.results = results
@@ -94,11 +94,11 @@ class ServerConnection:
         self.is_closing = False
         self.group = 0
         """The association group, once the bind was accepted."""
-        features = pdu.KEEP_CONNECTION_ON_ORPHAN
+        features = binds.KEEP_CONNECTION_ON_ORPHAN
         # None: nobody is to be authenticated here, and no call pays for it.
         self._acceptance: Acceptance | None = None
         if policy is not TRUSTED_TRANSPORT:
-            features |= pdu.SECURITY_CONTEXT_MULTIPLEXING
+            features |= binds.SECURITY_CONTEXT_MULTIPLEXING
             self._acceptance = Acceptance(policy)
         self._open_interfaces = policy.open_interfaces
         self._presentation = PresentationContexts(interfaces, features)
@@ -359,10 +359,10 @@ class ServerConnection:
         try:
             if self._is_bound or self._bind is not None:
                 raise RpcError("a second bind", call_id)
-            bind = pdu.decode_bind(frame)
+            bind = binds.decode_bind(frame)
             results = self._presentation.negotiate(bind.contexts, call_id)
         except RpcError as error:
-            self._send_nak(call_id, order, pdu.NAK_NOT_SPECIFIED)
+            self._send_nak(call_id, order, binds.NAK_NOT_SPECIFIED)
             self._events.append(ProtocolViolated(str(error)))
             return
         proposed = min(bind.max_transmit, bind.max_receive)
@@ -380,7 +380,7 @@ class ServerConnection:
     def _alter(self, frame: pdu.Frame) -> None:
         _, _, order, call_id, _, _ = frame
         try:
-            results = self._presentation.negotiate(pdu.decode_bind(frame).contexts, call_id)
+            results = self._presentation.negotiate(binds.decode_bind(frame).contexts, call_id)
         except RpcError as error:
             self._events.append(self._violated(error, did_not_execute=True))
             return
@@ -399,7 +399,7 @@ class ServerConnection:
         if trailer is None:
             return None
         if self._acceptance is None:
-            raise Refusal("nobody is authenticated here", pdu.NAK_AUTHENTICATION_TYPE)
+            raise Refusal("nobody is authenticated here", binds.NAK_AUTHENTICATION_TYPE)
         return self._acceptance.step(trailer, header_signing=bool(frame[1] & pdu.HEADER_SIGNING))
 
     def _tell_established(self) -> None:
@@ -418,7 +418,7 @@ class ServerConnection:
     # Out --------------------------------------------------------------------------------
 
     def _send_ack(self, kind: int, bind: _WaitingBind, secondary_address: str) -> None:
-        ack = pdu.BindAck(
+        ack = binds.BindAck(
             max_transmit=self._max_fragment,
             max_receive=self._max_fragment,
             group=self.group,
@@ -428,7 +428,7 @@ class ServerConnection:
         flags = pdu.WHOLE
         if kind == pdu.BIND_ACK:
             flags |= bind.flags & pdu.MULTIPLEX
-        body = pdu.encode_bind_ack(ack, bind.order)
+        body = binds.encode_bind_ack(ack, bind.order)
         if bind.trailer is None:
             data = pdu.encode(kind, flags, bind.order, bind.call_id, body)
         else:
@@ -438,7 +438,7 @@ class ServerConnection:
         self.outgoing.append(data)
 
     def _send_nak(self, call_id: int, order: str, reason: int) -> None:
-        body = pdu.encode_bind_nak(reason, order)
+        body = binds.encode_bind_nak(reason, order)
         self.outgoing.append(pdu.encode(pdu.BIND_NAK, pdu.WHOLE, order, call_id, body))
         self.is_closing = True
 

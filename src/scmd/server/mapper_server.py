@@ -25,7 +25,7 @@ from scmd.endpoint_mapper.operations import (
 )
 from scmd.endpoint_mapper.towers import Tower, TowerError, decode_tower, encode_tower
 from scmd.ndr.values import NULL_HANDLE, ContextHandle
-from scmd.rpc.pdu import NDR64_SYNTAX, NDR_SYNTAX
+from scmd.rpc.binds import NDR64_SYNTAX, NDR_SYNTAX
 from scmd.server.steps import ServedOperation, Steps, Work, served, table
 from scmd.vocabulary.errors import Error
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scmd.ndr.structure import BIG_ENDIAN, NDR64
-from scmd.rpc import client, events, pdu
+from scmd.rpc import binds, client, events, pdu
 from scmd.rpc.errors import (
     ACCESS_DENIED,
     PROTOCOL_ERROR,
@@ -141,7 +141,7 @@ def test_a_type_that_is_not_offered_is_refused() -> None:
     ends.bind()
     refused = ends.answers[-1]
     assert isinstance(refused, client.BindRefused)
-    assert refused.reason == pdu.NAK_AUTHENTICATION_TYPE
+    assert refused.reason == binds.NAK_AUTHENTICATION_TYPE
 
 
 def test_a_mechanism_that_does_not_work_here_is_refused() -> None:
@@ -152,7 +152,7 @@ def test_a_mechanism_that_does_not_work_here_is_refused() -> None:
     ends.bind()
     refused = ends.answers[-1]
     assert isinstance(refused, client.BindRefused)
-    assert refused.reason == pdu.NAK_INVALID_CHECKSUM
+    assert refused.reason == binds.NAK_INVALID_CHECKSUM
 
 
 def token(
@@ -162,23 +162,23 @@ def token(
 
 
 def leg(kind: int, trailer: pdu.AuthTrailer, *, features: int | None = None) -> bytes:
-    transfers = [pdu.NDR_SYNTAX]
+    transfers = [binds.NDR_SYNTAX]
     contexts = [
-        pdu.PresentationContext(
-            id=0, abstract=pdu.Syntax(uuid=ECHO.uuid, version=1), transfers=tuple(transfers)
+        binds.PresentationContext(
+            id=0, abstract=binds.Syntax(uuid=ECHO.uuid, version=1), transfers=tuple(transfers)
         )
     ]
     if features is not None:
-        uuid = type(ECHO.uuid)(pdu.FEATURES_PREFIX + features.to_bytes(8, "little"))
+        uuid = type(ECHO.uuid)(binds.FEATURES_PREFIX + features.to_bytes(8, "little"))
         contexts.append(
-            pdu.PresentationContext(
+            binds.PresentationContext(
                 id=9,
-                abstract=pdu.Syntax(uuid=ECHO.uuid, version=1),
-                transfers=(pdu.Syntax(uuid=uuid, version=1),),
+                abstract=binds.Syntax(uuid=ECHO.uuid, version=1),
+                transfers=(binds.Syntax(uuid=uuid, version=1),),
             )
         )
-    bind = pdu.Bind(max_transmit=5840, max_receive=5840, contexts=tuple(contexts))
-    return pdu.encode_secured(kind, pdu.WHOLE, "<", 1, pdu.encode_bind(bind, "<"), trailer)
+    bind = binds.Bind(max_transmit=5840, max_receive=5840, contexts=tuple(contexts))
+    return pdu.encode_secured(kind, pdu.WHOLE, "<", 1, binds.encode_bind(bind, "<"), trailer)
 
 
 @pytest.mark.parametrize("level", [0, 1, 7, 255])
@@ -247,11 +247,11 @@ def test_a_call_must_keep_to_what_was_agreed(change: str) -> None:
 def test_a_presentation_context_keeps_its_meaning() -> None:
     ends = Ends(NTLM)
     ends.bind()
-    moved = pdu.PresentationContext(
-        id=0, abstract=pdu.Syntax(uuid=OTHER.uuid, version=3), transfers=(pdu.NDR_SYNTAX,)
+    moved = binds.PresentationContext(
+        id=0, abstract=binds.Syntax(uuid=OTHER.uuid, version=3), transfers=(binds.NDR_SYNTAX,)
     )
-    bind = pdu.Bind(max_transmit=5840, max_receive=5840, contexts=(moved,))
-    body = pdu.encode_bind(bind, "<")
+    bind = binds.Bind(max_transmit=5840, max_receive=5840, contexts=(moved,))
+    body = binds.encode_bind(bind, "<")
     [event] = ends.far.receive_data(pdu.encode(pdu.ALTER_CONTEXT, pdu.WHOLE, "<", 40, body))
     assert isinstance(event, events.ProtocolViolated)
     [frame] = pdu.Framer().frames(ends.far.data_to_send())

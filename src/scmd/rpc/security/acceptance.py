@@ -8,7 +8,7 @@ context that failed stays, so that what uses it is refused.
 
 from __future__ import annotations
 
-from scmd.rpc import pdu
+from scmd.rpc import binds, pdu
 from scmd.rpc.errors import ACCESS_DENIED, UNSUPPORTED_LEVEL
 from scmd.rpc.security.protection import Protection
 from scmd.rpc.security.provider import (
@@ -31,7 +31,9 @@ MAX_SECURITY_CONTEXTS = 64
 class Refusal(SecurityError):
     """A leg or a PDU is refused: how a bind is told, and how everything else is."""
 
-    def __init__(self, message: str, nak: int = pdu.NAK_INVALID_CHECKSUM, status: int = 5) -> None:
+    def __init__(
+        self, message: str, nak: int = binds.NAK_INVALID_CHECKSUM, status: int = ACCESS_DENIED
+    ) -> None:
         super().__init__(message)
         self.nak = nak
         self.status = status
@@ -115,13 +117,13 @@ class Acceptance:
         if not CONNECT <= trailer.level <= PRIVACY:
             raise Refusal(
                 f"there is no authentication level {trailer.level}",
-                pdu.NAK_NOT_SPECIFIED,
+                binds.NAK_NOT_SPECIFIED,
                 UNSUPPORTED_LEVEL,
             )
         begin = self._policy.acceptors.get(trailer.type)
         if begin is None:
             raise Refusal(
-                f"authentication type {trailer.type} is not spoken", pdu.NAK_AUTHENTICATION_TYPE
+                f"authentication type {trailer.type} is not spoken", binds.NAK_AUTHENTICATION_TYPE
             )
         if len(self._contexts) >= MAX_SECURITY_CONTEXTS:
             raise Refusal("too many security contexts")
