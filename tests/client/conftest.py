@@ -8,7 +8,7 @@ import pytest
 
 from scmd import winsvc
 from scmd.client.calls import Calls, open_calls
-from scmd.client.functions import ScHandle
+from scmd.client.sc_handle import ScHandle
 from scmd.client.scm import Scm, connect
 from tests.client.world import World
 

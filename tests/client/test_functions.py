@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from scmd import winsvc
-from scmd.client.functions import ScHandle
+from scmd.client.sc_handle import ScHandle
 from scmd.rpc.client import ClientConnection
 from scmd.vocabulary.configuration import FailureAction, FailureActions
 from scmd.vocabulary.service import ActionType, ConfigLevel, ServiceState, SidType

@@ -10,8 +10,8 @@ import pytest
 from scmd import winsvc
 from scmd.client.calls import Calls
 from scmd.client.connection import Connection
-from scmd.client.functions import ScHandle
 from scmd.client.multiplexing import Multiplexed
+from scmd.client.sc_handle import ScHandle
 from scmd.client.waits import changing, wait, wake_all
 from scmd.ndr.values import ContextHandle
 from scmd.svcctl import opening

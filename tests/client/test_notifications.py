@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from scmd import winsvc
-from scmd.client.functions import ScHandle
 from scmd.client.multiplexing import Multiplexed
 from scmd.client.notifications import fill
+from scmd.client.sc_handle import ScHandle
 from scmd.ndr.values import ContextHandle
 from scmd.svcctl import opening
 from scmd.svcctl.administration import (

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from scmd import winsvc
-from scmd.client.functions import ScHandle
+from scmd.client.sc_handle import ScHandle
 from scmd.vocabulary.winerror import WinError
 from tests.client.conftest import created
 

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import scmd
 from scmd import winsvc
-from scmd.client.functions import ScHandle
+from scmd.client.sc_handle import ScHandle
 from scmd.winsvc import ServiceNotify
 from tests.system.machine import eventually
 from tests.system.notify_page import sentence

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from scmd import winsvc
-from scmd.client.functions import ScHandle
+from scmd.client.sc_handle import ScHandle
 from scmd.vocabulary.winerror import WinError
 from scmd.winsvc import ServiceNotify
 from tests.system import programs

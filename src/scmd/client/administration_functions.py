@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from scmd.client import administration
 from scmd.client.calls import open_calls
-from scmd.client.functions import ScHandle, use
+from scmd.client.sc_handle import ScHandle, use
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.winerror import WinError, expect
 

@@ -72,6 +72,7 @@ def CreateEvent(manual_reset: bool = False, initial_state: bool = False) -> Even
 
 
 def SetEvent(event: EventObject) -> None:
+    """Let all who wait for it go on, or one if it is auto-reset. WinError 6: no event."""
     expect(EventObject, event, "SetEvent")
     with changing:
         event.is_set = True
@@ -79,6 +80,7 @@ def SetEvent(event: EventObject) -> None:
 
 
 def ResetEvent(event: EventObject) -> None:
+    """From now on one waits for it again. WinError 6: no event."""
     expect(EventObject, event, "ResetEvent")
     with changing:
         event.is_set = False
@@ -99,6 +101,7 @@ def WaitForSingleObjectEx(
 
 
 def WaitForSingleObject(event: EventObject, milliseconds: int = INFINITE) -> int:
+    """WAIT_OBJECT_0 when it is set, or WAIT_TIMEOUT."""
     expect(EventObject, event, "WaitForSingleObject")
     return _wait(event, milliseconds, False)
 

@@ -2,18 +2,17 @@
 
 Arguments come in Win32's order and are Python's own: None keeps a value (or is NULL), lists are
 multi-strings, buffers and sizes do not occur. Results are returned, failures raise `WinError` with
-the function's name. A handle closes itself when it is collected; a connection ends with its last
-handle.
+the function's name: 5 without the right, 6 for a handle that is closed or of the other kind, 1722
+and 1726 when the connection cannot be made or breaks, 1115 for changes and starts while the
+machine shuts down, and what a function's own text says.
 """
 
 from __future__ import annotations
 
-from _thread import allocate_lock
-from os import getpid
-
 from scmd.client import configuration
 from scmd.client.calls import open_calls
 from scmd.client.hosts import HOST_PREFIXES
+from scmd.client.sc_handle import ScHandle, Shared, use
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, FailureActions, ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import (
@@ -29,132 +28,11 @@ from scmd.vocabulary.winerror import WinError, expect
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Self
 
-    from scmd.client.calls import Calls, Entry
-    from scmd.client.multiplexing import Multiplexed
-    from scmd.client.notifications import Watching
-    from scmd.ndr.values import ContextHandle
+    from scmd.client.calls import Entry
     from scmd.svcctl.config2_buffers import Config2Value
     from scmd.vocabulary.configuration import Trigger
     from scmd.vocabulary.status import ServiceStatus
-
-
-class _Shared:
-    """A connection and how many handles are open on it."""
-
-    __slots__ = ("calls", "handles", "left", "link", "linking", "process")
-
-    def __init__(self, calls: Calls) -> None:
-        self.calls = calls
-        self.process = getpid()
-        self.handles = 0
-        self.left: list[ScHandle] = []
-        """Handles that were collected when they could not be closed."""
-        self.linking = allocate_lock()
-        self.link: Multiplexed | None = None
-        """The connection that notifications come by, once it is needed."""
-
-    @property
-    def is_busy(self) -> bool:
-        """A call is under way, perhaps the very one in whose midst this is asked."""
-        link = self.link
-        return self.calls.is_busy or self.linking.locked() or (link is not None and link.is_busy)
-
-    def close_left(self) -> None:
-        while self.left:
-            try:
-                self.left.pop().Close()
-            except (IndexError, WinError):
-                # Another thread has closed the last one; or the connection has, by its end.
-                continue
-
-
-class ScHandle:
-    """SC_HANDLE: a handle to the SCM or to a service; a context manager."""
-
-    __slots__ = ("_raw", "_shared", "name", "watching")
-
-    def __init__(self, shared: _Shared, raw: ContextHandle, name: str = "") -> None:
-        shared.handles += 1
-        self._shared = shared
-        self._raw: ContextHandle | None = raw
-        self.name = name
-        """The service's key name as it was given; "" for the SCM."""
-        self.watching: Watching | None = None
-        """What `notifications` keeps."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.Close()
-
-    def __del__(self) -> None:
-        try:
-            if self._raw is not None and self._shared.is_busy:
-                # This may be in the midst of the very call that closing it would wait for.
-                self._shared.left.append(self)
-            else:
-                self.Close()
-        except Exception:
-            # The SCM closes what it cannot be told about when the connection ends.
-            return
-
-    def __bool__(self) -> bool:
-        return self._raw is not None
-
-    def __repr__(self) -> str:
-        what = repr(self.name) if self.name else "the SCM"
-        return f"<handle to {what}>" if self else f"<closed handle to {what}>"
-
-    @property
-    def opened(self) -> tuple[Calls, ContextHandle] | None:
-        """What a call needs; None after Close."""
-        self._shared.close_left()
-        return None if self._raw is None else (self._shared.calls, self._raw)
-
-    def child(self, raw: ContextHandle, name: str) -> ScHandle:
-        """A service handle on the same connection."""
-        return ScHandle(self._shared, raw, name)
-
-    def link(self) -> Multiplexed:
-        """The connection that notifications come by."""
-        from scmd.client.multiplexing import Multiplexed
-
-        shared = self._shared
-        with shared.linking:
-            if shared.link is None or shared.link.has_ended():
-                shared.link = Multiplexed(shared.calls.another_connection())
-            return shared.link
-
-    def Close(self) -> None:
-        """Close it; a second time does nothing, nor does a child that was forked since."""
-        raw, self._raw = self._raw, None
-        shared = self._shared
-        if raw is None or shared.process != getpid():
-            return
-        shared.close_left()
-        shared.handles -= 1
-        if self.watching is not None:
-            self.watching.close()
-        if not shared.handles and shared.link is not None:
-            shared.link.close()
-        if shared.calls.is_closed:
-            return
-        if shared.handles:
-            shared.calls.close_handle(raw)
-        else:
-            shared.calls.close()
-
-
-def use(handle: ScHandle, function: str) -> tuple[Calls, ContextHandle]:
-    """What a call needs; WinError 6 for a closed handle, and for what is none."""
-    expect(ScHandle, handle, function)
-    opened = handle.opened
-    if opened is None:
-        raise WinError(Error.INVALID_HANDLE, function)
-    return opened
 
 
 # Handles ------------------------------------------------------------------------------------
@@ -165,9 +43,10 @@ def OpenSCManager(
     database_name: str | None = None,
     desired_access: int = ScmAccess.CONNECT,
 ) -> ScHandle:
-    """Connect to the SCM; ServicesActive is the database. 5, 123, 1065, 1722.
+    """Connect to the SCM; ServicesActive is the database. [MS-SCMR] 3.1.4.15.
 
-    `machine_name` is a HOST (`hosts`), with or without the slashes before it.
+    `machine_name` is a HOST (`hosts`), with or without the slashes before it. Errors: 123 and 1065
+    for another database.
     """
     host = machine_name or None
     if host is not None and not host.startswith(HOST_PREFIXES):
@@ -178,18 +57,18 @@ def OpenSCManager(
     except BaseException:
         calls.close()
         raise
-    return ScHandle(_Shared(calls), raw)
+    return ScHandle(Shared(calls), raw)
 
 
 def OpenService(scm: ScHandle, service_name: str, desired_access: int) -> ScHandle:
-    """A handle by key name. 5, 6, 123, 1060."""
+    """A handle by key name, [MS-SCMR] 3.1.4.16. Errors: 123 (no legal name), 1060."""
     calls, raw = use(scm, "OpenService")
     expect(str, service_name, "OpenService", Error.INVALID_NAME)
     return scm.child(calls.open_service(raw, service_name, desired_access), service_name)
 
 
 def CloseServiceHandle(handle: ScHandle) -> None:
-    """6 when it is closed already."""
+    """Close it; 6 when it is closed already. [MS-SCMR] 3.1.4.1."""
     use(handle, "CloseServiceHandle")
     handle.Close()
 
@@ -212,7 +91,13 @@ def CreateService(
     service_start_name: str | None = None,
     password: str | None = None,
 ) -> ScHandle | tuple[ScHandle, int]:
-    """A handle to the new service; with a true `tag`, the handle and the tag it was given."""
+    """A handle to the new service; with a true `tag`, the handle and the tag it was given.
+
+    [MS-SCMR] 3.1.4.12. Needs SC_MANAGER_CREATE_SERVICE. Errors: 87 (types and start types that do
+    not go together, texts that are too long), 123 (an illegal name), 1057 (the account), 1059 (it
+    would depend on itself), 1072 (one of this name is marked for deletion), 1073, 1078 (the
+    display name is another one's).
+    """
     calls, raw = use(scm, "CreateService")
     expect(str, service_name, "CreateService", Error.INVALID_NAME)
     config = ServiceConfig(
@@ -234,18 +119,27 @@ def CreateService(
 
 
 def DeleteService(service: ScHandle) -> None:
-    """Mark for deletion; it goes when it is stopped and the last handle is closed. 5, 1072."""
+    """Mark for deletion; it goes when it is stopped and the last handle is closed.
+
+    [MS-SCMR] 3.1.4.3. Needs DELETE. Errors: 1072, it is marked already.
+    """
     configuration.delete_service(*use(service, "DeleteService"))
 
 
 def QueryServiceConfig(service: ScHandle) -> ServiceConfig:
-    """The members of QUERY_SERVICE_CONFIG; the record's other fields have their defaults."""
+    """The members of QUERY_SERVICE_CONFIG; the record's other fields have their defaults.
+
+    Needs SERVICE_QUERY_CONFIG.
+    """
     return configuration.query_config(*use(service, "QueryServiceConfig"), service.name)
 
 
 def QueryServiceConfig2(service: ScHandle, info_level: int) -> Config2Value | tuple[Trigger, ...]:
     """1 str; 2 FailureActions; 3, 4, 11 bool; 5, 7, 10, 12 int; 6 tuple of str; 8 tuple of Trigger;
-    9 int or None. 124."""
+    9 int or None.
+
+    Level 7 is in milliseconds. Needs SERVICE_QUERY_CONFIG. Errors: 124, a level there is not.
+    """
     calls, raw = use(service, "QueryServiceConfig2")
     if info_level == ConfigLevel.TRIGGER_INFO:
         from scmd.client.administration import query_triggers
@@ -267,7 +161,10 @@ def ChangeServiceConfig(
     password: str | None = None,
     display_name: str | None = None,
 ) -> int | None:
-    """None and SERVICE_NO_CHANGE keep, "" and () clear; with a true `tag`, the new tag."""
+    """None and SERVICE_NO_CHANGE keep, "" and () clear; with a true `tag`, the new tag.
+
+    [MS-SCMR] 3.1.4.11. Needs SERVICE_CHANGE_CONFIG. Errors: as CreateService's, but for the name.
+    """
     calls, raw = use(service, "ChangeServiceConfig")
     number = configuration.change_config(
         calls,
@@ -296,7 +193,9 @@ def ChangeServiceConfig2(
 ) -> None:
     """The value of a level as QueryServiceConfig2 gives it; None changes nothing, but deletes at 9.
 
-    87: a value of another type than the level's; 124: a level there is not.
+    [MS-SCMR] 3.1.4.37. Needs SERVICE_CHANGE_CONFIG; to restart the service SERVICE_START too, to
+    reboot SeShutdownPrivilege. Errors: 87 (a value of another type than the level's, or out of
+    its range), 124 (a level there is not), 1072, 1080 (failure actions of a driver).
     """
     calls, raw = use(service, "ChangeServiceConfig2")
     if info_level not in _LEVEL_TYPES:
@@ -343,25 +242,34 @@ _LEVEL_TYPES: dict[int, type] = {
 
 
 def QueryServiceStatus(service: ScHandle) -> ServiceStatus:
-    """SERVICE_STATUS; process id and flags are 0."""
+    """SERVICE_STATUS; process id and flags are 0. Needs SERVICE_QUERY_STATUS."""
     calls, raw = use(service, "QueryServiceStatus")
     return calls.query_basic_status(raw)
 
 
 def QueryServiceStatusEx(service: ScHandle) -> ServiceStatus:
-    """SERVICE_STATUS_PROCESS: with process id and flags."""
+    """SERVICE_STATUS_PROCESS: with process id and flags. Needs SERVICE_QUERY_STATUS."""
     calls, raw = use(service, "QueryServiceStatusEx")
     return calls.query_status(raw)
 
 
 def StartService(service: ScHandle, arguments: Sequence[str] | None = None) -> None:
-    """Answered when ServiceMain's thread exists; `arguments` follow the service name in argv."""
+    """Answered when ServiceMain's thread exists; `arguments` follow the service name in argv.
+
+    [MS-SCMR] 3.1.4.19. Needs SERVICE_START. Errors: 2, 3, 193 (there is no such program, or it is
+    none), 1053 (it did not connect or answer in time), 1056, 1058, 1068, 1069, 1072, 1075 (a
+    dependency is not there), 1079, 1083.
+    """
     calls, raw = use(service, "StartService")
     calls.start_service(raw, arguments or ())
 
 
 def ControlService(service: ScHandle, control: int) -> ServiceStatus:
-    """Send a control; the status after the Handler returned. 1051, 1052, 1053, 1061, 1062."""
+    """Send a control; the status after the Handler returned.
+
+    [MS-SCMR] 3.1.4.2. Errors: 87 (no control that may be sent), 1051, 1052, 1053, 1061, 1062, and
+    what the Handler returned.
+    """
     calls, raw = use(service, "ControlService")
     return calls.control_service(raw, control)
 
@@ -390,7 +298,10 @@ _NO_STOP_REASON = 0x4006_0017
 def EnumServicesStatus(
     scm: ScHandle, service_type: int = ServiceType.WIN32, service_state: int = StateMask.ALL
 ) -> list[Entry]:
-    """Every service that matches: name, display_name, status."""
+    """Every service that matches and may be queried: name, display_name, status.
+
+    Needs SC_MANAGER_ENUMERATE_SERVICE. Errors: 87, a mask without or with other bits.
+    """
     calls, raw = use(scm, "EnumServicesStatus")
     return calls.enum_services(raw, service_type, service_state, None)
 
@@ -407,7 +318,10 @@ def EnumServicesStatusEx(
 
 
 def EnumDependentServices(service: ScHandle, service_state: int = StateMask.ALL) -> list[Entry]:
-    """Those that depend on it, in the order in which to stop them."""
+    """Those that depend on it, in the order in which to stop them. [MS-SCMR] 3.1.4.13.
+
+    Needs SERVICE_ENUMERATE_DEPENDENTS.
+    """
     calls, raw = use(service, "EnumDependentServices")
     return calls.enum_dependents(raw, service_state)
 

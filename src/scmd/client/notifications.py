@@ -13,8 +13,8 @@ from __future__ import annotations
 from threading import Lock
 
 from scmd.client.apc import ApcQueue, current_queue
-from scmd.client.functions import ScHandle, use
 from scmd.client.multiplexing import Multiplexed
+from scmd.client.sc_handle import ScHandle, use
 from scmd.client.status_requests import FUNCTION, names, params_of, registration, triggered
 from scmd.svcctl import administration, opening
 from scmd.vocabulary.errors import Error

@@ -9,8 +9,8 @@ from __future__ import annotations
 from threading import Thread
 
 from scmd.client.apc import EventObject, SetEvent
-from scmd.client.functions import ScHandle, use
 from scmd.client.management import query_parameters, set_parameters
+from scmd.client.sc_handle import ScHandle, use
 from scmd.client.watching import Watch
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import name_key

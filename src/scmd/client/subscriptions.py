@@ -12,7 +12,7 @@ from __future__ import annotations
 from threading import Lock, Thread, current_thread
 
 from scmd.client.apc import INFINITE, EventObject, SetEvent, end_of, wait_for_any
-from scmd.client.functions import ScHandle, use
+from scmd.client.sc_handle import ScHandle, use
 from scmd.client.status_requests import STATES
 from scmd.client.watching import Change, Watch
 from scmd.vocabulary.errors import Error
