@@ -79,7 +79,7 @@ def wake(state: State, record: ServiceRecord) -> None:
     to find that they are awaited still: it is the last one that counts.
     """
     waiters = record.waiters
-    if not waiters or is_coming(record):
+    if not waiters or _is_coming(record):
         return
     record.waiters = None
     for attempt in waiters.values():
@@ -88,7 +88,7 @@ def wake(state: State, record: ServiceRecord) -> None:
             state.work.append(attempt)
 
 
-def is_coming(record: ServiceRecord) -> bool:
+def _is_coming(record: ServiceRecord) -> bool:
     """Whether it is on its way up, or down first; what has come of it is to be waited for."""
     if record.attempt is not None:
         return not record.is_up
