@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from tests.free_ports import free_port
 from tests.remote.reach import LEVELS, PRIVACY, impacket_says
 from tests.remote.samba import Samba
 from tests.system.machine import Machine
-from tests.transport.kdc import OTHER_REALM, REALM, SERVICE, Realm, realm
+from tests.transport.kdc import OTHER_REALM, PASSWORD, REALM, SERVICE, Realm, realm
 
 pytestmark = [pytest.mark.root, pytest.mark.peers("krb5kdc", "kadmin.local", "kinit", "smbd")]
 SERVICES_PY = Path(sys.executable).with_name("services.py")
@@ -107,6 +108,60 @@ def test_impacket_comes_with_a_ticket(
     assert said("bob", [PRIVACY]) == [denied]
     machine.scmd("remote", "enable", "--level", "integrity")
     assert said("ann") == [denied, denied, "4", "4"]
+
+
+SAMBA = """
+import json, sys
+from samba import credentials, param
+from samba.dcerpc import svcctl
+port, realm, user, password, *options = sys.argv[1:]
+lp = param.LoadParm()
+lp.set("realm", realm)
+creds = credentials.Credentials()
+creds.guess(lp)
+creds.set_kerberos_state(credentials.MUST_USE_KERBEROS)
+creds.set_username(user)
+creds.set_realm(realm)
+creds.set_password(password)
+answers = {}
+for option in options:
+    binding = f"ncacn_ip_tcp:127.0.0.1[{port},target_hostname=localhost,{option}]"
+    try:
+        scm = svcctl.svcctl(binding, lp, creds)
+        handle = scm.OpenSCManagerW(None, None, 0xF003F)
+        answers[option] = scm.EnumServicesStatusW(handle, 0x30, 3, 262144, 0)[2]
+    except Exception as error:
+        answers[option] = hex(error.args[0])
+print(json.dumps(answers))
+"""
+
+
+def test_samba_comes_with_a_ticket(bare: Machine, site: Realm) -> None:
+    """Bare and inside SPNEGO, in all forms; its Kerberos is Heimdal's."""
+    machine = bare.start()
+    port = free_port()
+    machine.scmd("remote", "adduser", "ann", "--administrator", "--no-password")
+    machine.scmd("remote", "enable", "--tcp", f"127.0.0.1:{port}", "--keytab", site.keytab)
+    sealed = ("krb5,seal", "krb5,seal,ndr64", "krb5,seal,bigendian", "spnego,seal")
+    signed = ("krb5,sign", "spnego,sign")
+
+    def said(*options: str) -> dict[str, object]:
+        arguments = (str(port), REALM, "ann", PASSWORD, *options)
+        done = subprocess.run(
+            ["/usr/bin/python3", "-W", "ignore", "-c", SAMBA, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert done.returncode == 0, done.stderr
+        answers: dict[str, object] = json.loads(done.stdout)
+        return answers
+
+    denied = "0xc0000022"  # STATUS_ACCESS_DENIED
+    assert said(*sealed, *signed) == dict.fromkeys(sealed, 3) | dict.fromkeys(signed, denied)
+    machine.scmd("remote", "enable", "--level", "integrity")
+    weak = ("krb5,connect", "spnego,packet")
+    assert said(*signed, *weak) == dict.fromkeys(signed, 3) | dict.fromkeys(weak, denied)
 
 
 def test_a_ticket_for_smbd_is_one_for_the_pipe(

@@ -103,6 +103,53 @@ def test_samba_is_refused(options: str, password: str, error: int) -> None:
         assert samba(port.number, options, password=password) == {"error": error}
 
 
+GROUPS = """
+import json, sys
+from samba import credentials, param
+from samba.dcerpc import svcctl
+port, user, password = sys.argv[1:]
+lp = param.LoadParm()
+creds = credentials.Credentials()
+creds.guess(lp)
+creds.set_username(user)
+creds.set_password(password)
+creds.set_kerberos_state(credentials.DONT_USE_KERBEROS)
+def joined(group):
+    return svcctl.svcctl(f"ncacn_ip_tcp:127.0.0.1[{port},seal{group}]", lp, creds)
+def locked(connection, handle):
+    try:
+        connection.LockServiceDatabase(handle)
+    except Exception as error:
+        return error.args[0]
+    return 0
+first = joined("")
+handle = first.OpenSCManagerW(None, None, 0xF003F)
+second = joined(",assoc_group_id=0x00000001")
+other = joined("")
+own = other.OpenSCManagerW(None, None, 0xF003F)
+said = [locked(other, handle)]
+del first
+said += [locked(second, handle), locked(other, own)]
+del second
+while locked(other, own):
+    pass  # Until the server has heard of its end.
+print(json.dumps(said))
+"""
+
+
+@pytest.mark.peers("smbtorture")
+def test_handles_are_the_association_groups() -> None:
+    """The first one's: it is as good on the second connection, and ends with that."""
+    with listening() as port:
+        command = ["/usr/bin/python3", "-W", "ignore", "-c", GROUPS, str(port.number)]
+        done = subprocess.run(
+            [*command, USER, PASSWORD], capture_output=True, text=True, timeout=100
+        )
+    assert done.returncode == 0, done.stderr
+    foreign = 0xC003_0005  # RPC_NT_SS_CONTEXT_MISMATCH
+    assert json.loads(done.stdout) == [foreign, 0, Error.SERVICE_DATABASE_LOCKED]
+
+
 @contextmanager
 def impacket(port: int, level: int, password: str = PASSWORD) -> Iterator[Any]:
     """A connection of impacket's, not bound yet."""
