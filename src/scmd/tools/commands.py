@@ -96,6 +96,13 @@ def perform(
     return FAILED
 
 
+def write_json(document: object) -> None:
+    """What `--json` shows."""
+    from scmd.tools.sc_json import dump
+
+    sys.stdout.write(dump(document))
+
+
 class Options:
     """Options among the arguments: `--name VALUE`, `--name=VALUE` and flags, up to `--`."""
 

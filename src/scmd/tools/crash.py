@@ -7,7 +7,7 @@ import sys
 
 from scmd.client.management import read_crash
 from scmd.tools import history
-from scmd.tools.commands import CommandError, Options
+from scmd.tools.commands import CommandError, Options, write_json
 from scmd.tools.sc_json import type_name
 from scmd.tools.sc_output import word
 from scmd.tools.target import open_calls
@@ -50,9 +50,7 @@ def run(arguments: list[str]) -> int:
         raise CommandError(f"no failure of {escaped(name)} is kept{older}")
     document = json.loads(crash)
     if options.flag("--json"):
-        from scmd.tools.sc_json import dump
-
-        sys.stdout.write(dump(document))
+        write_json(document)
     else:
         sys.stdout.writelines(as_text(document))
     return 0

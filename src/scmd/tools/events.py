@@ -7,7 +7,7 @@ import sys
 from collections import deque
 
 from scmd.client.management import LATEST_EVENTS, MAX_EVENTS, read_events
-from scmd.tools.commands import CommandUsageError, Options
+from scmd.tools.commands import CommandUsageError, Options, write_json
 from scmd.tools.target import open_calls
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ScmAccess
@@ -46,9 +46,7 @@ def run(arguments: list[str]) -> int:
             else last_lines(calls, scm, source, count)
         )
     if options.flag("--json"):
-        from scmd.tools.sc_json import dump
-
-        sys.stdout.write(dump([json.loads(line) for line in lines]))
+        write_json([json.loads(line) for line in lines])
     else:
         for line in lines:
             sys.stdout.write(as_text(json.loads(line)))

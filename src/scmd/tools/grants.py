@@ -26,7 +26,7 @@ from scmd.security.sid import (
     unix_user_sid,
 )
 from scmd.tools import target
-from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.commands import CommandError, CommandUsageError, Options, write_json
 from scmd.tools.sc_rare import SCM_NAME
 from scmd.vocabulary.names import escaped, name_key
 from scmd.vocabulary.service import (
@@ -121,10 +121,8 @@ def show(arguments: list[str]) -> int:
         for grant in found or ()
     ]
     if options.flag("--json"):
-        from scmd.tools.sc_json import dump
-
         members = ("sid", "name", "allowed", "denied")
-        sys.stdout.write(dump([dict(zip(members, row, strict=True)) for row in rows]))
+        write_json([dict(zip(members, row, strict=True)) for row in rows])
     elif found is None:
         sys.stdout.write("Everybody may do everything.\n")
     else:

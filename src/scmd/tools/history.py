@@ -6,7 +6,7 @@ import json
 import sys
 
 from scmd.client.management import read_history
-from scmd.tools.commands import Options
+from scmd.tools.commands import Options, write_json
 from scmd.tools.target import open_calls
 from scmd.tools.why import by
 from scmd.vocabulary.durations import span
@@ -40,9 +40,7 @@ def run(arguments: list[str]) -> int:
         lines = read_history(calls, service)
     transitions = [json.loads(line) for line in (lines[-count:] if count else [])]
     if options.flag("--json"):
-        from scmd.tools.sc_json import dump
-
-        sys.stdout.write(dump(transitions))
+        write_json(transitions)
     else:
         sys.stdout.writelines(as_text(transition) for transition in transitions)
     return 0

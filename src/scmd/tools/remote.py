@@ -8,7 +8,7 @@ import sys
 
 from scmd.client.calls import open_calls
 from scmd.client.management import change_remote, query_remote
-from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.commands import CommandError, CommandUsageError, Options, write_json
 from scmd.vocabulary.names import escaped, name_key
 from scmd.vocabulary.service import ScmAccess
 from scmd.vocabulary.winerror import WinError
@@ -93,9 +93,7 @@ def _status(arguments: list[str]) -> int:
         raise CommandUsageError("status takes no arguments")
     document = _query()
     if options.flag("--json"):
-        from scmd.tools.sc_json import dump
-
-        sys.stdout.write(dump(document))
+        write_json(document)
     else:
         _show(document)
     return 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from scmd.client.management import manager_status
-from scmd.tools.commands import CommandUsageError, Options
+from scmd.tools.commands import CommandUsageError, Options, write_json
 from scmd.tools.target import connect, open_calls
 from scmd.vocabulary.durations import span
 from scmd.vocabulary.names import escaped
@@ -31,9 +31,7 @@ def run(arguments: list[str]) -> int:
         with open_calls() as calls:
             document = json.loads(manager_status(calls))
     if options.flag("--json"):
-        from scmd.tools.sc_json import dump
-
-        sys.stdout.write(dump(document))
+        write_json(document)
     else:
         sys.stdout.write(as_text(document))
     return 0

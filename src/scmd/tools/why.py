@@ -6,7 +6,7 @@ import json
 import sys
 
 from scmd.client.management import explain, read_crash
-from scmd.tools.commands import Options
+from scmd.tools.commands import Options, write_json
 from scmd.tools.target import open_calls
 from scmd.vocabulary.durations import span
 from scmd.vocabulary.errors import Error
@@ -39,9 +39,7 @@ def run(arguments: list[str]) -> int:
         document = json.loads(explain(calls, service))
         document["last_crash"] = _last_crash(calls, scm, name)
     if options.flag("--json"):
-        from scmd.tools.sc_json import dump
-
-        sys.stdout.write(dump(document))
+        write_json(document)
     else:
         sys.stdout.writelines(f"{escaped(line)}\n" for line in as_text(document))
     return 0
