@@ -48,7 +48,7 @@ def test_an_unknown_account_is_a_logon_failure(name: str) -> None:
 
 
 @pytest.mark.root
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root: other uids")
+@pytest.mark.root
 @pytest.mark.parametrize(
     "name", ["LocalService", "NT AUTHORITY\\NetworkService", "nt authority\\network service"]
 )

@@ -16,8 +16,6 @@ from scmd.transport.local_server import LocalConnection, LocalServer
 from scmd.transport.peer import peer_of
 from scmd.transport.streams import WRITE_LIMIT
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root: becomes another user")
-
 
 class Recorder:
     """A handler that keeps what happened, and answers as it is told."""
@@ -126,7 +124,7 @@ sys.stdin.read()
 
 
 @pytest.mark.root
-@needs_root
+@pytest.mark.root
 @pytest.mark.parametrize("count", [3, 256, 257, 5000])
 async def test_the_peer_is_another_user_with_all_its_groups(endpoint: Endpoint, count: int) -> None:
     groups = [10_000 + number for number in range(count)]
@@ -226,7 +224,7 @@ async def test_closing_the_server_leaves_the_socket_file(endpoint: Endpoint) -> 
 
 
 @pytest.mark.root
-@needs_root
+@pytest.mark.root
 async def test_one_user_cannot_take_every_connection(tmp_path: Path, endpoint: Endpoint) -> None:
     few = await Endpoint(endpoint.path + "2", connections_per_user=2).open()
     program = """
