@@ -153,9 +153,10 @@ def test_every_command_has_its_result_or_says_why_not(
         assert (status, "the server is not scmd" in text) == (1, True), (line, text)
     status, text = said("grants", "Spooler")
     assert (status, "Everyone" in text) == (0, True), text
-    for user, why in (("-Uroot%wrong", "SMB: the credentials are refused"), ("-k", "no password")):
+    refused = r"no endpoint mapper at TCP port 135 \(.*\); SMB: the credentials are refused"
+    for user, why in (("-Uroot%wrong", refused), ("-k", "no password")):
         status, text = said("sc", "query", user)
-        assert (status, why in text) == (1, True), text
+        assert (status, bool(re.search(why, text))) == (1, True), text
 
 
 def test_the_python_api_finds_what_there_is(samba: Samba) -> None:

@@ -28,6 +28,10 @@ CONNECT_S = 21.0
 class _StepFailed(Exception):
     """A way to the machine is closed; there may be another one."""
 
+    def __init__(self, text: str, error: Error = Error.RPC_SERVER_UNAVAILABLE) -> None:
+        super().__init__(text)
+        self.error = error
+
 
 def connector(
     host: str, credentials: Credentials | None = None, timeout: float | None = None
@@ -65,19 +69,19 @@ def _through_ssh(host: Host, timeout: float | None) -> Connection:
 def _through_network(host: Host, credentials: Credentials, timeout: float | None) -> Connection:
     """TCP at the port that is given or that the mapper tells, then the named pipe."""
     limit = CONNECT_S if timeout is None else timeout
-    failures = []
+    failures: list[_StepFailed] = []
     try:
         port = host.port or _mapped_port(host, limit)
         return _by_tcp(host, port, credentials, limit, timeout)
     except _StepFailed as failed:
-        failures.append(str(failed))
+        failures.append(failed)
     if not host.port:
         try:
             return _by_pipe(host, credentials, limit, timeout)
         except _StepFailed as failed:
-            failures.append(str(failed))
-    text = f"{host}: {'; '.join(failures)}"
-    raise ConnectionFailed(Error.RPC_SERVER_UNAVAILABLE, "OpenSCManager", text)
+            failures.append(failed)
+    text = f"{host}: {'; '.join(map(str, failures))}"
+    raise ConnectionFailed(failures[-1].error, "OpenSCManager", text)
 
 
 def _mapped_port(host: Host, limit: float) -> int:
@@ -126,8 +130,7 @@ def _by_pipe(
     try:
         stream = PipeStream(host.name, "svcctl", credentials.user, credentials.password, limit)
     except PermissionError as error:
-        text = f"{host}: SMB: {reason(error)}"
-        raise ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", text) from error
+        raise _StepFailed(f"SMB: {reason(error)}", Error.ACCESS_DENIED) from error
     except (SmbFailed, OSError) as error:
         raise _StepFailed(f"the named pipe: {reason(error)}") from error
     connection = _bound(stream, f"{host}, named pipe")
