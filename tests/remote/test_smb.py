@@ -102,6 +102,9 @@ def test_enabling_says_what_it_opens_and_what_protects_it(
     samba.configuration.write_text("[global]\n")
     assert f"external_rpc_pipe:socket_dir = {samba.front}" in enable(machine, samba)
     assert "server smb encrypt = required" in said
+    assert "server signing = mandatory" in said
+    samba.configuration.write_text("[global]\nserver smb encrypt = mandatory\n")
+    assert "To require" not in enable(machine, samba), "what is encrypted is signed as well"
     pipe = samba.front / "np" / "svcctl"
     assert stat.S_IMODE(pipe.stat().st_mode) == 0o600
     assert stat.S_IMODE(pipe.parent.stat().st_mode) == 0o700

@@ -17,6 +17,7 @@ PIPES = (
 """What Samba serves. A link may lead nowhere: smbd starts the server and tries again."""
 _DEFAULT_FOLDER = "/run/samba/ncalrpc"
 _TESTPARM_S = 20.0
+_REQUIRED = ("required", "mandatory")
 _OPTION = "external_rpc_pipe:socket_dir"
 
 
@@ -41,13 +42,13 @@ def prepare(folder: str, configuration: str | None = None) -> str:
         signing = encryption = ""
     else:
         lines.append(f"smbd: server signing = {signing}, server smb encrypt = {encryption}")
-    if encryption.lower() not in ("required", "mandatory"):
+    if encryption.lower() not in _REQUIRED:
         lines += [
             "To require encryption of everything, for smbd's other shares too:",
             "    server smb encrypt = required",
         ]
-    if signing.lower() not in ("required", "mandatory"):
-        lines += ["To require signatures at least:", "    server signing = mandatory"]
+        if signing.lower() not in _REQUIRED:
+            lines += ["To require signatures at least:", "    server signing = mandatory"]
     return "".join(line + "\n" for line in lines)
 
 
