@@ -170,15 +170,20 @@ def pair() -> tuple[FrameSocket, FrameSocket]:
     return tuple(FrameSocket(socket.socket(fileno=end.detach())) for end in (ours, theirs))  # type: ignore[return-value]
 
 
-def test_descriptors_stay_with_their_messages_when_the_socket_is_full() -> None:
+@pytest.mark.parametrize("lent", [False, True])
+def test_descriptors_stay_with_their_messages_when_the_socket_is_full(lent: bool) -> None:
     sender, receiver = pair()
     files = [os.memfd_create(str(number)) for number in range(200)]
     for number, file in enumerate(files):
         os.write(file, str(number).encode())
-        sender.send(wire.Capture(number=number, service=1, name="x" * 4000), file)
+    before = len(os.listdir("/proc/self/fd"))
+    for number, file in enumerate(files):
+        sender.send(wire.Capture(number=number, service=1, name="x" * 4000), file, lent=lent)
         sender.send(wire.OutputEnded(number=number))
-        os.close(file)
     assert sender.unsent
+    assert (len(os.listdir("/proc/self/fd")) == before) is lent
+    if not lent:
+        close_all(files)
     found: list[int] = []
     ended: list[int] = []
     while len(ended) < 200:
@@ -193,10 +198,17 @@ def test_descriptors_stay_with_their_messages_when_the_socket_is_full() -> None:
                 assert not descriptors
                 ended.append(message.number)
     assert found == ended == list(range(200))
+    if lent:
+        close_all(files)
     sender.close()
     with pytest.raises(Disconnected):
         receiver.receive()
     receiver.close()
+
+
+def close_all(files: list[int]) -> None:
+    for file in files:
+        os.close(file)
 
 
 def test_nonsense_ends_the_connection() -> None:

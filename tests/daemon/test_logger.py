@@ -11,8 +11,10 @@ import threading
 from pathlib import Path
 
 from scmd.core.messages import LaunchId, ServiceId
+from scmd.core.messages.events import LaunchFailed
 from scmd.daemon.logger import LOST, MAX_BACKLOG, Writer
 from scmd.daemon.logger_files import CUT, MAX_LINE, Lines, LogFile
+from scmd.vocabulary.errors import Error
 from tests.daemon.world import SHELL, World, gone
 
 
@@ -104,6 +106,40 @@ async def test_a_killed_manager_changes_nothing_for_output(world: World) -> None
     assert (await second.exit_of(1)).exit_code == 0
     await world.finish()
     assert (world.state / "logs" / "1.log").read_text() == "later\n"
+
+
+async def test_where_descriptors_are_few_a_start_is_refused_and_nothing_else(world: World) -> None:
+    world.descriptors = 128
+    manager = await world.start()
+    talkers: list[tuple[int, int]] = []
+    while True:
+        number, fifo = len(talkers) + 1, world.state.parent / f"fifo{len(talkers)}"
+        os.mkfifo(fifo)
+        script = f"echo begun; read x <{fifo}; echo said $x"
+        manager.order(number, SHELL, "-c", script, control_channel=False)
+        answer = await manager.answer(number)
+        if isinstance(answer, LaunchFailed):
+            break
+        talkers.append((number, os.open(fifo, os.O_RDWR | os.O_CLOEXEC)))
+    assert answer.error == Error.NOT_ENOUGH_MEMORY
+    assert "RLIMIT_NOFILE, 128 here" in answer.detail
+    assert len(talkers) > 64
+    killed = logger_of(manager.state.keeper_pid)
+    os.kill(killed, signal.SIGKILL)
+    await gone(killed)
+    for _, end in talkers:
+        os.write(end, b"it\n")
+    for number, end in talkers:
+        os.close(end)
+        assert (await manager.exit_of(number)).exit_code == 0
+        await manager.end_of_output(number)
+        log = (world.state / "logs" / f"{number}.log").read_text()
+        assert log.replace(LOST.decode(), "").splitlines()[-1] == "said it"
+        manager.link.forget(LaunchId(number))
+    assert await world.line() == "scmd: the logger ended: signal 9; a new one in 0 s"
+    await manager.launch(1000, SHELL, "-c", ":", control_channel=False)
+    await world.finish()
+    assert await world.line() == ""
 
 
 async def test_who_hears_of_the_end_of_output_finds_all_of_it_in_the_log(world: World) -> None:

@@ -17,6 +17,7 @@ from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
 
 RUN = "import sys; from scmd.daemon.keeper import run; sys.exit(run({}))"
 NO_CGROUPS = "from scmd.linux import cgroups; cgroups.own_cgroups = lambda *_: {}; "
+FEW_DESCRIPTORS = "import resource as r; r.setrlimit(r.RLIMIT_NOFILE, ({0}, {0})); "
 SHELL = "/bin/sh"
 RELAY = str(Path(__file__).with_name("relay.py"))
 
@@ -42,13 +43,19 @@ class Manager:
     async def launch(self, number: int, *argv: str, **options: object) -> ProcessStarted:
         """Order a launch and wait until it runs; the account is LocalSystem by default."""
         self.order(number, *argv, **options)
-        started = await self.wait(
+        started = await self.answer(number)
+        assert isinstance(started, ProcessStarted), started
+        return started
+
+    async def answer(self, number: int) -> ProcessStarted | events.LaunchFailed:
+        """What has come of the order to launch it."""
+        answer = await self.wait(
             lambda event: (
                 isinstance(event, ProcessStarted | events.LaunchFailed) and event.launch == number
             )
         )
-        assert isinstance(started, ProcessStarted), started
-        return started
+        assert isinstance(answer, ProcessStarted | events.LaunchFailed)
+        return answer
 
     async def refusal(self, number: int, *argv: str, **options: object) -> events.LaunchFailed:
         self.order(number, *argv, **options)
@@ -140,6 +147,8 @@ class World:
         self.managers: list[Manager] = []
         self.options = ""
         self.cgroups = True
+        self.descriptors = 0
+        """How many the keeper may have, if not as many as we may."""
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.bind(str(folder / "test.sock"))
         self._listener.listen()
@@ -147,11 +156,14 @@ class World:
         self._relay = [sys.executable, "-I", "-S", RELAY, str(folder / "test.sock")]
 
     async def start(self, **environment: str) -> Manager:
+        first = "" if self.cgroups else NO_CGROUPS
+        if self.descriptors:
+            first += FEW_DESCRIPTORS.format(self.descriptors)
         arguments = f"{str(self.state)!r}, {str(self.runtime)!r}, manager={self._relay!r}"
         self.process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-c",
-            ("" if self.cgroups else NO_CGROUPS) + RUN.format(arguments + self.options),
+            first + RUN.format(arguments + self.options),
             stderr=asyncio.subprocess.PIPE,
             stdin=asyncio.subprocess.DEVNULL,
             env={**os.environ, **environment},

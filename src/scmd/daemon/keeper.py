@@ -387,7 +387,8 @@ class Keeper:
             *(self._launches, self._captures, self._listeners),
         )
         for message, descriptors in whole:
-            manager.send(message, *descriptors)
+            # Nothing of it ends before the manager, who does not know it yet, says so.
+            manager.send(message, *descriptors, lent=True)
         self._greeted = True
         if self._stopping:
             manager.send(wire.Shutdown())

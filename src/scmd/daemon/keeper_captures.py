@@ -36,11 +36,16 @@ class Captures:
         )
         self._held[launch.number] = capture, descriptor
         if logger is not None:
-            logger.send(capture, descriptor)
+            self._pass(capture, descriptor, logger)
 
     def pass_all(self, logger: FrameSocket) -> None:
         for capture, descriptor in self._held.values():
-            logger.send(capture, descriptor)
+            self._pass(capture, descriptor, logger)
+
+    @staticmethod
+    def _pass(capture: wire.Capture, descriptor: int, logger: FrameSocket) -> None:
+        # It is the logger that says when to close it, and so when it has got it.
+        logger.send(capture, descriptor, lent=True)
 
     def were_lost(self) -> None:
         """The logger has died: the next one is to say that lines may be missing."""

@@ -11,6 +11,7 @@ from scmd.daemon.keeper_messages import FrameReader, Malformed, Message, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 _READ_SIZE = 1 << 18
@@ -28,7 +29,8 @@ class FrameSocket:
         connection.setblocking(False)
         self._socket = connection
         self._reader = FrameReader()
-        self._pending: deque[tuple[bytes, tuple[int, ...]]] = deque()
+        self._pending: deque[tuple[bytes, tuple[int, ...], bool]] = deque()
+        """Frames with their descriptors, and whether these are ours."""
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -38,24 +40,28 @@ class FrameSocket:
         """Whether to call `flush` when the socket is writable."""
         return bool(self._pending)
 
-    def send(self, message: Message, *descriptors: int) -> None:
-        """Queue a message with duplicates of the descriptors; the caller keeps its own."""
+    def send(self, message: Message, *descriptors: int, lent: bool = False) -> None:
+        """Queue a message with duplicates of the descriptors; the caller keeps its own.
+
+        `lent`: these stay open until they are received, so that many may wait without duplicates.
+        """
         frame = encode(message, len(descriptors))
         if not self._pending and self._send_now(frame, descriptors):
             return
-        self._pending.append((frame, tuple(map(os.dup, descriptors))))
+        waiting = descriptors if lent else tuple(map(os.dup, descriptors))
+        self._pending.append((frame, waiting, not lent))
 
     def flush(self) -> None:
         """Send what waits, as far as the socket takes it."""
         while self._pending:
-            frame, descriptors = self._pending[0]
+            frame, descriptors, ours = self._pending[0]
             sent = self._transmit(frame, descriptors)
             if sent == 0:
                 return
-            for descriptor in descriptors:
-                os.close(descriptor)
+            if ours:
+                _close(descriptors)
             if sent < len(frame):
-                self._pending[0] = (frame[sent:], ())
+                self._pending[0] = (frame[sent:], (), True)
                 return
             self._pending.popleft()
 
@@ -78,19 +84,18 @@ class FrameSocket:
             raise Disconnected(f"malformed: {malformed}") from malformed
 
     def close(self) -> None:
-        for _, descriptors in self._pending:
-            for descriptor in descriptors:
-                os.close(descriptor)
+        for _, descriptors, ours in self._pending:
+            if ours:
+                _close(descriptors)
         self._pending.clear()
-        for descriptor in self._reader.leftover_descriptors():
-            os.close(descriptor)
+        _close(self._reader.leftover_descriptors())
         self._socket.close()
 
     def _send_now(self, frame: bytes, descriptors: tuple[int, ...]) -> bool:
         """Whether all of it went; the rest of what went in part is queued here."""
         sent = self._transmit(frame, descriptors)
         if 0 < sent < len(frame):
-            self._pending.append((frame[sent:], ()))
+            self._pending.append((frame[sent:], (), True))
         return sent > 0
 
     def _transmit(self, frame: bytes, descriptors: tuple[int, ...]) -> int:
@@ -111,6 +116,11 @@ def inherited(descriptor: int) -> FrameSocket:
     """The socket that our parent left us at this number."""
     os.set_inheritable(descriptor, False)
     return FrameSocket(_socket.socket(fileno=descriptor))
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
+        os.close(descriptor)
 
 
 def _descriptors(ancillary: list[tuple[int, int, Any]]) -> list[int]:

@@ -20,11 +20,13 @@ import select
 import sys
 import threading
 import time
+from collections import OrderedDict
 
 from scmd.daemon.keeper_messages import Capture, LineSeen, OutputEnded, Ready
 from scmd.daemon.keeper_socket import Disconnected, FrameSocket, inherited
 from scmd.daemon.logger_echo import Echo
 from scmd.daemon.logger_files import MAX_LINE, Lines, LogFile
+from scmd.linux.descriptors import for_log_files
 
 MAX_BYTES = 10 << 20
 FILES = 3
@@ -46,6 +48,9 @@ class Writer:
         self._logs = logs
         self._limits = max_bytes, files
         self._files: dict[int, LogFile] = {}
+        self._open: OrderedDict[int, LogFile] = OrderedDict()
+        """Those of them that may be open, the one that was written to last at the end."""
+        self._most_open = for_log_files()
         self._backlog: dict[int, list[bytes]] = {}
         self._sizes: dict[int, int] = {}
         self._dropped: dict[int, int] = {}
@@ -122,6 +127,7 @@ class Writer:
                 self._write(service, b"", count)
                 self._announced(service)
             for service in idle.intersection(self._files):
+                self._open.pop(service, None)
                 self._files[service].close()
                 if not self._files[service].dropped:
                     del self._files[service]
@@ -149,6 +155,10 @@ class Writer:
             path = os.path.join(self._logs, f"{service}.log")
             file = self._files[service] = LogFile(path, *self._limits)
         failed = file.write(lines, dropped)
+        self._open[service] = file
+        self._open.move_to_end(service)
+        if len(self._open) > self._most_open:
+            self._open.popitem(last=False)[1].close()
         if failed is not None and not self._failing:
             print(f"scmd: logs cannot be written: {failed}", file=sys.stderr, flush=True)
         self._failing = failed is not None

@@ -22,6 +22,7 @@ from functools import partial
 
 from scmd.linux.accounts import Account, resolve
 from scmd.linux.birth import child_in
+from scmd.linux.descriptors import for_launches
 from scmd.linux.preparation import preparation
 from scmd.vocabulary.errors import Error, Refused
 
@@ -123,6 +124,7 @@ class Spawner:
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         # Every child finds its channel at this number, taken early and therefore small.
         self._slot = os.dup(self._null)
+        self._end_of_room = for_launches()
 
     def close(self) -> None:
         os.close(self._null)
@@ -152,6 +154,12 @@ class Spawner:
         output, output_write = os.pipe2(os.O_CLOEXEC)
         channel: int | None = None
         try:
+            if output >= self._end_of_room:
+                limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+                raise Refused(
+                    Error.NOT_ENOUGH_MEMORY,
+                    f"cannot spawn: more would run than RLIMIT_NOFILE, {limit} here, has room for",
+                )
             os.set_blocking(output, False)
             if request.control_channel:
                 channel = self._open_channel()
