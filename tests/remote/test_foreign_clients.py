@@ -204,6 +204,20 @@ def test_who_proves_himself_to_the_mapper_is_held_to_it(machine: Machine) -> Non
     dce.disconnect()
 
 
+def test_smbtorture_asks_every_interface_about_itself(machine: Machine) -> None:
+    """rpc.mgmt: the port of each interface comes from the mapper, which is asked too."""
+    reach = Reach(machine, f"127.85.{os.getpid() % 250}.{os.getpid() // 250 % 250}")
+    reach.mapper = 135
+    reach.open()
+    binding = f"ncacn_ip_tcp:{reach.address}[135,seal]"
+    done = run("smbtorture", binding, "-U", f"{ADMINISTRATOR}%{PASSWORD}", "rpc.mgmt")
+    said = done.stdout + done.stderr
+    assert "success: mgmt" in done.stdout, said
+    for interface in ("'svcctl'", "'epmapper'", "'mgmt'"):
+        assert interface in said, said
+    assert said.count("server refused to stop listening") >= 2
+
+
 @pytest.fixture
 def samba(machine: Machine, reach: Reach) -> Samba:
     """At port 445 of an address of its own, since some clients know no other."""
