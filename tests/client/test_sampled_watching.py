@@ -117,6 +117,24 @@ def test_after_a_connection_broke_each_comes_as_it_is(web: Scm) -> None:
         until(changes, lambda change: change.state == S.STOPPED)
 
 
+def test_after_a_connection_broke_who_is_gone_is_told(web: Scm) -> None:
+    opened: list[Calls] = []
+
+    def connect() -> Calls:
+        opened.append(open_calls())
+        return opened[-1]
+
+    with Watch(connect) as changes:
+        changes.begin()
+        opened[-1].connection.abort()
+        web["Other"].delete()
+        found = [next(changes), next(changes)]
+    assert [(each.kind, each.name, each.gap, each.sampled) for each in found] == [
+        ("service", "Web", True, True),
+        ("deleted", "Other", True, True),
+    ]
+
+
 def test_closing_ends_the_iteration_from_another_thread(world: World, web: Scm) -> None:
     changes = watch()
     found: list[object] = []

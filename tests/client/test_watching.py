@@ -114,6 +114,34 @@ def test_who_is_behind_is_told_of_a_service_that_is_gone(world: World, web: Scm)
     ]
 
 
+@pytest.mark.parametrize("initial", [False, True])
+def test_who_watches_all_is_told_who_went_meanwhile(world: World, web: Scm, initial: bool) -> None:
+    with watch(initial=initial) as changes:
+        if initial:
+            assert {next(changes).name, next(changes).name} == {"Web", "Other"}
+        web.create("Brief", "/bin/brief")
+        web["Brief"].delete()
+        web.create("New", "/bin/new")
+        while next(changes).name != "New":
+            pass
+        for name in ("New", "Web"):
+            web[name].delete()
+        world.scm.state.feed.kept.clear()
+        found = [next(changes) for _ in range(3)]
+        # That is known now.
+        world.scm.state.feed.kept.clear()
+        web["Other"].start()
+        again = [next(changes)]
+        web["Other"].stop()
+        again.append(next(changes))
+    assert {change.name for change in again} == {"Other"}
+    assert [(each.kind, each.name, each.gap) for each in found] == [
+        ("service", "Other", True),
+        ("deleted", "Web", True),
+        ("deleted", "New", True),
+    ]
+
+
 def test_a_picture_says_who_is_marked_for_deletion(web: Scm) -> None:
     with web["Web"].opened(ServiceAccess.QUERY_STATUS):
         web["Web"].delete()

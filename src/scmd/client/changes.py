@@ -61,6 +61,8 @@ class Scope:
     def __init__(self, names: Iterable[str], initial: bool) -> None:
         self.names = {name_key(name): name for name in names}
         """Of the services, by their keys; none: all."""
+        self.known = dict(self.names)
+        """Those, or without any the services that the watch has heard of and that are there."""
         self.initial = initial
         self.has_begun = False
         """A first answer has come; where another picture is needed, changes may be missing."""
@@ -73,12 +75,22 @@ class Scope:
     def covers(self, name: str) -> bool:
         return not self.names or name_key(name) in self.names
 
+    def note(self, changes: Iterable[Change]) -> None:
+        """Keep in mind who is there now."""
+        if self.names:
+            return
+        for change in changes:
+            if change.kind == "deleted":
+                self.known.pop(name_key(change.name), None)
+            else:
+                self.known[name_key(change.name)] = change.name
+
     def missing(self, picture: Iterable[Change]) -> list[Change]:
-        """Of the names without a service in a picture after a gap: perhaps there was one."""
-        there = {name_key(known.name) for known in picture}
+        """Who is not in a picture after a gap; of a name it may be that there never was one."""
+        there = {name_key(service.name) for service in picture}
         return [
             Change(kind="deleted", name=name, status=ServiceStatus(), gap=True)
-            for key, name in self.names.items()
+            for key, name in self.known.items()
             if key not in there
         ]
 
@@ -93,6 +105,8 @@ class Known:
         """Look for the first time."""
         self._scope = scope
         self.services = self._look(calls, scm)
+        if not scope.has_begun:
+            scope.note(self.services.values())
 
     def _look(self, calls: Calls, scm: ContextHandle) -> dict[str, Change]:
         entries = calls.enum_services(scm, ServiceType.WIN32, StateMask.ALL)

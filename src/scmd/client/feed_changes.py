@@ -95,6 +95,7 @@ class FeedChanges:
                     found.append(_change(entry, gap))
         if gap:
             return found + self._scope.missing(found)
+        self._scope.note(found)
         return found if self._scope.initial else []
 
 
