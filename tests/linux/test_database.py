@@ -183,20 +183,26 @@ def test_a_name_that_is_taken_is_refused_in_any_case(database: Database) -> None
     assert [stored.id for stored in database.load()] == [1, 3]
 
 
-def test_a_change_that_fails_leaves_the_rest_of_its_group_alone(path: Path) -> None:
-    entered, proceed = threading.Event(), threading.Event()
-    commits: list[int] = []
+class HeldCommits:
+    """Commits that wait until they may; what comes meanwhile is one group."""
 
-    def commit(connection: sqlite3.Connection) -> None:
-        entered.set()
-        assert proceed.wait(30)
+    def __init__(self) -> None:
+        self.entered, self.proceed = threading.Event(), threading.Event()
+        self.count = 0
+
+    def commit(self, connection: sqlite3.Connection) -> None:
+        self.entered.set()
+        assert self.proceed.wait(30)
         connection.commit()
-        commits.append(connection.total_changes)
+        self.count += 1
 
-    database = Database.open(path, commit=commit)
+
+def test_a_change_that_fails_leaves_the_rest_of_its_group_alone(path: Path) -> None:
+    commits = HeldCommits()
+    database = Database.open(path, commit=commits.commit)
     saver = Saver(database)
     saver.submit(record(1, "First"))
-    assert entered.wait(30)
+    assert commits.entered.wait(30)
     bad = RegistryValue(type=RegistryType.DWORD, data="not a number")
     saver.submit(record(2))
     saver.submit(
@@ -209,7 +215,7 @@ def test_a_change_that_fails_leaves_the_rest_of_its_group_alone(path: Path) -> N
     )
     saver.submit(record(4, "FIRST"))
     saver.submit(record(5))
-    proceed.set()
+    commits.proceed.set()
     assert saver.wait() == [
         (1, Error.SUCCESS),
         (2, Error.SUCCESS),
@@ -218,30 +224,22 @@ def test_a_change_that_fails_leaves_the_rest_of_its_group_alone(path: Path) -> N
         (5, Error.SUCCESS),
     ]
     assert [stored.id for stored in database.load()] == [1, 2, 5]
-    assert len(commits) == 2
+    assert commits.count == 2
     database.close()
 
 
 def test_changes_are_committed_in_groups(path: Path) -> None:
-    entered, proceed = threading.Event(), threading.Event()
-    commits: list[int] = []
-
-    def commit(connection: sqlite3.Connection) -> None:
-        entered.set()
-        assert proceed.wait(30)
-        connection.commit()
-        commits.append(connection.total_changes)
-
-    database = Database.open(path, commit=commit)
+    commits = HeldCommits()
+    database = Database.open(path, commit=commits.commit)
     saver = Saver(database)
     saver.submit(record(1))
-    assert entered.wait(30)
+    assert commits.entered.wait(30)
     for number in range(2, 102):
         saver.submit(record(number))
-    proceed.set()
+    commits.proceed.set()
     assert all(error is Error.SUCCESS for _, error in saver.wait())
     assert [save for save, _ in saver.reported] == list(range(1, 102))
-    assert len(commits) == 2
+    assert commits.count == 2
     database.close()
 
 
