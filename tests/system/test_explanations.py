@@ -104,7 +104,7 @@ def test_every_failure_has_a_bundle_and_five_are_kept(machine: Machine) -> None:
         assert crash["number"] == number
         assert crash["output"] == ["run"] * number
     assert machine.json("crash", "--older", "4", "Fails")["number"] == 3
-    assert "no such failure" in machine.try_scmd("crash", "--older", "5", "Fails").stderr
+    assert "5 before the last" in machine.try_scmd("crash", "--older", "5", "Fails").stderr
     stored = list((machine.state / "crashes").iterdir())
     assert len(stored) == 5
     machine.scmd("remove", "Fails")
