@@ -30,7 +30,7 @@ from scmd.daemon.keeper_launches import Launches
 from scmd.daemon.keeper_listeners import CannotListen, Listeners
 from scmd.daemon.keeper_signals import Signals
 from scmd.daemon.keeper_socket import Disconnected, FrameSocket
-from scmd.linux import cgroups
+from scmd.linux import cgroups, oom_score
 from scmd.linux.spawn import Spawner
 from scmd.vocabulary.errors import Refused
 
@@ -113,7 +113,7 @@ class Keeper:
         os.chdir("/")
         instance = setup.instance_of(state)
         self._state, self._runtime = state, runtime
-        spawner = Spawner(instance, runtime, nofile)
+        spawner = Spawner(instance, runtime, nofile, oom_score.protect())
         self._launches = Launches(instance, spawner, cgroups.find(instance))
         self._captures = Captures()
         self._manager = Child("manager", manager, MANAGER_DELAYS)

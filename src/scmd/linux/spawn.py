@@ -20,6 +20,7 @@ import sys
 from _posixsubprocess import fork_exec
 from functools import partial
 
+from scmd.linux import oom_score
 from scmd.linux.accounts import Account, resolve
 from scmd.linux.birth import child_in
 from scmd.linux.descriptors import for_launches
@@ -114,13 +115,21 @@ class Spawner:
     """Spawns for one SCM; `instance` marks its processes among all of the machine.
 
     Holds two descriptors of its own. `nofile` is the limit that programs get, as a pair
-    (soft, hard); the caller may have raised its own.
+    (soft, hard); the caller may have raised its own. So with `oom_adjustment`, which the caller
+    has lowered; None: it has not.
     """
 
-    def __init__(self, instance: str, runtime: str, nofile: tuple[int, int]) -> None:
+    def __init__(
+        self,
+        instance: str,
+        runtime: str,
+        nofile: tuple[int, int],
+        oom_adjustment: int | None = None,
+    ) -> None:
         self._instance = instance
         self._runtime = runtime
         self._nofile = nofile
+        self._oom_adjustment = oom_adjustment
         self._null = os.open("/dev/null", os.O_RDWR | os.O_CLOEXEC)
         # Every child finds its channel at this number, taken early and therefore small.
         self._slot = os.dup(self._null)
@@ -220,6 +229,8 @@ class Spawner:
             if here != self._nofile:
                 resource.setrlimit(resource.RLIMIT_NOFILE, self._nofile)
             try:
+                if self._oom_adjustment is not None:
+                    oom_score.put(self._oom_adjustment)
                 pid = fork_exec_compatible(
                     arguments,
                     environment,
@@ -234,6 +245,8 @@ class Spawner:
             finally:
                 if here != self._nofile:
                     resource.setrlimit(resource.RLIMIT_NOFILE, here)
+                if self._oom_adjustment is not None:
+                    oom_score.protect()
             os.close(error_write)
             error_write = -1
             report = read_to_end(error_read)
