@@ -42,7 +42,7 @@ _LACKING = (Error.CALL_NOT_IMPLEMENTED, Error.RPC_PROCNUM_OUT_OF_RANGE)
 """Of a server that lacks the interface, or the operation."""
 
 
-class Source(Protocol):
+class Way(Protocol):
     """A way to find changes out, on one connection."""
 
     def next(self) -> list[Change]:
@@ -52,7 +52,7 @@ class Source(Protocol):
         """Nobody waits any more."""
 
 
-_WAYS: tuple[Callable[[Calls, ContextHandle, Scope], Source], ...] = (
+_WAYS: tuple[Callable[[Calls, ContextHandle, Scope], Way], ...] = (
     FeedChanges,
     NotifiedChanges,
     PolledChanges,
@@ -82,7 +82,7 @@ class Watch:
         self._ready: deque[Change] = deque()
         self._calls: Calls | None = None
         self._scm: ContextHandle | None = None
-        self._source: Source | None = None
+        self._source: Way | None = None
         self._pause = 0.0
         self._fetches = Lock()
         self._fetching: dict[AbstractEventLoop, Future[None]] = {}
@@ -213,7 +213,7 @@ class Watch:
         if self._calls is None or self._calls.is_closed:
             self._drop()
 
-    def _opened(self) -> Source:
+    def _opened(self) -> Way:
         if self._calls is None:
             # One that never connects again by itself: whoever has a handle has to know.
             self._calls = Calls(self._connect().connection)

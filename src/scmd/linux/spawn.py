@@ -70,6 +70,7 @@ if TYPE_CHECKING:
 
 
 CONTROL_VARIABLE = "SCMD_CONTROL_FD"
+"""As in `control_pipe.packets`, which the keeper does without."""
 LAUNCH_VARIABLE = "SCMD_LAUNCH"
 """`NUMBER:INSTANCE`: which launch of which SCM a process belongs to."""
 
