@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from scmd.endpoint_mapper.operations import EPM
 from scmd.ndr.errors import NdrError
 from scmd.ndr.structure import BIG_ENDIAN, NDR64
 from scmd.rpc import binds, client, events, pdu, server
@@ -30,7 +31,7 @@ from tests.transport.test_pipe_auth import REQUEST, level_8
 FORMS = (0, BIG_ENDIAN, NDR64, NDR64 | BIG_ENDIAN)
 DECLARED = [
     operation
-    for interface in (SVCCTL, SCMD, MGMT)
+    for interface in (SVCCTL, SCMD, MGMT, EPM)
     for _, operation in sorted(interface.operations.items())
 ]
 
