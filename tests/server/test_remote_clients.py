@@ -176,9 +176,12 @@ def test_impacket_speaks_at_every_level(level: int, syntax: binds.Syntax) -> Non
         with impacket(port.number, level) as dce:
             dce.bind(scmr.MSRPC_UUID_SCMR, transfer_syntax=transfer)
             scm = scmr.hROpenSCManagerW(dce, "DUMMY\0", "ServicesActive\0", 0x3F)["lpScHandle"]
-            made = scmr.hRCreateServiceW(dce, scm, "Web\0", "W\0", lpBinaryPathName="/bin/web\0")
+            # Fragments of seven bytes, each with its signature; the answer has more than one too.
+            dce.set_max_fragment_size(7)
+            path = f"/bin/web {3000 * 'x'}\0"
+            made = scmr.hRCreateServiceW(dce, scm, "Web\0", "W\0", lpBinaryPathName=path)
             answer = scmr.hRQueryServiceConfigW(dce, made["lpServiceHandle"])
-            assert answer["lpServiceConfig"]["lpBinaryPathName"] == "/bin/web\0"
+            assert answer["lpServiceConfig"]["lpBinaryPathName"] == path
             # In a security context of its own, where there is one.
             other = dce.alter_ctx(mgmt.MSRPC_UUID_MGMT)
             assert mgmt.hinq_if_ids(other)["if_id_vector"]["count"] == 3
