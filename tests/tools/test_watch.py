@@ -137,10 +137,20 @@ def test_ctrl_c_before_it_watches_is_an_interruption(
                 status=report(S.RUNNING),
                 before=S.START_PENDING,
                 lasted_ms=3210,
-                cause="asked to start",
+                cause="its program runs",
                 actor="ann",
             ),
-            "Web: RUNNING, was START_PENDING for 3.2 s; asked to start (ann)",
+            "Web: RUNNING, was START_PENDING for 3.2 s; its program runs (ann)",
+        ),
+        (
+            Change(
+                kind="status",
+                name="Web",
+                status=report(S.RUNNING),
+                before=S.START_PENDING,
+                lasted_ms=24,
+            ),
+            "Web: RUNNING, was START_PENDING for 24 ms",
         ),
         (
             Change(kind="service", name="Web", status=report(S.RUNNING), gap=True),

@@ -67,7 +67,9 @@ def as_text(document: dict[str, object]) -> str:
     for name, value in document.items():
         label = name.replace("_", " ")
         if isinstance(value, dict):
-            value = ", ".join(f"{count} {state}" for state, count in value.items())
+            value = ", ".join(
+                f"{count} {state.replace('_', ' ')}" for state, count in value.items()
+            )
         elif name == "schedule" and isinstance(value, list):
             value = ", ".join(f"{s['failure']}: {s['action']} ({s['delay_ms']} ms)" for s in value)
         elif isinstance(value, list):

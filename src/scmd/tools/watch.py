@@ -12,6 +12,7 @@ from scmd.tools.commands import Options
 from scmd.tools.interruption import Endless
 from scmd.tools.sc_output import word
 from scmd.tools.target import open_calls
+from scmd.vocabulary.durations import span
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import ServiceState
@@ -77,7 +78,7 @@ def _tell_unknown(names: list[str]) -> None:
 
 
 def as_text(change: Change, now: float) -> str:
-    """`12:00:01 Web: START_PENDING, was STOPPED for 3.2 s; asked to start (root)`."""
+    """`12:00:01 Web: RUNNING, was START_PENDING for 3.2 s; its program runs (root)`."""
     state = word(ServiceState, change.status.state)
     if change.kind == "service":
         text = f"is {state}, marked for deletion" if change.marked else f"is {state}"
@@ -99,7 +100,7 @@ def _status_text(change: Change, state: str) -> str:
     else:
         text = f"{state}, was {word(ServiceState, change.before)}"
         if change.lasted_ms is not None:
-            text += f" for {change.lasted_ms / 1000:.1f} s"
+            text += f" for {span(change.lasted_ms)}"
     if status.state == ServiceState.STOPPED and status.win32_exit_code:
         text += f", exit code {status.win32_exit_code}"
         if status.service_specific_exit_code:
