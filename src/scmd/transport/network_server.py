@@ -13,15 +13,10 @@ from collections.abc import Callable
 
 from scmd.transport.admission import Admission, Limits
 from scmd.transport.streams import Handler, StreamConnection, StreamServer
+from scmd.transport.tcp import set_options
 
-_KEEP_ALIVE = (
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 60),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 20),
-    (socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3),
-    (socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, 120_000),
-    (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
-)
+LIMIT_S = 120
+"""Seconds until a client that has gone is noticed."""
 
 
 class NetworkConnection(StreamConnection):
@@ -90,8 +85,7 @@ class NetworkServer(StreamServer):
         assert isinstance(connection, NetworkConnection)
         try:
             address, port = sock.getpeername()[:2]
-            for option in _KEEP_ALIVE:
-                sock.setsockopt(*option)
+            set_options(sock, LIMIT_S)
         except OSError:
             return None  # It has gone already.
         connection.origin, connection.port = address.removeprefix("::ffff:"), port
