@@ -147,6 +147,8 @@ class Manager:
         await self._server.start(listener)
         await self._remote.begin(self._conversations)
         self._keeper.ready()
+        gc.freeze()
+        gc.enable()
         status: int = await self._finished
         self._server.close()
         self._remote.close()
@@ -301,6 +303,8 @@ def _adopted(state: KeeperState, entries: tuple[Memory, ...] | None) -> events.A
 
 
 async def _run(descriptor: int) -> int:
+    # What is made until it serves stays; to look through it again and again would take as long.
+    gc.disable()
     keeper, state = await KeeperLink.connect(descriptor)
     with ExitStack() as opened:
         try:
@@ -314,7 +318,6 @@ async def _run(descriptor: int) -> int:
         except OSError as error:
             print(f"scmd: {error.filename} cannot be used: {error.strerror}", file=sys.stderr)
             return EX_CONFIG
-        gc.freeze()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, manager.shut_down)
