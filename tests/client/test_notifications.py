@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 from scmd import winsvc
+from scmd.client.apc import current_queue
 from scmd.client.multiplexing import Multiplexed
 from scmd.client.notifications import fill
 from scmd.client.sc_handle import ScHandle
+from scmd.client.waits import wait
 from scmd.ndr.values import ContextHandle
 from scmd.svcctl import opening
 from scmd.svcctl.administration import (
@@ -108,11 +110,22 @@ def test_a_wait_for_an_event_is_ended_by_a_callback_too(web: ScHandle) -> None:
     assert winsvc.WaitForSingleObject(event, 1) == winsvc.WAIT_TIMEOUT
 
 
-@pytest.mark.parametrize("longest", [winsvc.INFINITE - 1, winsvc.INFINITE])
+def test_one_wait_calls_all_that_are_queued(manager: ScHandle, web: ScHandle) -> None:
+    with winsvc.OpenService(manager, "Web", winsvc.SERVICE_QUERY_STATUS) as other:
+        told = [Told().ask(handle, winsvc.SERVICE_NOTIFY_STOPPED) for handle in (web, other)]
+        queue = current_queue()
+        wait(lambda: len(queue.calls) == len(told) or None, queue.sources)
+        assert winsvc.SleepEx(0, True) == IO
+        assert [each.masks for each in told] == [[winsvc.SERVICE_NOTIFY_STOPPED]] * 2
+
+
+@pytest.mark.parametrize("longest", [winsvc.INFINITE - 1, winsvc.INFINITE, -1])
 def test_a_wait_may_be_as_long_as_can_be_said(web: ScHandle, longest: int) -> None:
     told = Told().ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
-    winsvc.StartService(web)
+    timer = threading.Timer(0.05, winsvc.StartService, (web,))
+    timer.start()
     assert winsvc.SleepEx(longest, True) == IO
+    timer.join()
     assert told.masks == [winsvc.SERVICE_NOTIFY_RUNNING]
 
 
@@ -261,6 +274,7 @@ def test_a_connection_that_broke_while_nobody_read_is_made_anew(
         while not told.masks:
             winsvc.SleepEx(PATIENCE, True)
     assert aborted.buffer.notification_status == winsvc.ERROR_REQUEST_ABORTED
+    assert current_queue().sources == {web.link()}
 
 
 def test_a_request_that_cannot_be_fetched_is_none(

@@ -14,6 +14,7 @@ from scmd.client.connection import ConnectionFailed
 from scmd.client.feed_changes import FeedChanges
 from scmd.client.scm import Scm
 from scmd.client.watching import Watch, watch
+from scmd.scmd_interface.feed import WaitForChangesResponse
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ServiceAccess, ServiceState
 from scmd.vocabulary.winerror import WinError
@@ -175,6 +176,30 @@ def test_a_large_picture_comes_whole(world: World, web: Scm) -> None:
     assert len(set(names)) == 302
 
 
+def test_what_a_later_part_of_a_picture_shows_is_not_told_again(
+    web: Scm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What changed between the parts: of the first part's services it comes as changes."""
+    for number in range(300):
+        web.create(f"S{number}", "/bin/x")
+    ask = FeedChanges._ask
+
+    def meanwhile(self: FeedChanges, resume: int) -> WaitForChangesResponse:
+        if resume:
+            web["S299"].start()
+            web["Web"].start()
+        return ask(self, resume)
+
+    monkeypatch.setattr(FeedChanges, "_ask", meanwhile)
+    with watch(initial=True) as changes:
+        picture = {change.name: change.state for change in (next(changes) for _ in range(302))}
+        assert (picture["S299"], picture["Web"]) == (S.RUNNING, S.STOPPED)
+        web["S299"].stop()
+        told = list(until_stopped(changes))
+    assert [each.name for each in told if each.state == S.RUNNING] == ["Web"]
+    assert told[-1].name == "S299"
+
+
 def test_it_goes_on_when_the_connection_breaks(web: Scm) -> None:
     opened: list[Calls] = []
 
@@ -216,7 +241,10 @@ class Reaching:
 
 
 def test_credentials_that_the_server_refuses_are_not_tried_again(web: Scm) -> None:
-    connect = Reaching(ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", "wrong password"))
+    refusal = ConnectionFailed(
+        Error.ACCESS_DENIED, "OpenSCManager", "wrong password", refused_at=""
+    )
+    connect = Reaching(refusal)
     with Watch(connect, ["Web"]) as changes:
         changes.begin()
         connect.cut()
@@ -231,7 +259,8 @@ def test_credentials_that_the_server_refuses_are_not_tried_again(web: Scm) -> No
     "failure",
     [
         ConnectionFailed(Error.RPC_SERVER_UNAVAILABLE, "OpenSCManager", "nobody is there"),
-        ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", "no ticket yet", sent=False),
+        ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", "no ticket yet"),
+        ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", "not by SMB", refused_at="the pipe"),
     ],
 )
 def test_a_server_that_cannot_be_asked_is_waited_for(web: Scm, failure: ConnectionFailed) -> None:

@@ -52,4 +52,4 @@ def _kerberos(host: Host) -> Initiator:
             f"{host}: no password was given, and there is no Kerberos ticket to use ({error}): "
             "-U USER%PASSWORD, -A FILE, or kinit"
         )
-        raise ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", text, sent=False) from error
+        raise ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", text) from error

@@ -49,10 +49,20 @@ class ExplainedError(WinError):
 class ConnectionFailed(ExplainedError):
     """The SCM cannot be reached, or the connection broke; `detail` says where and what to do."""
 
-    def __init__(self, error: Error, funcname: str, detail: str, *, sent: bool = True) -> None:
+    def __init__(
+        self,
+        error: Error,
+        funcname: str,
+        detail: str,
+        *,
+        sent: bool = True,
+        refused_at: str | None = None,
+    ) -> None:
         super().__init__(error, funcname, detail)
         self.sent = sent
-        """Whether the server may have seen the whole call; of a refusal, whether it was its own."""
+        """Whether the server may have seen the whole call."""
+        self.refused_at = refused_at
+        """The `Connection.place` that it would have had, if the server refused the credentials."""
 
 
 class Connection:
@@ -73,9 +83,7 @@ class Connection:
         except RpcError as error:
             # The security context cannot be begun, without a ticket for instance.
             self.close()
-            raise ConnectionFailed(
-                Error.ACCESS_DENIED, "OpenSCManager", str(error), sent=False
-            ) from error
+            raise ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", str(error)) from error
         self._bind(SVCCTL, first)
 
     def close(self) -> None:
@@ -233,7 +241,9 @@ class Connection:
         if refused.status or refused.reason in (NAK_AUTHENTICATION_TYPE, NAK_INVALID_CHECKSUM):
             self.close()
             text = "the server refuses the credentials, or how they are given"
-            raise ConnectionFailed(Error.ACCESS_DENIED, "OpenSCManager", text)
+            raise ConnectionFailed(
+                Error.ACCESS_DENIED, "OpenSCManager", text, refused_at=self.place
+            )
         text = f"the server refuses to bind (reason {refused.reason})"
         self._broken("ROpenSCManagerW", text)
 
@@ -299,7 +309,7 @@ def connect_to(path: str, timeout: float | None = None) -> Connection:
         socket = BlockingSocket(path, timeout)
     except PermissionError as error:
         raise ConnectionFailed(
-            Error.ACCESS_DENIED, "OpenSCManager", f"{path} is closed to this user", sent=False
+            Error.ACCESS_DENIED, "OpenSCManager", f"{path} is closed to this user"
         ) from error
     except OSError as error:
         raise ConnectionFailed(

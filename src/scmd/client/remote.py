@@ -81,7 +81,9 @@ def _through_network(host: Host, credentials: Credentials, timeout: float | None
         except _StepFailed as failed:
             failures.append(failed)
     text = f"{host}: {'; '.join(map(str, failures))}"
-    raise ConnectionFailed(failures[-1].error, "OpenSCManager", text)
+    last = failures[-1].error
+    refused_at = _pipe_of(host) if last == Error.ACCESS_DENIED else None
+    raise ConnectionFailed(last, "OpenSCManager", text, refused_at=refused_at)
 
 
 def _mapped_port(host: Host, limit: float) -> int:
@@ -133,9 +135,13 @@ def _by_pipe(
         raise _StepFailed(f"SMB: {reason(error)}", Error.ACCESS_DENIED) from error
     except (SmbFailed, OSError) as error:
         raise _StepFailed(f"the named pipe: {reason(error)}") from error
-    connection = _bound(stream, f"{host}, named pipe")
+    connection = _bound(stream, _pipe_of(host))
     stream.set_timeout(timeout)
     return connection
+
+
+def _pipe_of(host: Host) -> str:
+    return f"{host}, named pipe"
 
 
 def _bound(stream: Stream, where: str, security: Initiation | None = None) -> Connection:
@@ -150,7 +156,8 @@ def _bound(stream: Stream, where: str, security: Initiation | None = None) -> Co
         if failed.winerror == Error.ACCESS_DENIED:
             error = Error.ACCESS_DENIED
         text = f"{where}: {detail}"
-        raise ConnectionFailed(error, "OpenSCManager", text, sent=failed.sent) from failed
+        refused_at = None if failed.refused_at is None else where
+        raise ConnectionFailed(error, "OpenSCManager", text, refused_at=refused_at) from failed
     connection.place = where
     return connection
 

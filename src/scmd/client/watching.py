@@ -81,6 +81,8 @@ class Watch:
         self._way = 0
         self._ready: deque[Change] = deque()
         self._calls: Calls | None = None
+        self._place = ""
+        """Where it has connected."""
         self._scm: ContextHandle | None = None
         self._source: Way | None = None
         self._pause = 0.0
@@ -202,7 +204,7 @@ class Watch:
             self._way = 0
             if self._scope.closed.is_set():
                 return
-            if not self._scope.has_begun or not _is_passing(error):
+            if not self._scope.has_begun or not _is_passing(error, self._place):
                 raise
             self._scope.closed.wait(self._pause)
             self._pause = min(max(2 * self._pause, FIRST_PAUSE_S), LAST_PAUSE_S)
@@ -217,6 +219,7 @@ class Watch:
         if self._calls is None:
             # One that never connects again by itself: whoever has a handle has to know.
             self._calls = Calls(self._connect().connection)
+            self._place = self._calls.connection.place
             access = ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE
             self._scm = self._calls.open_scm(access)
             if self._scope.closed.is_set():
@@ -233,13 +236,13 @@ class Watch:
             calls.close()
 
 
-def _is_passing(error: WinError) -> bool:
+def _is_passing(error: WinError, place: str) -> bool:
     """Whether to connect again and go on: a server that shuts down says so before it is gone.
 
-    Credentials that it has refused are not tried again, since that may lock an account.
+    Credentials that are refused where they were good are not tried again: it may lock an account.
     """
     if isinstance(error, ConnectionFailed):
-        return error.winerror != Error.ACCESS_DENIED or not error.sent
+        return error.refused_at != place
     return error.winerror == Error.SHUTDOWN_IN_PROGRESS
 
 
