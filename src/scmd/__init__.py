@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.client.scm import connect as connect
+    from scmd.client.service import WaitFailed as WaitFailed
     from scmd.client.watching import Change as Change
     from scmd.client.watching import watch as watch
     from scmd.sdk.context import ServiceContext as ServiceContext
@@ -32,6 +33,7 @@ _PLACES = {
     "ServiceState": "scmd.vocabulary.service",
     "ServiceStatus": "scmd.vocabulary.status",
     "StartType": "scmd.vocabulary.service",
+    "WaitFailed": "scmd.client.service",
     "WinError": "scmd.vocabulary.winerror",
     "connect": "scmd.client.scm",
     "on": "scmd.sdk.service",

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
+import scmd
 from scmd.client.scm import Scm, connect
-from scmd.client.service import WaitFailed
 from scmd.sdk.context import ServiceContext
 from scmd.sdk.service import service
 from scmd.vocabulary.configuration import ServiceConfig
@@ -130,7 +130,7 @@ def test_a_service_that_stops_again_fails_the_start_with_its_error(world: World,
         report(ServiceState.START_PENDING),
         report(ServiceState.STOPPED, win32_exit_code=1066, service_specific_exit_code=3),
     ]
-    with pytest.raises(WaitFailed, match="Web is STOPPED, not RUNNING: its own error 3") as caught:
+    with pytest.raises(scmd.WaitFailed, match="STOPPED, not RUNNING: its own error 3") as caught:
         web["Web"].start()
     assert caught.value.winerror == Error.SERVICE_SPECIFIC_ERROR
     assert caught.value.status.service_specific_exit_code == 3
@@ -138,7 +138,7 @@ def test_a_service_that_stops_again_fails_the_start_with_its_error(world: World,
 
 def test_time_runs_out(world: World, web: Scm) -> None:
     world.program("Web").reports[0] = [report(ServiceState.START_PENDING, check_point=7)]
-    with pytest.raises(WaitFailed, match=r"still START_PENDING .*check point 7") as caught:
+    with pytest.raises(scmd.WaitFailed, match=r"still START_PENDING .*check point 7") as caught:
         web["Web"].start(wait=0.01)
     assert caught.value.winerror == Error.WAIT_TIMEOUT
 
