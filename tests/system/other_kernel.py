@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def run(folder: Path, commands: str) -> tuple[int, str]:
     )
     script.write_text(commands)
     scratch.mkdir()
-    done = subprocess.run(
+    with subprocess.Popen(
         [
             *(PROGRAM, f"mem={_MEMORY >> 20}M", *_ROOT),
             *(f"FOLDER={scratch}", f"SCRIPT={script}", "con=null", "con0=null,fd:1", "quiet"),
@@ -43,12 +44,17 @@ def run(folder: Path, commands: str) -> tuple[int, str]:
         stderr=subprocess.STDOUT,
         text=True,
         errors="replace",
-        timeout=_LIMIT_S,
-        check=False,
-    )
-    found = _STATUS.search(done.stdout)
-    assert found is not None, done.stdout
-    return int(found[1]), done.stdout[: found.start()]
+        start_new_session=True,
+    ) as kernel:
+        try:
+            said, _ = kernel.communicate(timeout=_LIMIT_S)
+        except BaseException:
+            # Its processes would outlive it.
+            os.killpg(kernel.pid, signal.SIGKILL)
+            raise
+    found = _STATUS.search(said)
+    assert found is not None, said
+    return int(found[1]), said[: found.start()]
 
 
 def _memory(folder: Path) -> str:
