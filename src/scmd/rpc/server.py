@@ -13,6 +13,8 @@ presentation contexts mean, `security.acceptance` the security contexts.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from scmd.ndr.structure import BIG_ENDIAN
 from scmd.rpc import binds, pdu
 from scmd.rpc.assembly import Assemblies, Partial
@@ -36,7 +38,6 @@ from scmd.rpc.mgmt import Statistics
 from scmd.rpc.presentation import PresentationContexts
 from scmd.rpc.security.acceptance import Acceptance, Refusal
 from scmd.rpc.security.provider import (
-    CONNECT,
     TRUSTED_TRANSPORT,
     SecurityError,
     SecurityPolicy,
@@ -62,17 +63,15 @@ OLD_CALL_WINDOW = 150
 """How far behind a stray fragment of a call that was given up may be."""
 
 
-class _WaitingBind:
-    """A bind or alter_context and what it is to be answered with."""
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What a bind or alter_context is to be answered with."""
 
-    __slots__ = ("call_id", "flags", "order", "results", "trailer")
-
-    def __init__(
-        self, frame: pdu.Frame, results: list[binds.ContextResult], trailer: pdu.AuthTrailer | None
-    ) -> None:
-        _, self.flags, self.order, self.call_id, _, _ = frame
-        self.results = results
-        self.trailer = trailer
+    order: str
+    call_id: int
+    flags: int
+    results: list[binds.ContextResult]
+    trailer: pdu.AuthTrailer | None
 
 
 class ServerConnection:
@@ -110,7 +109,7 @@ class ServerConnection:
         self._framer = pdu.Framer()
         self.outgoing: list[bytes] = []
         """The PDUs that `data_to_send` will hand out."""
-        self._bind: _WaitingBind | None = None
+        self._bind: _Answer | None = None
         self._is_bound = False
         self._calls: dict[int, tuple[int, str, Protection | None]] = {}
         self._silent: set[int] = set()
@@ -367,13 +366,14 @@ class ServerConnection:
             return
         proposed = min(bind.max_transmit, bind.max_receive)
         self._max_fragment = max(MIN_FRAGMENT, min(self._max_fragment, proposed)) & -8
+        flags = self._granted(frame)
         try:
             trailer = self._token(frame)
         except Refusal as error:
             self._send_nak(call_id, order, error.nak)
             self._events.append(self._distrusted(error))
             return
-        self._bind = _WaitingBind(frame, results, trailer)
+        self._bind = _Answer(order, call_id, flags, results, trailer)
         self._events.append(BindRequested(call_id, bind.group))
         self._tell_established()
 
@@ -384,6 +384,7 @@ class ServerConnection:
         except RpcError as error:
             self._events.append(self._violated(error, did_not_execute=True))
             return
+        flags = self._granted(frame)
         try:
             trailer = self._token(frame)
         except Refusal as error:
@@ -391,7 +392,19 @@ class ServerConnection:
             self._events.append(self._distrusted(error))
             return
         self._tell_established()
-        self._send_ack(pdu.ALTER_CONTEXT_RESPONSE, _WaitingBind(frame, results, trailer), "")
+        answer = _Answer(order, call_id, flags, results, trailer)
+        self._send_ack(pdu.ALTER_CONTEXT_RESPONSE, answer, "")
+
+    def _granted(self, frame: pdu.Frame) -> int:
+        """The flags of the answer to a bind or alter_context."""
+        kind, flags, *_ = frame
+        granted = pdu.WHOLE
+        if kind == pdu.BIND:
+            granted |= flags & pdu.MULTIPLEX
+        asked = flags & pdu.HEADER_SIGNING
+        if self._acceptance and self._acceptance.agree_on_headers(is_asked=bool(asked)):
+            granted |= asked
+        return granted
 
     def _token(self, frame: pdu.Frame) -> pdu.AuthTrailer | None:
         """What answers the token of a bind or alter_context; Refusal: nothing does."""
@@ -400,7 +413,7 @@ class ServerConnection:
             return None
         if self._acceptance is None:
             raise Refusal("nobody is authenticated here", binds.NAK_AUTHENTICATION_TYPE)
-        return self._acceptance.step(trailer, header_signing=bool(frame[1] & pdu.HEADER_SIGNING))
+        return self._acceptance.step(trailer)
 
     def _tell_established(self) -> None:
         if self._acceptance is not None:
@@ -417,7 +430,7 @@ class ServerConnection:
 
     # Out --------------------------------------------------------------------------------
 
-    def _send_ack(self, kind: int, bind: _WaitingBind, secondary_address: str) -> None:
+    def _send_ack(self, kind: int, bind: _Answer, secondary_address: str) -> None:
         ack = binds.BindAck(
             max_transmit=self._max_fragment,
             max_receive=self._max_fragment,
@@ -425,17 +438,11 @@ class ServerConnection:
             secondary_address=secondary_address,
             results=tuple(bind.results),
         )
-        flags = pdu.WHOLE
-        if kind == pdu.BIND_ACK:
-            flags |= bind.flags & pdu.MULTIPLEX
-        body = binds.encode_bind_ack(ack, bind.order)
+        head = (kind, bind.flags, bind.order, bind.call_id, binds.encode_bind_ack(ack, bind.order))
         if bind.trailer is None:
-            data = pdu.encode(kind, flags, bind.order, bind.call_id, body)
+            self.outgoing.append(pdu.encode(*head))
         else:
-            if bind.trailer.level > CONNECT:
-                flags |= bind.flags & pdu.HEADER_SIGNING
-            data = pdu.encode_secured(kind, flags, bind.order, bind.call_id, body, bind.trailer)
-        self.outgoing.append(data)
+            self.outgoing.append(pdu.encode_secured(*head, bind.trailer))
 
     def _send_nak(self, call_id: int, order: str, reason: int) -> None:
         body = binds.encode_bind_nak(reason, order)

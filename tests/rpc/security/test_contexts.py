@@ -161,7 +161,9 @@ def token(
     return pdu.AuthTrailer(type=auth_type, level=level, context_id=context, token=b"%d:ann" % leg)
 
 
-def leg(kind: int, trailer: pdu.AuthTrailer, *, features: int | None = None) -> bytes:
+def leg(
+    kind: int, trailer: pdu.AuthTrailer, *, features: int | None = None, flags: int = 0
+) -> bytes:
     transfers = [binds.NDR_SYNTAX]
     contexts = [
         binds.PresentationContext(
@@ -178,7 +180,9 @@ def leg(kind: int, trailer: pdu.AuthTrailer, *, features: int | None = None) -> 
             )
         )
     bind = binds.Bind(max_transmit=5840, max_receive=5840, contexts=tuple(contexts))
-    return pdu.encode_secured(kind, pdu.WHOLE, "<", 1, binds.encode_bind(bind, "<"), trailer)
+    return pdu.encode_secured(
+        kind, pdu.WHOLE | flags, "<", 1, binds.encode_bind(bind, "<"), trailer
+    )
 
 
 @pytest.mark.parametrize("level", [0, 1, 7, 255])
@@ -216,6 +220,21 @@ def test_each_call_belongs_to_the_security_context_it_names(features: int | None
         assert request.security is not None
         assert request.security.context_id == number
         far.respond(request.call_id, b"")
+
+
+@pytest.mark.parametrize("first", [0, pdu.HEADER_SIGNING])
+@pytest.mark.parametrize("second", [0, pdu.HEADER_SIGNING])
+def test_headers_are_signed_in_all_contexts_or_in_none(first: int, second: int) -> None:
+    """As was agreed before the first of them ([MS-RPCE] 2.2.2.3)."""
+    far = Ends().far
+    kerberos = {number: token(0, context=number, auth_type=KERBEROS) for number in (1, 2)}
+    far.receive_data(leg(pdu.BIND, kerberos[1], flags=first))
+    far.accept_bind(7)
+    assert far.data_to_send()[3] == pdu.WHOLE | first
+    [event] = far.receive_data(leg(pdu.ALTER_CONTEXT, kerberos[2], flags=second))
+    assert far.data_to_send()[3] == pdu.WHOLE | first & second
+    assert isinstance(event, events.Authenticated)
+    assert event.context.header_signing is bool(first)
 
 
 @pytest.mark.parametrize("change", ["context", "type", "level", "unfinished", "none"])

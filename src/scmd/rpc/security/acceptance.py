@@ -62,17 +62,28 @@ class Acceptance:
         self._contexts: dict[int, _Context] = {}
         self._established: list[tuple[Protection, Identity]] = []
         self._has_failed = False
+        self._header_signing = False
 
     def established(self) -> list[tuple[Protection, Identity]]:
         """The contexts established since the last time."""
         found, self._established = self._established, []
         return found
 
-    def step(self, trailer: pdu.AuthTrailer, *, header_signing: bool) -> pdu.AuthTrailer:
+    def agree_on_headers(self, *, is_asked: bool) -> bool:
+        """Whether a bind or alter_context, before its token, is told that headers are signed.
+
+        That is the connection's, not a context's: of all its contexts or, if it was not asked
+        before the first of them, of none.
+        """
+        if is_asked and not self._contexts:
+            self._header_signing = True
+        return is_asked and self._header_signing
+
+    def step(self, trailer: pdu.AuthTrailer) -> pdu.AuthTrailer:
         """Take a bind's or alter_context's token; what its answer carries. Raises Refusal."""
         context = self._contexts.get(trailer.context_id)
         if context is None:
-            context = self._begin(trailer, header_signing=header_signing)
+            context = self._begin(trailer)
         token = self._carry_on(context, trailer)
         return trailer.replace(token=token or b"", pad_length=0)
 
@@ -113,7 +124,7 @@ class Acceptance:
         (context,) = self._contexts.values()
         return context.protection if context.level <= CONNECT else None
 
-    def _begin(self, trailer: pdu.AuthTrailer, *, header_signing: bool) -> _Context:
+    def _begin(self, trailer: pdu.AuthTrailer) -> _Context:
         if not CONNECT <= trailer.level <= PRIVACY:
             raise Refusal(
                 f"there is no authentication level {trailer.level}",
@@ -136,7 +147,7 @@ class Acceptance:
             acceptor,
             trailer.type,
             trailer.level,
-            header_signing=header_signing and trailer.level > CONNECT,
+            header_signing=self._header_signing and trailer.level > CONNECT,
         )
         self._contexts[trailer.context_id] = context
         return context
