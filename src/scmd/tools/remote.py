@@ -222,7 +222,7 @@ def as_text(document: dict[str, Any]) -> str:
     if settings["epm"] and f"tcp:{settings['epm']}" not in failed:
         lines += [
             f"Endpoint mapper {settings['epm']}: open to everybody, without a proof.",
-            "    It tells the TCP port and nothing else.",
+            "    It tells the TCP port, the server's Kerberos name and how much is asked, no more.",
         ]
     if settings["smbd"] and f"pipe:{settings['smbd']}/np/svcctl" not in failed:
         lines += [
