@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from scmd.vocabulary.numbers import decimal
 from scmd.vocabulary.value import Value
 
 HOST_PREFIXES = ("//", "\\\\", "ssh://")
@@ -57,6 +56,8 @@ def _split_port(text: str, place: str) -> tuple[str, int]:
         name, colon, port = place.partition(":")
     if not colon:
         return name, 0
+    from scmd.vocabulary.numbers import decimal
+
     number = decimal(port)
     if number is None or not 1 <= number <= 65535:
         raise HostError(f"{text!r}: a port is a number from 1 to 65535, not {port!r}")
