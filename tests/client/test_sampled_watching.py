@@ -6,13 +6,15 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from queue import Queue
+from typing import Any
 
 import pytest
 
 from scmd import winsvc
-from scmd.client import polled_changes
+from scmd.client import notified_changes, polled_changes
 from scmd.client.calls import Calls, open_calls
 from scmd.client.scm import Scm
+from scmd.client.status_requests import register
 from scmd.client.watching import Change, Watch, watch
 from scmd.vocabulary.service import ServiceAccess, ServiceState
 from scmd.vocabulary.winerror import WinError
@@ -117,6 +119,25 @@ def test_after_a_connection_broke_each_comes_as_it_is(web: Scm) -> None:
         until(changes, lambda change: change.state == S.STOPPED)
 
 
+def test_a_server_that_has_a_feed_when_it_comes_back_is_watched_by_it(
+    world: World, notifying: Scm
+) -> None:
+    opened: list[Calls] = []
+
+    def connect() -> Calls:
+        opened.append(open_calls())
+        return opened[-1]
+
+    with Watch(connect, ["Web"]) as changes:
+        changes.begin()
+        world.has_feed = True
+        opened[-1].connection.abort()
+        picture = next(changes)
+        assert (picture.gap, picture.sampled) == (True, False)
+        notifying["Web"].start()
+        assert next(changes).state == S.START_PENDING
+
+
 def test_after_a_connection_broke_who_is_gone_is_told(web: Scm) -> None:
     opened: list[Calls] = []
 
@@ -170,9 +191,44 @@ def test_a_picture_is_followed_by_the_marks(notifying: Scm) -> None:
         notifying["Web"].delete()
         with watch("Web", initial=True) as changes:
             assert [next(changes).kind, next(changes).kind] == ["service", "delete_pending"]
-        with watch() as changes:
-            notifying["Other"].delete()
-            assert next(changes).name == "Other"
+
+
+def test_a_mark_for_deletion_is_told(notifying: Scm) -> None:
+    with watch("Web") as changes:
+        notifying["Web"].start()
+        until(changes, lambda change: change.state == S.RUNNING)
+        notifying["Web"].delete()
+        assert until(changes, lambda change: change.kind != "status")[-1].kind == "delete_pending"
+        notifying["Web"].stop()
+        assert next(changes).kind == "deleted"
+
+
+def test_a_service_that_is_gone_before_it_is_looked_at_is_passed_over(notifying: Scm) -> None:
+    with watch() as changes:
+        notifying.create("Gone", "/bin/x")
+        notifying["Gone"].delete()
+        notifying.create("There", "/bin/x")
+        assert next(changes).name == "There"
+
+
+def test_a_service_that_comes_while_a_watch_begins_can_go(
+    notifying: Scm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is found and told of; it is held open once."""
+
+    def meanwhile(*arguments: Any) -> Any:
+        try:
+            return register(*arguments)
+        finally:
+            notifying.create("Early", "/bin/x")
+
+    monkeypatch.setattr(notified_changes, "register", meanwhile)
+    with watch() as changes:
+        notifying.create("Later", "/bin/x")
+        assert next(changes).name == "Later"
+        notifying["Early"].delete()
+        while next(changes).kind != "deleted":
+            pass
 
 
 def test_a_service_that_is_marked_as_soon_as_it_has_come_is_passed_over(notifying: Scm) -> None:

@@ -12,6 +12,7 @@ from scmd import winsvc
 from scmd.client.sc_handle import ScHandle
 from scmd.vocabulary.winerror import WinError
 from scmd.winsvc import REG_NOTIFY_CHANGE_LAST_SET, StateKey
+from tests.client.world import World
 
 PATIENCE_MS = 60_000
 
@@ -65,6 +66,21 @@ def test_the_event_is_set_at_one_change(key: StateKey) -> None:
         assert winsvc.WaitForSingleObject(event, PATIENCE_MS) == winsvc.WAIT_OBJECT_0
     winsvc.RegSetValueEx(key, "Port", winsvc.REG_DWORD, 3)
     assert winsvc.WaitForSingleObject(event, 1) == winsvc.WAIT_TIMEOUT
+
+
+@pytest.mark.parametrize("what", ["the service is gone", "changes are missing"])
+def test_the_event_is_set_too_when(world: World, web: ScHandle, key: StateKey, what: str) -> None:
+    event = winsvc.CreateEvent()
+    winsvc.RegNotifyChangeKeyValue(key, True, REG_NOTIFY_CHANGE_LAST_SET, event, True)
+    if what == "the service is gone":
+        winsvc.DeleteService(web)
+        web.Close()
+    else:
+        world.scm.state.feed.epoch += 1
+        connected = key.watches[0]._calls
+        assert connected is not None
+        connected.connection.abort()
+    assert winsvc.WaitForSingleObject(event, PATIENCE_MS) == winsvc.WAIT_OBJECT_0
 
 
 def test_what_else_changes_is_not_told(web: ScHandle, key: StateKey) -> None:

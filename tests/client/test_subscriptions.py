@@ -10,8 +10,10 @@ import pytest
 
 from scmd import winsvc
 from scmd.client.sc_handle import ScHandle
+from scmd.vocabulary.service import Control, ServiceState
 from scmd.vocabulary.winerror import WinError
 from tests.client.conftest import created
+from tests.client.world import World, report
 
 PATIENCE_S = 60.0
 Calls = Queue[tuple[int, object]]
@@ -67,6 +69,39 @@ def test_a_property_that_changes_is_to_be_looked_at(web: ScHandle) -> None:
     winsvc.ChangeServiceConfig(
         web, keep, winsvc.SERVICE_DISABLED, keep, None, None, False, None, None, None, None
     )
+    assert subscribed.next() == (0, None)
+    subscribed.end()
+
+
+def test_a_check_point_is_no_change_of_the_state(world: World, web: ScHandle) -> None:
+    pending, stopped = ServiceState.STOP_PENDING, ServiceState.STOPPED
+    world.program("Web").reports[Control.STOP] = [
+        *(report(pending, check_point=number) for number in (1, 2, 3)),
+        report(stopped),
+    ]
+    winsvc.StartService(web)
+    winsvc.WaitServiceState(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    subscribed = Subscribed(web, winsvc.SC_EVENT_STATUS_CHANGE)
+    winsvc.ControlService(web, winsvc.SERVICE_CONTROL_STOP)
+    while winsvc.QueryServiceStatus(web).state != stopped:
+        pass
+    told = [subscribed.next(), subscribed.next()]
+    assert told == [
+        (winsvc.SERVICE_NOTIFY_STOP_PENDING, None),
+        (winsvc.SERVICE_NOTIFY_STOPPED, None),
+    ]
+    subscribed.end()
+
+
+@pytest.mark.parametrize("event_type", [0, 1, 2])
+def test_after_changes_that_are_missing_one_has_to_look(
+    world: World, manager: ScHandle, web: ScHandle, event_type: int
+) -> None:
+    subscribed = Subscribed(web if event_type else manager, event_type)
+    world.scm.state.feed.epoch += 1
+    connected = subscribed.subscription._watch._calls
+    assert connected is not None
+    connected.connection.abort()
     assert subscribed.next() == (0, None)
     subscribed.end()
 

@@ -283,6 +283,20 @@ def test_closing_ends_the_iteration_from_another_thread(web: Scm) -> None:
     assert found == []
 
 
+def test_closing_ends_it_while_it_connects_too(web: Scm) -> None:
+    opened: list[Calls] = []
+
+    def connect() -> Calls:
+        if opened:
+            changes.close()
+        opened.append(open_calls())
+        return opened[-1]
+
+    changes = Watch(connect).begin()
+    opened[0].connection.abort()
+    assert list(changes) == []
+
+
 def test_it_needs_the_right_to_list_services(web: Scm, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise WinError(5, "OpenSCManager")
