@@ -261,6 +261,18 @@ def test_names_between_two_requests_are_kept(bench: Bench) -> None:
     assert Watch(bench, bench.handle, OF_SCM).triggered == WAITING
 
 
+def test_of_the_names_that_are_kept_those_that_are_asked_for_are_told(bench: Bench) -> None:
+    both = Watch(bench, bench.handle, N.CREATED | N.DELETED)
+    bench.create("A")
+    assert both.told.names == ("/A",)
+    service = bench.create("B")
+    bench.ask(DeleteService(bench.call(), service))
+    bench.ask(CloseHandle(bench.call(), service))
+    deleted = Watch(bench, bench.handle, N.DELETED).told
+    assert (deleted.names, deleted.triggered) == (("B",), int(N.DELETED))
+    assert Watch(bench, bench.handle, N.CREATED).triggered == WAITING
+
+
 def test_what_was_there_before_the_first_request_is_not_told(bench: Bench) -> None:
     bench.create("A")
     assert Watch(bench, bench.handle, OF_SCM).triggered == WAITING
@@ -286,6 +298,11 @@ def test_the_names_that_fit_are_as_many_as_the_wire_holds(bench: Bench) -> None:
     bench.create("first")
     for number in range(MAX_NAMES_UNITS // 252):
         bench.create(f"{number:0250}")
+    told = Watch(bench, bench.handle, N.CREATED).told
+    assert len(told.names) == MAX_NAMES_UNITS // 252
+    # And as many the next time.
+    for number in range(MAX_NAMES_UNITS // 252):
+        bench.create(f"x{number:0249}")
     told = Watch(bench, bench.handle, N.CREATED).told
     assert len(told.names) == MAX_NAMES_UNITS // 252
 
