@@ -179,6 +179,7 @@ def test_who_has_not_authenticated_is_denied(sessions: Sessions) -> None:
         assert isinstance(remote.answers[-1], Fault)
     (refusal,) = remote.refusals
     assert "calls without the proof" in refusal
+    assert refusal.endswith("by nobody known")
 
 
 def test_groups_are_joined_from_the_same_machine_alone(sessions: Sessions) -> None:

@@ -291,7 +291,8 @@ class ServerConnection:
             return context
         else:
             status = ACCESS_DENIED
-            text = "calls without the proof or the protection that is demanded"
+            who = self._acceptance.speaker(security)
+            text = f"calls without the proof or the protection that is demanded, by {who}"
             self._events.append(AuthenticationRefused(text))
         self._last_call = call_id
         self._send_fault(order, call_id, 0 if context is None else context_id, status, True)

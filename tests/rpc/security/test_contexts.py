@@ -89,7 +89,9 @@ def test_calls_below_the_minimum_level_are_denied(auth_type: int, level: int) ->
     else:
         assert fault(answer) == ACCESS_DENIED
         assert not any(isinstance(event, events.Request) for event in ends.heard)
-        assert isinstance(ends.heard[-1], events.AuthenticationRefused)
+        refused = ends.heard[-1]
+        assert isinstance(refused, events.AuthenticationRefused)
+        assert refused.message.endswith("by ann")
     assert not ends.far.is_closing
 
 

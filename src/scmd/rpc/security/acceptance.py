@@ -117,6 +117,11 @@ class Acceptance:
         level = LEVEL_NONE if protection is None else protection.level
         return (PACKET if level == CALL else level) >= self._policy.minimum_level
 
+    def speaker(self, protection: Protection | None) -> str:
+        """Who calls in this context, for the audit."""
+        acceptor = None if protection is None else self._contexts[protection.context_id].acceptor
+        return "nobody known" if acceptor is None else str(acceptor.identity)
+
     def _implied(self) -> Protection | None:
         """The context of a call that names none: the only one, if its level covers nothing."""
         if len(self._contexts) != 1:
