@@ -110,7 +110,7 @@ class ScHandle:
             return shared.link
 
     def Close(self) -> None:
-        """Close it; a second time does nothing, nor does a child that was forked since."""
+        """Close it; a second time, or in a child that was forked since, this does nothing."""
         raw, self._raw = self._raw, None
         shared = self._shared
         if raw is None or shared.process != getpid():
