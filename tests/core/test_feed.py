@@ -320,6 +320,16 @@ def test_a_caller_is_told_what_it_may_see(bench: Bench) -> None:
     assert kinds(bench.result(again)) == [(ChangeKind.CREATED, "Open")]
 
 
+def test_a_picture_has_what_the_caller_may_see(bench: Bench) -> None:
+    secret = descriptor_from_sddl("D:(A;;0xf01ff;;;SY)(A;;0xf01ff;;;BA)").to_bytes()
+    bench.create("Hidden", security=secret)
+    bench.create("Open")
+    guest = bench.result(OpenScm(bench.call(GUEST, 2), None, 0x4))
+    for names in ((), ("Hidden", "Open")):
+        ask = WaitForChanges(bench.call(GUEST, 2), guest, 0, BEGINNING, NO_LIMIT, names)
+        assert [view.name for view in bench.result(ask).services] == ["Open"]
+
+
 # Across the death of a manager
 
 
