@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import json
+import logging
 import queue
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import SimpleNamespace
+from typing import TypeVar
 
 import pytest
 
@@ -21,6 +24,8 @@ from tests.client.world import World, report
 from tests.examples.conftest import Start
 
 __all__ = ["scm", "world"]
+
+T = TypeVar("T")
 
 RUNNING = ServiceStatus(state=ServiceState.RUNNING)
 STOPPED = ServiceStatus(state=ServiceState.STOPPED)
@@ -248,6 +253,31 @@ def test_what_was_not_delivered_is_tried_again(
         first = hook.got.get(timeout=20)
         assert hook.got.get(timeout=20) == first
         host.stop()
+
+
+def test_the_pauses_grow_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float | None] = []
+    failures = [OSError("not now")] * 11
+    delivered = threading.Event()
+
+    class Impatient(threading.Condition):
+        def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
+            pauses.append(timeout)
+            return predicate()
+
+    def deliver(_: Message) -> None:
+        if failures:
+            raise failures.pop()
+        delivered.set()
+
+    patched = SimpleNamespace(**{**vars(threading), "Condition": Impatient})
+    monkeypatch.setattr(example, "threading", patched)
+    sender = example.Sender(deliver, Outbox(1, 60), logging.getLogger("quiet"))
+    sender.add(FAILURE)
+    assert delivered.wait(20)
+    sender.end()
+    sender.thread.join()
+    assert pauses == [*(float(2**number) for number in range(9)), 300.0, 300.0]
 
 
 def test_the_service_goes_on_when_no_scm_answers(

@@ -143,16 +143,18 @@ def test_changes_and_services_as_they_are(form: int) -> None:
     change = Change(
         8, ChangeKind.STATUS, ServiceId(1), "Web", RUNNING, 2, None, "x" * 5_000, Actor("a", "b")
     )
+    after_50_days = Change(9, ChangeKind.STATUS, ServiceId(1), "Web", RUNNING, 2, 1 << 32)
     exchange = Exchange(form)
-    answer = exchange.run(WAIT_FOR_CHANGES, asked, ok(FeedPart(3, 8, (change,))))
+    part = FeedPart(3, 8, (change, after_50_days))
+    answer = exchange.run(WAIT_FOR_CHANGES, asked, ok(part))
     (question,) = exchange.asked
     assert isinstance(question, WaitForChanges)
     assert (question.epoch, question.after, question.limit) == (3, 4, 5)
     assert (question.names, question.resume) == (("Web",), 0)
     assert answer.entries is not None
-    (entry,) = answer.entries
+    entry, later = answer.entries
     assert (entry.number, entry.kind, entry.name, entry.status) == (8, 1, "Web", RUNNING)
-    assert (entry.before, entry.lasted) == (2, 0xFFFF_FFFF)
+    assert (entry.before, entry.lasted, later.lasted) == (2, 0xFFFF_FFFF, 0xFFFF_FFFF)
     assert (entry.actor, entry.origin) == ("a", "b")
     view = ServiceView(ServiceId(1), "Web", "The Web", RUNNING, True)
     answer = Exchange(form).run(WAIT_FOR_CHANGES, asked, ok(FeedPart(3, 8, (), True, (view,), 1)))
