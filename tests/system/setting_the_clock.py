@@ -10,10 +10,12 @@ from pathlib import Path
 
 import pytest
 
+import scmd
 from scmd.linux.clock import ClockWatch
+from scmd.vocabulary.service import ServiceState
 from tests.system.machine import Machine, eventually
 
-DAY = timedelta(days=1)
+DAY, MILLISECOND = timedelta(days=1), timedelta(milliseconds=1)
 
 
 @pytest.fixture(autouse=True)
@@ -55,3 +57,24 @@ def test_schedules_follow_the_clock_that_is_set(nightly: Machine) -> None:
     assert next_run(nightly) == planned + DAY
     put(-3 * DAY)
     eventually(lambda: next_run(nightly) == planned - 2 * DAY, "the time that comes next")
+
+
+def test_a_watch_and_a_wait_heed_no_clock(machine: Machine) -> None:
+    machine.install("Sleeper", "sleep", "1000")
+    sleeper = machine.scm["Sleeper"]
+    with machine.as_environment(), scmd.watch("Sleeper") as changes:
+        put(1000 * DAY)
+        sleeper.start(wait=False)
+        sleeper.wait("running", timeout=60)
+        put(-2000 * DAY)
+        sleeper.stop(wait=60)
+        told = [next(changes)]
+        while told[-1].state != ServiceState.STOPPED:
+            told.append(next(changes))
+    numbers = [change.sequence for change in told]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    assert not any(change.gap for change in told)
+    lasted = [change.lasted_ms for change in told if change.before != change.state]
+    # How long it was STOPPED before nobody knows.
+    assert lasted[0] is None
+    assert all(span is not None and 0 <= span < DAY // MILLISECOND for span in lasted[1:]), lasted

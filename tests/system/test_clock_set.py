@@ -24,4 +24,4 @@ def test_the_clock_is_set(folder: Path) -> None:
     commands = COMMANDS.format(project=project, python=sys.executable, tests=tests)
     status, said = other_kernel.run(folder, commands)
     assert status == 0, said
-    assert re.search(r"^2 passed in", said, re.MULTILINE), said
+    assert re.search(r"^3 passed in", said, re.MULTILINE), said
