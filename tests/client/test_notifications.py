@@ -239,7 +239,7 @@ def test_the_handle_needs_the_right(manager: ScHandle, web: ScHandle) -> None:
         assert refused.value.winerror == winsvc.ERROR_ACCESS_DENIED
 
 
-@pytest.mark.parametrize(("version", "error"), [(0, 124), (3, 50)])
+@pytest.mark.parametrize(("version", "error"), [(0, 124), (3, 50), (-1, 50)])
 def test_a_version_that_there_is_not_is_refused(web: ScHandle, version: int, error: int) -> None:
     with pytest.raises(WinError) as refused:
         winsvc.NotifyServiceStatusChange(web, 0x8, ServiceNotify(lambda _: None, version=version))

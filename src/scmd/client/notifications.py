@@ -92,8 +92,9 @@ def NotifyServiceStatusChange(handle: ScHandle, notify_mask: int, buffer: Servic
     expect(ServiceNotify, buffer, FUNCTION, Error.INVALID_PARAMETER)
     if not callable(buffer.callback):
         raise WinError(Error.INVALID_PARAMETER, FUNCTION)
-    if buffer.version not in (1, 2):
-        raise WinError(Error.NOT_SUPPORTED if buffer.version > 2 else Error.INVALID_LEVEL, FUNCTION)
+    version = buffer.version & 0xFFFF_FFFF
+    if version not in (1, 2):
+        raise WinError(Error.NOT_SUPPORTED if version > 2 else Error.INVALID_LEVEL, FUNCTION)
     if buffer.outstanding is not None:
         raise WinError(Error.ALREADY_REGISTERED, FUNCTION)
     watching = handle.watching
@@ -105,7 +106,7 @@ def NotifyServiceStatusChange(handle: ScHandle, notify_mask: int, buffer: Servic
             calls.enum_services_part(raw, ServiceType.WIN32, StateMask.ALL, None, 0, 0)
         watching = handle.watching = _begin(handle)
     queue = current_queue()
-    request = registration(watching.handle, notify_mask, buffer.version)
+    request = registration(watching.handle, notify_mask, version)
     operation = administration.NOTIFY_SERVICE_STATUS_CHANGE
     notify = watching.link.call(operation, request).notify_handle
     with watching.lock:
