@@ -5,7 +5,17 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 
-JOIN = 'code=$1; shift; for path; do echo 0 >"$path" || exit 99; done; exec "$0" -I -c "$code"'
+# Another SCM that ends just now removes empty cgroups, these perhaps: so it is tried again.
+JOIN = """code=$1; shift
+for path; do
+    for try in 1 2 3; do
+        mkdir -p "${path%/*}"
+        echo 0 >"$path" && continue 2
+    done
+    exit 99
+done
+exec "$0" -I -c "$code"
+"""
 
 
 def inside(join: Iterable[str], code: str) -> list[str]:

@@ -70,7 +70,8 @@ def test_only_kills_at_the_limit_count(tmp_path: Path, name: str, text: str, kil
 def test_no_more_processes_than_the_limit_can_be_forked(made: Cgroups) -> None:
     bounds = made.limit(1, 7, [("TasksMax", 5)])
     assert bounds.missing == {}
-    assert run_inside(bounds, FORKER).stdout == "4\n"
+    done = run_inside(bounds, FORKER)
+    assert (done.returncode, done.stdout) == (0, "4\n"), done
     while not made.end(1):
         pass
     made.close()
@@ -81,8 +82,7 @@ def test_nothing_is_left_of_a_limited_launch(made: Cgroups) -> None:
     shares = [("CPUQuota", 50), ("CPUWeight", 25), ("MemoryMax", 1 << 30), ("TasksMax", 9)]
     bounds = made.limit(1, 7, shares)
     assert bounds.missing == {}
-    run_inside(bounds, "pass")
-    assert all(Path(folder).exists() for folder in bounds.folders)
+    assert run_inside(bounds, "pass").returncode == 0
     assert made.end(1)
     assert not any(Path(folder).exists() for folder in bounds.folders)
     made.close()
