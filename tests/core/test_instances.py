@@ -233,6 +233,36 @@ def test_an_instance_that_accepts_no_stop_yet_is_asked_when_it_does() -> None:
     assert bench.one(SendControl).code == Control.STOP
 
 
+def test_a_template_hangs_on_its_way_as_long_as_an_instance_does() -> None:
+    bench, web, _ = made(1)
+    needs = bench.create("Needs", dependencies=("Web",))
+    program, _, own = with_program_on_its_way(bench, web)
+    bench.connect(own)
+    bench.answer_start()
+    waiting = bench.start(needs)
+    bench.pass_time(200_000)
+    assert bench.events()[1:] == [7022, 7022, 7001]
+    assert bench.replies[waiting.call.id].error == 1068
+    bench.report(own, program, 2, 0, check_point=1)
+    waiting = bench.start(needs)
+    assert waiting.call.id not in bench.replies
+    bench.report(own, program, 4)
+    assert states(bench, web, program, needs) == [4, 4, 2]
+
+
+def test_a_template_hangs_too_when_it_stops_and_an_instance_does_not() -> None:
+    bench, web, _ = made(1)
+    program, first, own = with_program_on_its_way(bench, web)
+    bench.connect(own)
+    bench.answer_start()
+    bench.control(web, Control.STOP)
+    bench.tell(ProcessExited(first, 0, None))
+    waiting = bench.start(bench.create("Needs", dependencies=("Web",)))
+    bench.pass_time(200_000)
+    assert states(bench, web, program) == [3, 2]
+    assert bench.replies[waiting.call.id].error == 1068
+
+
 def test_an_instance_whose_handler_is_busy_hears_of_the_stop_when_it_is_back() -> None:
     bench, web, _ = made(1)
     program, _, own = with_program(bench, web)

@@ -230,6 +230,7 @@ def look(state: State, record: ServiceRecord) -> None:
 def _look_at(state: State, run: HostedRun, record: ServiceRecord) -> None:
     all_of_them = list(members(state, run.record))
     down = [m for m in all_of_them if m.is_stopped and m.attempt is None and not m.is_recovering]
+    _look_for_hanging(state, run, all_of_them)
     if run.stage is Stage.GATHERING:
         _look_for_all(state, run, all_of_them, down)
         return
@@ -240,6 +241,17 @@ def _look_at(state: State, run: HostedRun, record: ServiceRecord) -> None:
         asked = run.stage is Stage.SCATTERING
         cause = "its instances have stopped" if asked else "none of its instances runs any more"
         _end(state, run, Error.SUCCESS, cause)
+
+
+def _look_for_hanging(state: State, run: HostedRun, all_of_them: list[ServiceRecord]) -> None:
+    """On its way up or down it hangs as long as one of them does."""
+    template = run.record
+    hangs = run.takes_its_time and any(member.hung for member in all_of_them)
+    if hangs and not template.hung:
+        status.hangs(state, template)
+    elif template.hung and not hangs:
+        template.hung = False
+        state.changed.append(template)
 
 
 def _look_for_all(

@@ -139,7 +139,9 @@ def set_status(
     if status == old:
         return
     record.status = status
-    record.hung = False
+    if record.hung:
+        record.hung = False
+        state.changed.append(record)
     record.progress = state.now
     if status.state in PENDING_STATES:
         _watch(state, record)
@@ -284,6 +286,11 @@ def _hung(state: State, record: ServiceRecord) -> None:
         _watch(state, record)
         return
     record.hang = None
+    hangs(state, record)
+
+
+def hangs(state: State, record: ServiceRecord) -> None:
+    """It makes no progress: who waits for it waits no longer."""
     record.hung = True
     state.changed.append(record)
     name, pending = record.config.display_name, _S(record.status.state)
