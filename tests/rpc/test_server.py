@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from scmd.ndr.values import Guid
 from scmd.rpc import binds, events, pdu, server
 from scmd.rpc.errors import ACCESS_DENIED, PROTOCOL_ERROR, TOO_BUSY
+from scmd.rpc.interface import Interface
 from tests.rpc.ends import ECHO, OTHER, bound, new_server, requests
 
 FRAGMENT = 5840
 
 
-def syntax(interface: object) -> binds.Syntax:
-    return binds.Syntax(uuid=interface.uuid, version=interface.major)  # type: ignore[attr-defined]
+def syntax(interface: Interface) -> binds.Syntax:
+    return binds.Syntax(uuid=interface.uuid, version=interface.major)
 
 
 def features(bits: int) -> binds.Syntax:
