@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 PACKETS_A_TURN = 16
 """How many packets one process may have handled before the others get their turn."""
 _CREDENTIALS = struct.Struct("=iII")
+_TRUNCATED = int(socket.MSG_TRUNC)
+"""A plain number: `&` of a member of an enumeration is Python code, run for each packet."""
 _ANCILLARY = socket.CMSG_SPACE(_CREDENTIALS.size)
 _MAX_QUEUED = 4096
 
@@ -94,7 +96,7 @@ class Channel:
                 return
             if self._from_stranger(ancillary):
                 continue
-            if flags & socket.MSG_TRUNC:
+            if flags & _TRUNCATED:
                 self._end(f"sent a packet longer than {packets.MAX_PACKET} bytes")
                 return
             try:
