@@ -12,12 +12,12 @@ import pytest
 
 from scmd import winsvc
 from scmd.client import notified_changes, polled_changes
-from scmd.client.calls import Calls, open_calls
 from scmd.client.scm import Scm
 from scmd.client.status_requests import register
 from scmd.client.watching import Change, Watch, watch
 from scmd.vocabulary.service import ServiceAccess, ServiceState
 from scmd.vocabulary.winerror import WinError
+from tests.client.reaching import Reaching
 from tests.client.world import World
 
 S = ServiceState
@@ -102,16 +102,10 @@ def test_initially_each_service_comes_as_it_is(web: Scm) -> None:
 
 
 def test_after_a_connection_broke_each_comes_as_it_is(web: Scm) -> None:
-    opened: Queue[Calls] = Queue()
-
-    def connect() -> Calls:
-        calls = open_calls()
-        opened.put(calls)
-        return calls
-
+    connect = Reaching()
     with Watch(connect, ["Web"]) as changes:
         changes.begin()
-        opened.get().connection.abort()
+        connect.cut()
         web["Web"].start()
         first = next(changes)
         assert (first.kind, first.gap, first.sampled) == ("service", True, True)
@@ -122,16 +116,11 @@ def test_after_a_connection_broke_each_comes_as_it_is(web: Scm) -> None:
 def test_a_server_that_has_a_feed_when_it_comes_back_is_watched_by_it(
     world: World, notifying: Scm
 ) -> None:
-    opened: list[Calls] = []
-
-    def connect() -> Calls:
-        opened.append(open_calls())
-        return opened[-1]
-
+    connect = Reaching()
     with Watch(connect, ["Web"]) as changes:
         changes.begin()
         world.has_feed = True
-        opened[-1].connection.abort()
+        connect.cut()
         picture = next(changes)
         assert (picture.gap, picture.sampled) == (True, False)
         notifying["Web"].start()
@@ -139,15 +128,10 @@ def test_a_server_that_has_a_feed_when_it_comes_back_is_watched_by_it(
 
 
 def test_after_a_connection_broke_who_is_gone_is_told(web: Scm) -> None:
-    opened: list[Calls] = []
-
-    def connect() -> Calls:
-        opened.append(open_calls())
-        return opened[-1]
-
+    connect = Reaching()
     with Watch(connect) as changes:
         changes.begin()
-        opened[-1].connection.abort()
+        connect.cut()
         web["Other"].delete()
         found = [next(changes), next(changes)]
     assert [(each.kind, each.name, each.gap, each.sampled) for each in found] == [

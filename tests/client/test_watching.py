@@ -19,6 +19,7 @@ from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ServiceAccess, ServiceState
 from scmd.vocabulary.winerror import WinError
 from tests.begun import begun
+from tests.client.reaching import Reaching
 from tests.client.world import World
 
 S = ServiceState
@@ -201,15 +202,10 @@ def test_what_a_later_part_of_a_picture_shows_is_not_told_again(
 
 
 def test_it_goes_on_when_the_connection_breaks(web: Scm) -> None:
-    opened: list[Calls] = []
-
-    def connect() -> Calls:
-        opened.append(open_calls())
-        return opened[-1]
-
+    connect = Reaching()
     with Watch(connect, ["Web"]) as changes:
         changes.begin()
-        opened[0].connection.abort()
+        connect.cut()
         web["Web"].start()
         assert next(changes).state == S.START_PENDING
 
@@ -220,24 +216,6 @@ def test_a_first_connection_that_fails_raises(
     monkeypatch.setenv("SCMD_RUNTIME", str(tmp_path))
     with pytest.raises(ConnectionFailed):
         watch("Web")
-
-
-class Reaching:
-    """Connects, until the second time fails."""
-
-    def __init__(self, failure: ConnectionFailed) -> None:
-        self.failure: ConnectionFailed | None = failure
-        self.opened: list[Calls] = []
-
-    def __call__(self) -> Calls:
-        if self.opened and self.failure is not None:
-            failure, self.failure = self.failure, None
-            raise failure
-        self.opened.append(open_calls())
-        return self.opened[-1]
-
-    def cut(self) -> None:
-        self.opened[-1].connection.abort()
 
 
 def test_credentials_that_the_server_refuses_are_not_tried_again(web: Scm) -> None:

@@ -181,12 +181,6 @@ def test_an_instance_that_comes_later_or_is_not_counted_is_left_alone() -> None:
     assert states(bench, web, *late) == [4, 1, 1]
 
 
-def bring_up(bench: Bench, launch: LaunchId, service: HandleId) -> None:
-    bench.connect(launch)
-    bench.answer_start()
-    bench.report(launch, service, 4)
-
-
 def with_program_on_its_way(bench: Bench, web: HandleId) -> tuple[HandleId, LaunchId, LaunchId]:
     """The template starts with one instance more, whose ImagePath is a program of its own."""
     count(bench, web, 2)
@@ -197,10 +191,18 @@ def with_program_on_its_way(bench: Bench, web: HandleId) -> tuple[HandleId, Laun
     return program, first, own
 
 
+def with_program_that_answered(bench: Bench, web: HandleId) -> tuple[HandleId, LaunchId, LaunchId]:
+    """The same, whose ServiceMain runs and has not said anything yet."""
+    program, first, own = with_program_on_its_way(bench, web)
+    bench.connect(own)
+    bench.answer_start()
+    return program, first, own
+
+
 def with_program(bench: Bench, web: HandleId) -> tuple[HandleId, LaunchId, LaunchId]:
     """The same, up and running."""
-    program, first, own = with_program_on_its_way(bench, web)
-    bring_up(bench, own, program)
+    program, first, own = with_program_that_answered(bench, web)
+    bench.report(own, program, 4)
     assert states(bench, web, program) == [4, 4]
     return program, first, own
 
@@ -222,9 +224,7 @@ def test_a_stop_reaches_an_instance_that_speaks_the_control_protocol() -> None:
 
 def test_an_instance_that_accepts_no_stop_yet_is_asked_when_it_does() -> None:
     bench, web, _ = made(1)
-    program, _, own = with_program_on_its_way(bench, web)
-    bench.connect(own)
-    bench.answer_start()
+    program, _, own = with_program_that_answered(bench, web)
     bench.control(web, Control.STOP)
     for state in (2, 4):
         bench.report(own, program, state, 0)
@@ -236,9 +236,7 @@ def test_an_instance_that_accepts_no_stop_yet_is_asked_when_it_does() -> None:
 def test_a_template_hangs_on_its_way_as_long_as_an_instance_does() -> None:
     bench, web, _ = made(1)
     needs = bench.create("Needs", dependencies=("Web",))
-    program, _, own = with_program_on_its_way(bench, web)
-    bench.connect(own)
-    bench.answer_start()
+    program, _, own = with_program_that_answered(bench, web)
     waiting = bench.start(needs)
     bench.pass_time(200_000)
     assert bench.events()[1:] == [7022, 7022, 7001]
@@ -252,9 +250,7 @@ def test_a_template_hangs_on_its_way_as_long_as_an_instance_does() -> None:
 
 def test_a_template_hangs_too_when_it_stops_and_an_instance_does_not() -> None:
     bench, web, _ = made(1)
-    program, first, own = with_program_on_its_way(bench, web)
-    bench.connect(own)
-    bench.answer_start()
+    program, first, _ = with_program_that_answered(bench, web)
     bench.control(web, Control.STOP)
     bench.tell(ProcessExited(first, 0, None))
     waiting = bench.start(bench.create("Needs", dependencies=("Web",)))
@@ -323,11 +319,9 @@ def test_an_instance_whose_process_is_about_to_end_is_not_brought_back() -> None
 
 def test_an_instance_that_fails_while_its_template_stops_is_not_restarted() -> None:
     bench, web, _ = made(1)
-    program, first, own = with_program_on_its_way(bench, web)
+    program, first, own = with_program_that_answered(bench, web)
     protect(bench, program, ((ActionType.RESTART, 1_000),))
     flagged(bench, program)
-    bench.connect(own)
-    bench.answer_start()
     bench.control(web, Control.STOP)
     bench.tell(ProcessExited(first, 0, None))
     bench.report(own, program, 1, win32_exit_code=5)

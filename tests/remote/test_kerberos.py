@@ -38,6 +38,14 @@ def site(bare: Machine, monkeypatch: pytest.MonkeyPatch) -> Iterator[Realm]:
         yield made
 
 
+def by_tcp(machine: Machine, site: Realm) -> int:
+    """The port where ann may come in with her ticket, and in no other way."""
+    port = free_port()
+    machine.scmd("remote", "adduser", "ann", "--administrator", "--no-password")
+    machine.scmd("remote", "enable", "--tcp", f"127.0.0.1:{port}", "--keytab", site.keytab)
+    return port
+
+
 def test_a_ticket_is_a_way_in(bare: Machine, site: Realm, monkeypatch: pytest.MonkeyPatch) -> None:
     machine = bare.start()
     port = free_port()
@@ -96,9 +104,7 @@ def test_impacket_comes_with_a_ticket(
 ) -> None:
     """The ticket is kvno's: impacket's own request lacks the checksum that MIT's KDC demands."""
     machine = bare.start()
-    port = free_port()
-    machine.scmd("remote", "adduser", "ann", "--administrator", "--no-password")
-    machine.scmd("remote", "enable", "--tcp", f"127.0.0.1:{port}", "--keytab", site.keytab)
+    port = by_tcp(machine, site)
 
     def said(user: str, levels: Iterable[str] = LEVELS) -> list[str]:
         cache = site.ticket(user, "host/localhost")
@@ -141,9 +147,7 @@ print(json.dumps(answers))
 def test_samba_comes_with_a_ticket(bare: Machine, site: Realm) -> None:
     """Bare and inside SPNEGO, in all forms; its Kerberos is Heimdal's."""
     machine = bare.start()
-    port = free_port()
-    machine.scmd("remote", "adduser", "ann", "--administrator", "--no-password")
-    machine.scmd("remote", "enable", "--tcp", f"127.0.0.1:{port}", "--keytab", site.keytab)
+    port = by_tcp(machine, site)
     sealed = ("krb5,seal", "krb5,seal,ndr64", "krb5,seal,bigendian", "spnego,seal")
     signed = ("krb5,sign", "spnego,sign")
 

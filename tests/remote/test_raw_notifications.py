@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 
 from scmd.vocabulary.service import ServiceState
 from tests.remote.reach import ADMINISTRATOR, PASSWORD, Reach
+from tests.started import started
 from tests.system import programs
 from tests.system.machine import Machine, eventually
 
@@ -57,17 +57,12 @@ def test_each_bit_by_hand(machine: Machine, syntax: tuple[str, ...]) -> None:
     machine.sc("start", "Obedient")
     machine.await_state("Obedient", "RUNNING")
     arguments = (reach.address, str(reach.port), ADMINISTRATOR, PASSWORD, *syntax)
-    with subprocess.Popen(
-        [sys.executable, CLIENT, *arguments],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as client:
+    with started([sys.executable, CLIENT, *arguments]) as client:
         assert client.stdout is not None
+        assert client.stderr is not None
         line = client.stdout.readline()
-        assert line, "the client failed"
+        assert line, client.stderr.read()
         before = machine.json("status")["counts"]
-        client.kill()
     said = json.loads(line)
     check(said)
     eventually(lambda: reach.status()["connections"] == 0, "the end of its connections")

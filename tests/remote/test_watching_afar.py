@@ -12,10 +12,9 @@ from scmd.client.watching import Watch
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ServiceState
 from tests.client.conftest import created
-from tests.free_ports import free_port
 from tests.remote.reach import ADMINISTRATOR, PASSWORD, Reach
 from tests.remote.samba import Samba
-from tests.remote.test_kerberos import site
+from tests.remote.test_kerberos import by_tcp, site
 from tests.remote.test_ssh import remote
 from tests.system.machine import Machine
 from tests.system.notify_stage import CREATED, RUNNING, STOPPED, Told
@@ -127,9 +126,7 @@ def test_the_win32_functions_by_tcp_with_a_ticket(
     bare: Machine, site: Realm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine = bare.start()
-    port = free_port()
-    machine.scmd("remote", "adduser", "ann", "--administrator", "--no-password")
-    machine.scmd("remote", "enable", "--tcp", f"127.0.0.1:{port}", "--keytab", site.keytab)
+    port = by_tcp(machine, site)
     machine.install("Sleeper", "sleep", "1000")
     monkeypatch.setenv("KRB5CCNAME", site.ticket("ann"))
     notifies(f"//localhost:{port}")

@@ -22,7 +22,7 @@ from scmd.svcctl.interface import SVCCTL
 from scmd.vocabulary.errors import Error
 from tests.server.remote import PASSWORD, USER, listening
 
-SAMBA = """
+CREDENTIALS = """
 import json, sys
 from samba import credentials, param
 from samba.dcerpc import mgmt, svcctl
@@ -34,6 +34,8 @@ creds.set_username(user)
 creds.set_password(password)
 creds.set_domain("ELSEWHERE")
 creds.set_kerberos_state(credentials.DONT_USE_KERBEROS)
+"""
+SPEAKING = """
 answer = {}
 try:
     scm = svcctl.svcctl(binding, lp, creds)
@@ -66,11 +68,14 @@ OPTIONS = {
 }
 
 
-def samba(port: int, options: str, user: str = USER, password: str = PASSWORD) -> Any:
+def samba(script: str, port: int, options: str, password: str = PASSWORD) -> Any:
+    """What a script of python3-samba's says at last."""
     binding = f"ncacn_ip_tcp:127.0.0.1[{port},{options}]"
-    command = ["/usr/bin/python3", "-c", SAMBA, binding, user, password]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
-    assert done.stdout, done.stderr
+    program = ("/usr/bin/python3", "-W", "ignore", "-c", CREDENTIALS + script)
+    done = subprocess.run(
+        [*program, binding, USER, password], capture_output=True, text=True, timeout=100
+    )
+    assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
 
@@ -78,7 +83,7 @@ def samba(port: int, options: str, user: str = USER, password: str = PASSWORD) -
 @pytest.mark.parametrize("options", OPTIONS)
 def test_samba_speaks_at_every_level(options: str) -> None:
     with listening(minimum_level=OPTIONS[options]) as port:
-        answer = samba(port.number, options)
+        answer = samba(SPEAKING, port.number, options)
         # To stop the server is refused, last of all.
         assert answer["error"] == Error.ACCESS_DENIED, (answer, port.refusals)
         assert answer["ids"] == [str(i.uuid) for i in (SVCCTL, SCMD, MGMT)]
@@ -100,22 +105,12 @@ def test_samba_speaks_at_every_level(options: str) -> None:
 )
 def test_samba_is_refused(options: str, password: str, error: int) -> None:
     with listening(minimum_level=PRIVACY) as port:
-        assert samba(port.number, options, password=password) == {"error": error}
+        assert samba(SPEAKING, port.number, options, password) == {"error": error}
 
 
 GROUPS = """
-import json, sys
-from samba import credentials, param
-from samba.dcerpc import svcctl
-port, user, password = sys.argv[1:]
-lp = param.LoadParm()
-creds = credentials.Credentials()
-creds.guess(lp)
-creds.set_username(user)
-creds.set_password(password)
-creds.set_kerberos_state(credentials.DONT_USE_KERBEROS)
 def joined(group):
-    return svcctl.svcctl(f"ncacn_ip_tcp:127.0.0.1[{port},seal{group}]", lp, creds)
+    return svcctl.svcctl(binding.replace("]", group + "]"), lp, creds)
 def locked(connection, handle):
     try:
         connection.LockServiceDatabase(handle)
@@ -141,13 +136,9 @@ print(json.dumps(said))
 def test_handles_are_the_association_groups() -> None:
     """The first one's: it is as good on the second connection, and ends with that."""
     with listening() as port:
-        command = ["/usr/bin/python3", "-W", "ignore", "-c", GROUPS, str(port.number)]
-        done = subprocess.run(
-            [*command, USER, PASSWORD], capture_output=True, text=True, timeout=100
-        )
-    assert done.returncode == 0, done.stderr
+        said = samba(GROUPS, port.number, "seal")
     foreign = 0xC003_0005  # RPC_NT_SS_CONTEXT_MISMATCH
-    assert json.loads(done.stdout) == [foreign, 0, Error.SERVICE_DATABASE_LOCKED]
+    assert said == [foreign, 0, Error.SERVICE_DATABASE_LOCKED]
 
 
 @contextmanager

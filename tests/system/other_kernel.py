@@ -11,7 +11,9 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 PROGRAM = "linux.uml"
 _HERE = Path(__file__).parent
@@ -55,6 +57,18 @@ def run(folder: Path, commands: str) -> tuple[int, str]:
     found = _STATUS.search(said)
     assert found is not None, said
     return int(found[1]), said[: found.start()]
+
+
+def run_tests(folder: Path, module: ModuleType) -> str:
+    """Run a file of tests there, none of which may fail or skip; pytest's last line."""
+    commands = f"""
+        cd {Path(__file__).parents[2]}
+        export PYTHONDONTWRITEBYTECODE=1 SCMD_NO_SKIPS=1
+        exec {sys.executable} -m pytest -p no:cacheprovider -q --color=no {module.__file__}
+    """
+    status, said = run(folder, commands)
+    assert status == 0, said
+    return said.splitlines()[-1]
 
 
 def _memory(folder: Path) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from signal import SIGINT, SIGTERM, Signals
 
 import pytest
 
+from tests.started import started
 from tests.system.machine import LIMIT_S, SCMD, Machine
 from tests.system.test_init import NAMESPACE
 
@@ -47,24 +47,16 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return made
 
 
-@contextmanager
+def preloaded(library: Path, number: Signals, mark: str) -> tuple[str, ...]:
+    """What to put before a command that is to get the signal when it has written the mark."""
+    return "env", f"LD_PRELOAD={library}", f"EARLY_SIGNAL={int(number)}:{mark}"
+
+
 def signalled(
     machine: Machine, library: Path, number: Signals, mark: str, *command: str
-) -> Iterator[subprocess.Popen[str]]:
+) -> AbstractContextManager[subprocess.Popen[str]]:
     """A program that gets the signal when it has written the mark; it has to end of it."""
-    preloaded = {"LD_PRELOAD": str(library), "EARLY_SIGNAL": f"{int(number)}:{mark}"}
-    with subprocess.Popen(
-        ["/usr/bin/env", *(f"{name}={value}" for name, value in preloaded.items()), *command],
-        env=machine.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+    return started([*preloaded(library, number, mark), *command], machine.environment)
 
 
 def ended(process: subprocess.Popen[str]) -> tuple[int, str, str]:
@@ -85,9 +77,8 @@ def test_it_ends_the_scm(folder: Path, library: Path, number: Signals) -> None:
 @pytest.mark.root
 def test_it_ends_the_first_process_of_a_container(folder: Path, library: Path) -> None:
     machine = Machine(folder)
-    preloaded = (f"LD_PRELOAD={library}", f"EARLY_SIGNAL={int(SIGTERM)}:scmd: ready")
-    program = (*NAMESPACE, "env", *preloaded, *SCMD, "init", "--", "sleep", "1000")
-    done = machine.run(*program)
+    signalled_init = (*preloaded(library, SIGTERM, "scmd: ready"), *SCMD, "init")
+    done = machine.run(*NAMESPACE, *signalled_init, "--", "sleep", "1000")
     assert (done.returncode, done.stderr.count("\n")) == (128 + SIGTERM, 1), done
 
 

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import pytest
 
 from scmd.vocabulary.errors import Error
+from tests.started import started
 from tests.system.machine import SCMD, Machine, eventually
 
 pytestmark = pytest.mark.root
@@ -26,22 +27,13 @@ CHANGES: tuple[tuple[str, ...], ...] = (
 @contextmanager
 def holding(machine: Machine) -> Iterator[subprocess.Popen[str]]:
     """Somebody runs `sc lock` in another terminal."""
-    with subprocess.Popen(
-        [*SCMD, "sc", "lock"],
-        env=machine.environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as holder:
+    with started([*SCMD, "sc", "lock"], machine.environment) as holder:
         assert holder.stdout is not None
         said = ""
         while not said.endswith("press u: "):
             said += (more := holder.stdout.read(1))
             assert more, said
-        try:
-            yield holder
-        finally:
-            holder.kill()
+        yield holder
 
 
 def owner(machine: Machine) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import pytest
 import scmd
 from scmd.vocabulary.service import ServiceState
 from scmd.vocabulary.status import ServiceStatus
+from tests.started import interrupt, started
 from tests.system.machine import LIMIT_S, SCMD, Machine, eventually
 from tests.system.other_server import NOTIFICATIONS, OtherServer
 
@@ -35,20 +35,10 @@ def other_server(machine: Machine, notifies: bool) -> Iterator[OtherServer]:
 def watching(machine: Machine, other: OtherServer, *names: str) -> Iterator[Iterator[Any]]:
     """What `scmd watch --json` prints, one object after the other."""
     environment = {**machine.environment, "SCMD_RUNTIME": str(other.folder)}
-    with subprocess.Popen(
-        [*SCMD, "watch", "--json", "--initial", *names],
-        env=environment,
-        stdout=subprocess.PIPE,
-        text=True,
-    ) as process:
+    with started([*SCMD, "watch", "--json", "--initial", *names], environment) as process:
         assert process.stdout is not None
-        try:
-            yield map(json.loads, process.stdout)
-            process.send_signal(signal.SIGINT)
-            process.stdout.read()
-            assert process.wait() == 130
-        finally:
-            process.kill()
+        yield map(json.loads, process.stdout)
+        assert interrupt(process)[0] == 130
 
 
 @WAYS

@@ -1,15 +1,14 @@
-"""A command as a process of its own, which a test reads line by line and interrupts."""
+"""`scmd` as a process of its own, for the SCM of a test."""
 
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 
 from tests.client.world import World
+from tests.started import started
 
 
 def environment(world: World) -> dict[str, str]:
@@ -17,24 +16,6 @@ def environment(world: World) -> dict[str, str]:
     return {**os.environ, "SCMD_RUNTIME": str(world.runtime)}
 
 
-@contextmanager
-def running(world: World, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """`scmd` with these arguments; killed at the end if it is still there."""
-    with subprocess.Popen(
-        [sys.executable, "-m", "scmd.tools.main", *arguments],
-        env=environment(world),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def interrupt(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Ctrl-C: the exit status, and what came from then on on both outputs."""
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate()
-    return process.returncode, out, err
+def running(world: World, *arguments: str) -> AbstractContextManager[subprocess.Popen[str]]:
+    """`scmd` with these arguments."""
+    return started([sys.executable, "-m", "scmd.tools.main", *arguments], environment(world))

@@ -16,7 +16,8 @@ from scmd.tools.interruption import interrupted_line
 from scmd.tools.main import INTERRUPTED
 from scmd.vocabulary.service import Control, ServiceState
 from tests.client.world import World, report
-from tests.tools.processes import environment, interrupt, running
+from tests.started import interrupt
+from tests.tools.processes import environment, running
 
 WORDS = "Web is no longer waited for. The request goes on in the SCM; to look: sc query Web"
 STARTING = report(ServiceState.START_PENDING, check_point=1, wait_hint=600_000)

@@ -14,8 +14,9 @@ from scmd.tools.main import INTERRUPTED
 from scmd.tools.watch import as_json, as_text
 from scmd.vocabulary.service import Control, ServiceState
 from tests.client.world import World, report
+from tests.started import interrupt
 from tests.tools.conftest import Run
-from tests.tools.processes import interrupt, running
+from tests.tools.processes import running
 
 S = ServiceState
 
