@@ -30,7 +30,7 @@ from scmd.daemon.keeper_launches import Launches
 from scmd.daemon.keeper_listeners import CannotListen, Listeners
 from scmd.daemon.keeper_signals import Signals
 from scmd.daemon.keeper_socket import Disconnected, FrameSocket
-from scmd.linux import cgroups, oom_score
+from scmd.linux import cgroups, oom_score, standard_error
 from scmd.linux.spawn import Spawner
 from scmd.vocabulary.errors import Refused
 
@@ -78,10 +78,7 @@ def run(
 
 def say(text: str) -> None:
     """One line on stderr, whatever has become of it."""
-    try:
-        os.write(2, f"scmd: {text}\n".encode(errors="backslashreplace"))
-    except OSError:
-        return
+    print(f"scmd: {text}", file=sys.stderr)
 
 
 def _module(name: str, *arguments: str) -> list[str]:
@@ -99,8 +96,9 @@ class Keeper:
         logger: Sequence[str] | None,
         init: Callable[[str], None] | None,
     ) -> None:
-        setup.check_proc()
         setup.open_standard_descriptors()
+        standard_error.keep_going()
+        setup.check_proc()
         os.umask(0o022)
         setup.make_directory(state, 0o700)
         self._lock, self._unclean = setup.take_lock(state)

@@ -11,6 +11,7 @@ import fcntl
 import os
 import resource
 import stat
+import sys
 import time
 
 from scmd.transport.places import SOCKET_NAME, PlaceError, socket_path
@@ -186,7 +187,7 @@ def do_in_child(prepare: Callable[[str], None], state: str) -> None:
             prepare(state)
             status = 0
         except Exception as failed:  # Whatever it was: the parent has to hear of it.
-            os.write(2, f"scmd: {failed}\n".encode(errors="backslashreplace"))
+            print(f"scmd: {failed}", file=sys.stderr)
         finally:
             os._exit(status)
     if os.waitpid(pid, 0)[1]:

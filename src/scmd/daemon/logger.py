@@ -27,6 +27,7 @@ from scmd.daemon.keeper_socket import Disconnected, FrameSocket, inherited
 from scmd.daemon.logger_echo import Echo
 from scmd.daemon.logger_files import MAX_LINE, Lines, LogFile
 from scmd.linux.descriptors import for_log_files
+from scmd.linux.standard_error import keep_going
 
 MAX_BYTES = 10 << 20
 FILES = 3
@@ -314,6 +315,7 @@ class Logger:
 
 def main(arguments: list[str]) -> int:
     """`[--echo] LOGS [MAX_BYTES FILES] SOCKET`"""
+    keep_going()
     echo = Echo() if arguments[0] == "--echo" else None
     logs, *limits, descriptor = arguments if echo is None else arguments[1:]
     Logger(inherited(int(descriptor)), Writer(logs, *map(int, limits)), echo).run()

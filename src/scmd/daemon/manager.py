@@ -33,7 +33,7 @@ from scmd.daemon.keeper_setup import instance_of
 from scmd.daemon.notify_listener import NotifyListener, Tags
 from scmd.daemon.remote import Remote
 from scmd.daemon.shell import Notice, Shell
-from scmd.linux import clock, launch_numbers, remote_users, runtime_journal
+from scmd.linux import clock, launch_numbers, remote_users, runtime_journal, standard_error
 from scmd.linux.database import Database, DatabaseError
 from scmd.linux.event_log import EventLog
 from scmd.linux.remote_users import RemoteUsers
@@ -326,6 +326,7 @@ async def _run(descriptor: int) -> int:
 
 def main() -> int:
     """`python -m scmd.daemon.manager DESCRIPTOR`: run by the keeper only."""
+    standard_error.keep_going()
     logging.basicConfig(
         stream=sys.stderr, level=logging.INFO, format="scmd: %(levelname)s: %(message)s"
     )
