@@ -46,7 +46,7 @@ HOOK = "/bin/hook"
 def held(launch: int, service: int = 1, **more: object) -> HeldLaunch:
     """A launch that the keeper holds; without a control channel unless it is asked for."""
     given = HeldLaunch(LaunchId(launch), ServiceId(service), PID, control_channel=False)
-    return replace(given, **more)  # type: ignore[arg-type]
+    return replace(given, **more)  # type: ignore[arg-type] # by field
 
 
 def successor(bench: Bench, *launches: HeldLaunch, journal: bool = True) -> Bench:

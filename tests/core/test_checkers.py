@@ -44,7 +44,7 @@ SEEDS = 400
 def _reply_twice(patch: pytest.MonkeyPatch) -> None:
     def reply(self: State, call: int | None, error: int, result: object = None) -> None:
         if call is not None:
-            self.effects += [Reply(call, int(error), result)] * 2  # type: ignore[arg-type]
+            self.effects += [Reply(call, int(error), result)] * 2  # type: ignore[arg-type] # of any kind
 
     patch.setattr(State, "reply", reply)
 
@@ -100,7 +100,7 @@ def _wrong_check_point(patch: pytest.MonkeyPatch) -> None:
     original = status.set_status
 
     def wrong(state: State, record: object, new: ServiceStatus, cause: str, **rest: bool) -> None:
-        original(state, record, new.replace(check_point=9), cause, **rest)  # type: ignore[arg-type]
+        original(state, record, new.replace(check_point=9), cause, **rest)  # type: ignore[arg-type] # a record
 
     patch.setattr(status, "set_status", wrong)
 

@@ -94,7 +94,7 @@ class Machine(RuleBasedStateMachine):
         self.ask(command)
         self.settle(False)
         reply = self.bench.replies[command.call.id]
-        return multiple() if reply.error else reply.result[0]  # type: ignore[index]
+        return multiple() if reply.error else reply.result[0]  # type: ignore[index] # handle and tag
 
     @rule(target=handles, name=NAMES)
     def open(self, name: str) -> Any:

@@ -167,7 +167,7 @@ def test_samples_of_version_1() -> None:
 
 def pair() -> tuple[FrameSocket, FrameSocket]:
     ours, theirs = socket.socketpair()
-    return tuple(FrameSocket(socket.socket(fileno=end.detach())) for end in (ours, theirs))  # type: ignore[return-value]
+    return FrameSocket(ours), FrameSocket(theirs)
 
 
 @pytest.mark.parametrize("lent", [False, True])

@@ -51,13 +51,12 @@ def shell_around(
     disk: SlowDisk | None = None,
     on_notice: Callable[[Notice], None] | None = None,
 ) -> Shell:
-    # Nothing else is reached.
     return Shell(
         kind((), Settings()),
-        None,  # type: ignore[arg-type]
-        None,  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type] # not reached
+        None,  # type: ignore[arg-type] # not reached
         disk,  # type: ignore[arg-type] # a disk that answers when told
-        None,  # type: ignore[arg-type]
+        None,  # type: ignore[arg-type] # not reached
         on_reply=lambda _: told.append("Reply"),
         on_notice=on_notice or (lambda notice: told.append(type(notice).__name__)),
         on_failure=lambda failed: told.append(str(failed)),

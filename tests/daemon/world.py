@@ -74,7 +74,7 @@ class Manager:
             "control_channel": True,
             **options,
         }
-        self.link.launch(LaunchId(number), LaunchSpec(**known))  # type: ignore[arg-type]
+        self.link.launch(LaunchId(number), LaunchSpec(**known))  # type: ignore[arg-type] # by field
 
     async def exit_of(self, number: int) -> ProcessExited:
         event = await self.wait(

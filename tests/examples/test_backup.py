@@ -233,7 +233,7 @@ def test_links_sockets_and_any_bytes_as_names_are_coped_with(folders: Folders) -
 
 def test_contents_that_do_not_reach_the_archive_are_noticed(folders: Folders) -> None:
     class Torn(Backup):
-        def digest(self, source, copy=len):  # type: ignore[no-untyped-def]
+        def digest(self, source, copy=len):  # type: ignore[no-untyped-def] # as the one it takes the place of
             return super().digest(source, lambda data: copy(data[1:]))
 
     with pytest.raises(OSError, match="did not reach"):

@@ -29,7 +29,7 @@ def pins(name: str) -> dict[str, str]:
 
 def test_the_unit_file_is_in_the_package_and_says_what_the_keeper_needs() -> None:
     parser = configparser.ConfigParser(interpolation=None)
-    parser.optionxform = str  # type: ignore[assignment, method-assign]
+    parser.optionxform = str  # type: ignore[assignment, method-assign] # as documented
     parser.read_string(resources.files("scmd").joinpath("data/scmd.service").read_text())
     assert (
         dict(parser["Service"]).items()

@@ -716,7 +716,7 @@ def test_a_declared_function_can_still_be_called() -> None:
         """Doc."""
         return f"called with {svc}"
 
-    assert service("x") == "called with x"  # type: ignore[arg-type]
+    assert service("x") == "called with x"  # type: ignore[arg-type] # no context
     assert service.__doc__ == "Doc."
 
 

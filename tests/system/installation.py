@@ -59,7 +59,7 @@ def public_command() -> tuple[str, ...]:
 def _public_python() -> str:
     version = "{}.{}".format(*sys.version_info)
     same = f"import sqlite3, sys; sys.exit(not sys.version.startswith('{version}.'))"
-    for python in (sys._base_executable, f"/usr/bin/python{version}", "/usr/bin/python3"):  # type: ignore[attr-defined]
+    for python in (sys._base_executable, f"/usr/bin/python{version}", "/usr/bin/python3"):  # type: ignore[attr-defined] # CPython has it
         if _works_for_others(python, "-I", "-c", same):
             return str(python)
     pytest.skip(f"needs a Python {version} that other users can run")

@@ -18,7 +18,7 @@ def chain(machine: Machine) -> Machine:
 
 def states(machine: Machine) -> dict[str, str]:
     return {
-        service.name: service.last_status.state.name.lower()  # type: ignore[attr-defined]
+        service.name: service.last_status.state.name.lower()  # type: ignore[attr-defined] # a known one
         for service in machine.scm.services()
     }
 
