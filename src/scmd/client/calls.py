@@ -8,7 +8,6 @@ imports only what it uses.
 
 from __future__ import annotations
 
-from _thread import allocate_lock
 from struct import Struct
 
 from scmd.client.connection import (
@@ -21,9 +20,9 @@ from scmd.client.connection import (
 )
 from scmd.client.entries import EntriesPart as EntriesPart
 from scmd.client.entries import Entry as Entry
-from scmd.client.reconnection import OpenHandles, may_repeat
+from scmd.client.reconnection import OpenHandles, Reconnecting
 from scmd.svcctl import control, opening
-from scmd.svcctl.interface import SVCCTL, HandleResponse
+from scmd.svcctl.interface import HandleResponse
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import HANDLE_CLOSED, LAST_HANDLE_CLOSED, ScmAccess, ServiceState
 from scmd.vocabulary.status import ServiceStatus
@@ -32,16 +31,10 @@ from scmd.vocabulary.winerror import BufferTooSmall, WinError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from typing import Self, TypeVar
 
     from scmd.client.credentials import Credentials
-    from scmd.ndr.structure import Structure
     from scmd.ndr.values import ContextHandle
-    from scmd.rpc.client import Response
     from scmd.rpc.interface import Operation
-
-    Req = TypeVar("Req", bound=Structure)
-    Resp = TypeVar("Resp", bound=Structure)
 
 FIRST_ENUM_BYTES = 65_536
 MAX_ENUM_BYTES = 262_144
@@ -54,107 +47,16 @@ _STATUS_EX_ANSWER = Struct("<12I")
 _STATUS_ANSWER = Struct("<8I")
 
 
-class Calls:
+class Calls(Reconnecting):
     """The calls on one connection; a context manager that closes it, and with it every handle.
 
     Given a function instead of a connection, it connects with the first call, and again when
     the connection has broken (`reconnection` says what becomes of handles and calls).
     """
 
-    def __init__(self, connection: Connection | Callable[[], Connection]) -> None:
-        self._connection = connection if isinstance(connection, Connection) else None
-        self._connect = connection if callable(connection) else None
-        self._handles = OpenHandles()
-        self._renewing = allocate_lock()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._connect = None
-        if self._connection is not None:
-            self._connection.close()
-
-    def another_connection(self) -> Connection:
-        """One more to the same SCM; it is the caller's to close."""
-        return self._connector()()
-
     def another(self) -> Calls:
         """The same, on a connection of its own; it is the caller's to close."""
         return Calls(self._connector())
-
-    def _connector(self) -> Callable[[], Connection]:
-        if self._connect is None:
-            closed = "the connection is closed"
-            raise ConnectionFailed(Error.RPC_CALL_FAILED, "OpenSCManager", closed)
-        return self._connect
-
-    def abort(self) -> None:
-        """End it for good from another thread: a call that is under way fails."""
-        self._connect = None
-        if self._connection is not None:
-            self._connection.abort()
-
-    @property
-    def is_closed(self) -> bool:
-        return self._connection is not None and self._connection.is_closed
-
-    @property
-    def is_busy(self) -> bool:
-        """A call is under way, of this thread or another one."""
-        connection = self._connection
-        return self._renewing.locked() or (connection is not None and connection.is_busy)
-
-    @property
-    def connection(self) -> Connection:
-        """The connection, made now if it is the first use."""
-        if self._connection is None:
-            self._connection = self._connector()()
-        return self._connection
-
-    def call(
-        self,
-        operation: Operation[Req, Resp],
-        request: Req,
-        allowed: tuple[int, ...] = (),
-        unfit: Error = Error.INVALID_PARAMETER,
-    ) -> Resp:
-        """Any operation; WinError for a result that is neither 0 nor in `allowed`."""
-        connection = self.connection
-        try:
-            response = connection.call(operation, self._handles.in_request(request), unfit)
-        except ConnectionFailed as failed:
-            renewed = self._renewed(connection, operation.name, failed)
-            response = renewed.call(operation, self._handles.in_request(request), unfit)
-        error: int = getattr(response, "error", 0)
-        if error and error not in allowed:
-            raise WinError(error, function_name(operation.name))
-        return response
-
-    def _exchange(self, opnum: int, service: ContextHandle, tail: bytes, name: str) -> Response:
-        """A call of svcctl whose request is a handle and constant bytes."""
-        connection = self.connection
-        try:
-            stub = self._handles.present(service) + tail
-            return connection.exchange(SVCCTL, opnum, stub, name)
-        except ConnectionFailed as failed:
-            renewed = self._renewed(connection, name, failed)
-            stub = self._handles.present(service) + tail
-            return renewed.exchange(SVCCTL, opnum, stub, name)
-
-    def _renewed(self, broken: Connection, name: str, failed: ConnectionFailed) -> Connection:
-        """The connection to make the call on again; raises `failed` when there is none."""
-        if self._connect is None or not may_repeat(name, failed):
-            raise failed
-        with self._renewing:
-            # Another thread may have been here first.
-            if self._connection is broken:
-                self._connection = self._connect()
-                self._handles.renew()
-        return self.connection
 
     # Handles --------------------------------------------------------------------------------
 

@@ -22,7 +22,6 @@ from scmd.vocabulary.winerror import WinError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from types import TracebackType
     from typing import NoReturn, TypeVar
 
     from scmd.ndr.structure import Structure
@@ -285,12 +284,7 @@ class bad_answers:
     def __enter__(self) -> None:
         pass
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if isinstance(error, NdrError):
             raise WinError(Error.RPC_CALL_FAILED, self._funcname) from error
 

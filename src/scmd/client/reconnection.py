@@ -8,22 +8,127 @@ safe: it was not sent whole, or it asks and changes nothing.
 
 from __future__ import annotations
 
+from _thread import allocate_lock
+
+from scmd.client.connection import Connection, ConnectionFailed, function_name
+from scmd.svcctl.interface import SVCCTL
 from scmd.vocabulary.errors import Error
+from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeVar
+    from typing import Self, TypeVar
 
-    from scmd.client.connection import ConnectionFailed
     from scmd.ndr.structure import Structure
     from scmd.ndr.values import ContextHandle
+    from scmd.rpc.client import Response
+    from scmd.rpc.interface import Operation
 
     Req = TypeVar("Req", bound=Structure)
+    Resp = TypeVar("Resp", bound=Structure)
     Reopen = Callable[["OpenHandles"], ContextHandle]
 
 _ASKING = ("RQuery", "REnum", "ROpen", "RGet", "RRead")
 _HANDLE_FIELDS = ("service", "scm", "handle")
+
+
+class Reconnecting:
+    """A connection, the handles on it, and the way of a call over it, or over the next one.
+
+    Given a connection instead of a function that makes one, it never connects again.
+    """
+
+    def __init__(self, connection: Connection | Callable[[], Connection]) -> None:
+        self._connection = connection if isinstance(connection, Connection) else None
+        self._connect = connection if callable(connection) else None
+        self._handles = OpenHandles()
+        self._renewing = allocate_lock()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._connect = None
+        if self._connection is not None:
+            self._connection.close()
+
+    def another_connection(self) -> Connection:
+        """One more to the same SCM; it is the caller's to close."""
+        return self._connector()()
+
+    def _connector(self) -> Callable[[], Connection]:
+        if self._connect is None:
+            closed = "the connection is closed"
+            raise ConnectionFailed(Error.RPC_CALL_FAILED, "OpenSCManager", closed)
+        return self._connect
+
+    def abort(self) -> None:
+        """End it for good from another thread: a call that is under way fails."""
+        self._connect = None
+        if self._connection is not None:
+            self._connection.abort()
+
+    @property
+    def is_closed(self) -> bool:
+        return self._connection is not None and self._connection.is_closed
+
+    @property
+    def is_busy(self) -> bool:
+        """A call is under way, of this thread or another one."""
+        connection = self._connection
+        return self._renewing.locked() or (connection is not None and connection.is_busy)
+
+    @property
+    def connection(self) -> Connection:
+        """The connection, made now if it is the first use."""
+        if self._connection is None:
+            self._connection = self._connector()()
+        return self._connection
+
+    def call(
+        self,
+        operation: Operation[Req, Resp],
+        request: Req,
+        allowed: tuple[int, ...] = (),
+        unfit: Error = Error.INVALID_PARAMETER,
+    ) -> Resp:
+        """Any operation; WinError for a result that is neither 0 nor in `allowed`."""
+        connection = self.connection
+        try:
+            response = connection.call(operation, self._handles.in_request(request), unfit)
+        except ConnectionFailed as failed:
+            renewed = self._renewed(connection, operation.name, failed)
+            response = renewed.call(operation, self._handles.in_request(request), unfit)
+        error: int = getattr(response, "error", 0)
+        if error and error not in allowed:
+            raise WinError(error, function_name(operation.name))
+        return response
+
+    def _exchange(self, opnum: int, service: ContextHandle, tail: bytes, name: str) -> Response:
+        """A call of svcctl whose request is a handle and constant bytes."""
+        connection = self.connection
+        try:
+            stub = self._handles.present(service) + tail
+            return connection.exchange(SVCCTL, opnum, stub, name)
+        except ConnectionFailed as failed:
+            renewed = self._renewed(connection, name, failed)
+            stub = self._handles.present(service) + tail
+            return renewed.exchange(SVCCTL, opnum, stub, name)
+
+    def _renewed(self, broken: Connection, name: str, failed: ConnectionFailed) -> Connection:
+        """The connection to make the call on again; raises `failed` when there is none."""
+        if self._connect is None or not may_repeat(name, failed):
+            raise failed
+        with self._renewing:
+            # Another thread may have been here first.
+            if self._connection is broken:
+                self._connection = self._connect()
+                self._handles.renew()
+        return self.connection
 
 
 def may_repeat(operation: str, failed: ConnectionFailed) -> bool:
@@ -34,7 +139,7 @@ def may_repeat(operation: str, failed: ConnectionFailed) -> bool:
 
 
 class OpenHandles:
-    """The handles of one `Calls`, each with the way to open it again."""
+    """The handles of one `Reconnecting`, each with the way to open it again."""
 
     def __init__(self) -> None:
         self._reopen: dict[ContextHandle, Reopen] = {}
@@ -81,9 +186,6 @@ class OpenHandles:
         One that cannot be opened any more, since the service is gone or the right was taken,
         stays what it was, which the new manager does not know: error 6.
         """
-        from scmd.client.connection import ConnectionFailed
-        from scmd.vocabulary.winerror import WinError
-
         self._present.clear()
         for handle, reopen in list(self._reopen.items()):
             try:

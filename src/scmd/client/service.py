@@ -24,7 +24,6 @@ from scmd.vocabulary.winerror import WinError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from types import TracebackType
 
     from scmd.client.calls import Calls, Entry
     from scmd.client.parameters import ServiceParameters
@@ -240,12 +239,7 @@ class Opened:
     def __enter__(self) -> ContextHandle:
         return self._handle
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
         if error is not None and self._calls.is_closed:
             return
         self._calls.close_handle(self._handle)

@@ -95,11 +95,14 @@ class Parameter(Structure):
     data: ParameterData = None
 
 
+ParameterList = Annotated[
+    tuple[Parameter, ...] | None, Unique(Array(Struct(Parameter), MAX_PARAMETERS))
+]
+
+
 class QueryParametersResponse(Structure):
     count: Annotated[int, SizeOf("parameters", MAX_PARAMETERS)] = 0
-    parameters: Annotated[
-        tuple[Parameter, ...] | None, Unique(Array(Struct(Parameter), MAX_PARAMETERS))
-    ] = None
+    parameters: ParameterList = None
     error: DWORD
 
 
@@ -113,14 +116,17 @@ class ParameterChange(Structure):
     data: ParameterData = None
 
 
+ParameterChanges = Annotated[
+    tuple[ParameterChange, ...] | None, Unique(Array(Struct(ParameterChange), MAX_PARAMETERS))
+]
+
+
 class SetParametersRequest(Structure):
     """All of the changes or none. Needs SERVICE_CHANGE_CONFIG."""
 
     service: HANDLE
     count: Annotated[int, SizeOf("changes", MAX_PARAMETERS)] = 0
-    changes: Annotated[
-        tuple[ParameterChange, ...] | None, Unique(Array(Struct(ParameterChange), MAX_PARAMETERS))
-    ] = None
+    changes: ParameterChanges = None
 
 
 class ReadLogRequest(Structure):
@@ -210,9 +216,7 @@ class SetSettingsRequest(Structure):
 
     scm: HANDLE
     count: Annotated[int, SizeOf("changes", MAX_PARAMETERS)] = 0
-    changes: Annotated[
-        tuple[ParameterChange, ...] | None, Unique(Array(Struct(ParameterChange), MAX_PARAMETERS))
-    ] = None
+    changes: ParameterChanges = None
 
 
 class PreparedAction(Structure):
@@ -240,9 +244,7 @@ class PrepareServiceRequest(Structure):
         tuple[PreparedAction, ...] | None, Unique(Array(Struct(PreparedAction), MAX_ACTIONS))
     ] = None
     count: Annotated[int, SizeOf("values", MAX_PARAMETERS)] = 0
-    values: Annotated[
-        tuple[Parameter, ...] | None, Unique(Array(Struct(Parameter), MAX_PARAMETERS))
-    ] = None
+    values: ParameterList = None
 
 
 QUERY_MANAGER_STATUS = SCMD.operation(0, "RQueryManagerStatus", EmptyRequest, JsonResponse)

@@ -32,6 +32,7 @@ SERVICE_STATUS = Annotated[ServiceStatus, Dwords(ServiceStatus, 7)]
 """28 bytes, [MS-SCMR] 2.2.47."""
 SERVICE_STATUS_PROCESS = Annotated[ServiceStatus, Dwords(ServiceStatus, 9)]
 """36 bytes, [MS-SCMR] 2.2.49."""
+ResumeIndex = Annotated[int | None, Unique(Integer(4, 0, 262_144))]
 
 
 class StatusResponse(Structure):
@@ -119,7 +120,7 @@ class EnumServicesStatusRequest(Structure):
     type: DWORD
     state: DWORD
     buffer_size: DWORD_256K
-    resume_index: Annotated[int | None, Unique(Integer(4, 0, 262_144))] = None
+    resume_index: ResumeIndex = None
 
 
 class EnumServiceGroupRequest(Structure):
@@ -127,7 +128,7 @@ class EnumServiceGroupRequest(Structure):
     type: DWORD
     state: DWORD
     buffer_size: DWORD_256K
-    resume_index: Annotated[int | None, Unique(Integer(4, 0, 262_144))] = None
+    resume_index: ResumeIndex = None
     group: UniqueName = None
 
 
@@ -139,7 +140,7 @@ class EnumServicesStatusExRequest(Structure):
     type: DWORD
     state: DWORD
     buffer_size: DWORD_256K
-    resume_index: Annotated[int | None, Unique(Integer(4, 0, 262_144))] = None
+    resume_index: ResumeIndex = None
     group: UniqueName = None
 
 
@@ -149,7 +150,7 @@ class EnumServicesResponse(Structure):
     buffer: Buffer256K
     bytes_needed: DWORD_256K
     returned: DWORD_256K
-    resume_index: Annotated[int | None, Unique(Integer(4, 0, 262_144))] = None
+    resume_index: ResumeIndex = None
     error: DWORD
 
 

@@ -9,10 +9,6 @@ from scmd.tools import target
 
 _REPEAT_MS = 500
 
-TYPE_CHECKING = False
-if TYPE_CHECKING:
-    from types import TracebackType
-
 
 class Asking:
     """Around a request about the service `name`, and the wait for what becomes of it.
@@ -27,13 +23,8 @@ class Asking:
     def __enter__(self) -> None:
         """Nothing to do before."""
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if kind is not None and issubclass(kind, KeyboardInterrupt):
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, KeyboardInterrupt):
             sys.stdout.flush()
             sys.stderr.write(interrupted_line(self._name))
 
