@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from select import select
 from typing import Any
@@ -204,6 +205,68 @@ def test_no_callback_after_the_handle_was_closed(manager: ScHandle, web: ScHandl
         winsvc.SleepEx(PATIENCE, True)
     assert told.masks == []
     assert told.buffer.outstanding is None
+
+
+def test_closing_frees_each_buffer_of_the_handle(web: ScHandle) -> None:
+    """One is outstanding when the notification of the one before has come and was not run."""
+    first = Told().ask(web, winsvc.SERVICE_NOTIFY_STOPPED)
+    second = Told().ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    winsvc.CloseServiceHandle(web)
+    assert winsvc.SleepEx(0, True) == 0
+    assert (first.masks, first.buffer.outstanding) == ([], None)
+    assert (second.masks, second.buffer.outstanding) == ([], None)
+
+
+def test_no_callback_of_an_earlier_connection_after_the_handle_was_closed(web: ScHandle) -> None:
+    aborted = Told().ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    web.link().close()
+    Told().ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    winsvc.CloseServiceHandle(web)
+    assert winsvc.SleepEx(0, True) == 0
+    assert (aborted.masks, aborted.buffer.outstanding) == ([], None)
+
+
+def meanwhile(monkeypatch: pytest.MonkeyPatch, act: Callable[[], object]) -> None:
+    """When a handle is about to ask for the first time another thread does this, so to speak."""
+    link, acts = ScHandle.link, [act]
+
+    def linked(handle: ScHandle) -> Multiplexed:
+        found = link(handle)
+        while acts:
+            acts.pop()()
+        return found
+
+    monkeypatch.setattr(ScHandle, "link", linked)
+
+
+def test_a_handle_that_is_closed_while_it_asks_is_not_told(
+    manager: ScHandle, web: ScHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = Told()
+    meanwhile(monkeypatch, web.Close)
+    with pytest.raises(WinError) as refused:
+        told.ask(web, winsvc.SERVICE_NOTIFY_STOPPED)
+    assert refused.value.winerror == winsvc.ERROR_INVALID_HANDLE
+    assert winsvc.SleepEx(0, True) == 0
+    assert (told.masks, told.buffer.outstanding) == ([], None)
+    with winsvc.OpenService(manager, "Web", winsvc.DELETE) as service:
+        winsvc.DeleteService(service)
+    with pytest.raises(WinError) as gone:
+        winsvc.OpenService(manager, "Web", winsvc.SERVICE_QUERY_STATUS)
+    assert gone.value.winerror == winsvc.ERROR_SERVICE_DOES_NOT_EXIST
+
+
+def test_two_that_ask_with_a_handle_for_the_first_time_have_one_request(
+    world: World, web: ScHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sooner, later = Told(), Told()
+    meanwhile(monkeypatch, lambda: sooner.ask(web, winsvc.SERVICE_NOTIFY_RUNNING))
+    with pytest.raises(WinError) as refused:
+        later.ask(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    assert refused.value.winerror == winsvc.ERROR_ALREADY_REGISTERED
+    assert len(world.scm.state.requests) == 1
+    winsvc.CloseServiceHandle(web)
+    assert sooner.buffer.outstanding is None
 
 
 def test_creations_and_deletions_have_names(manager: ScHandle) -> None:

@@ -10,12 +10,11 @@ handle of its own with the right to be told.
 
 from __future__ import annotations
 
-from threading import Lock
-
 from scmd.client.apc import ApcQueue, current_queue
 from scmd.client.multiplexing import Multiplexed
 from scmd.client.sc_handle import ScHandle, use
 from scmd.client.status_requests import FUNCTION, names, params_of, registration, triggered
+from scmd.client.waits import changing
 from scmd.svcctl import administration, opening
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ScmAccess, ServiceAccess, ServiceType, StateMask
@@ -59,26 +58,21 @@ class ServiceNotify:
 class Watching:
     """What an `ScHandle` has when it was used for a request."""
 
-    def __init__(self, link: Multiplexed, handle: ContextHandle) -> None:
+    def __init__(
+        self, link: Multiplexed, handle: ContextHandle, buffers: set[ServiceNotify]
+    ) -> None:
         self.link = link
         self.handle = handle
         """On the link's connection."""
-        self.lock = Lock()
-        self.is_closed = False
-        self.buffer: ServiceNotify | None = None
+        self.buffers = buffers
+        """Those outstanding, on earlier connections too; with `changing` held."""
 
     def close(self) -> None:
         """From now on no callback is called; what the server had to tell is not told."""
-        with self.lock:
-            self.is_closed = True
-            buffer, self.buffer = self.buffer, None
-            if buffer is not None:
-                buffer.outstanding = None
-        request = opening.CloseServiceHandleRequest(handle=self.handle)
-        try:
-            self.link.begin(opening.CLOSE_SERVICE_HANDLE, request, lambda _: None)
-        except WinError:
-            return  # It ended with its connection.
+        with changing:
+            while self.buffers:
+                self.buffers.pop().outstanding = None
+        _close_handle(self.link, self.handle)
 
 
 def NotifyServiceStatusChange(handle: ScHandle, notify_mask: int, buffer: ServiceNotify) -> None:
@@ -104,31 +98,85 @@ def NotifyServiceStatusChange(handle: ScHandle, notify_mask: int, buffer: Servic
             calls.query_basic_status(raw)
         else:
             calls.enum_services_part(raw, ServiceType.WIN32, StateMask.ALL, None, 0, 0)
-        watching = handle.watching = _begin(handle)
-    queue = current_queue()
-    request = registration(watching.handle, notify_mask, version)
-    operation = administration.NOTIFY_SERVICE_STATUS_CHANGE
-    notify = watching.link.call(operation, request).notify_handle
-    with watching.lock:
-        if watching.is_closed:
+        watching = _begin(handle)
+    link, queue = watching.link, current_queue()
+    asking = registration(watching.handle, notify_mask, version)
+    notify = link.call(administration.NOTIFY_SERVICE_STATUS_CHANGE, asking).notify_handle
+    request = _Request(link, notify, watching.buffers, buffer, queue)
+    with changing:
+        if not handle:
             raise WinError(Error.INVALID_HANDLE, FUNCTION)
-        watching.buffer, buffer.outstanding = buffer, notify
-
-    def told(answer: administration.GetNotifyResultsResponse | WinError) -> None:
-        _told(watching, queue, buffer, notify, answer)
-
+        watching.buffers.add(buffer)
+        buffer.outstanding = request
     fetching = administration.NotifyHandleRequest(notify_handle=notify)
-    queue.sources = {link for link in queue.sources if not link.is_over} | {watching.link}
+    queue.sources = {known for known in queue.sources if not known.is_over} | {link}
     try:
-        watching.link.begin(administration.GET_NOTIFY_RESULTS, fetching, told)
+        link.begin(administration.GET_NOTIFY_RESULTS, fetching, request.told)
     except WinError:
-        with watching.lock:
-            watching.buffer = buffer.outstanding = None
+        request.end()
         raise
+
+
+class _Request:
+    """One that the server has."""
+
+    def __init__(
+        self,
+        link: Multiplexed,
+        notify: ContextHandle,
+        buffers: set[ServiceNotify],
+        buffer: ServiceNotify,
+        queue: ApcQueue,
+    ) -> None:
+        self._link = link
+        self._notify = notify
+        self._buffers = buffers
+        self._buffer = buffer
+        self._queue = queue
+
+    def end(self) -> bool:
+        """The buffer is free; whether the request had it still."""
+        with changing:
+            if self._buffer.outstanding is not self:
+                return False
+            self._buffers.discard(self._buffer)
+            self._buffer.outstanding = None
+        return True
+
+    def told(self, answer: administration.GetNotifyResultsResponse | WinError) -> None:
+        """In the thread that reads: queue the callback, which tidies up at the server."""
+
+        def call_back() -> bool:
+            if not self.end():
+                return False
+            fill(self._buffer, answer)
+            try:
+                self._buffer.callback(self._buffer)
+            finally:
+                if not isinstance(answer, WinError):
+                    _close(self._link, self._notify)
+            return True
+
+        self._queue.calls.append(call_back)
 
 
 def _begin(handle: ScHandle) -> Watching:
     """A handle of its own on the connection that notifications come by."""
+    link, raw = _opened(handle)
+    with changing:
+        known = handle.watching
+        if handle and (known is None or known.link.is_over):
+            buffers = set() if known is None else known.buffers
+            handle.watching = Watching(link, raw, buffers)
+            return handle.watching
+    # Another thread was sooner: it has asked, or closed the handle.
+    _close_handle(link, raw)
+    if not handle or known is None:
+        raise WinError(Error.INVALID_HANDLE, FUNCTION)
+    return known
+
+
+def _opened(handle: ScHandle) -> tuple[Multiplexed, ContextHandle]:
     link = handle.link()
     access = ScmAccess.CONNECT | ScmAccess.ENUMERATE_SERVICE
     opened = opening.OpenScManagerRequest(
@@ -136,40 +184,22 @@ def _begin(handle: ScHandle) -> Watching:
     )
     scm = link.call(opening.OPEN_SC_MANAGER_W, opened).handle
     if not handle.name:
-        return Watching(link, scm)
+        return link, scm
     wanted = opening.OpenServiceRequest(
         scm=scm, name=handle.name, desired_access=ServiceAccess.QUERY_STATUS
     )
     try:
-        return Watching(link, link.call(opening.OPEN_SERVICE_W, wanted).handle)
+        return link, link.call(opening.OPEN_SERVICE_W, wanted).handle
     finally:
-        closing = opening.CloseServiceHandleRequest(handle=scm)
-        link.begin(opening.CLOSE_SERVICE_HANDLE, closing, lambda _: None)
+        _close_handle(link, scm)
 
 
-def _told(
-    watching: Watching,
-    queue: ApcQueue,
-    buffer: ServiceNotify,
-    notify: ContextHandle,
-    answer: administration.GetNotifyResultsResponse | WinError,
-) -> None:
-    """In the thread that reads: queue the callback, which tidies up at the server afterwards."""
-
-    def call_back() -> bool:
-        with watching.lock:
-            if watching.is_closed or buffer.outstanding is not notify:
-                return False
-            watching.buffer = buffer.outstanding = None
-        fill(buffer, answer)
-        try:
-            buffer.callback(buffer)
-        finally:
-            if not isinstance(answer, WinError):
-                _close(watching.link, notify)
-        return True
-
-    queue.calls.append(call_back)
+def _close_handle(link: Multiplexed, handle: ContextHandle) -> None:
+    request = opening.CloseServiceHandleRequest(handle=handle)
+    try:
+        link.begin(opening.CLOSE_SERVICE_HANDLE, request, lambda _: None)
+    except WinError:
+        return  # It ended with its connection.
 
 
 def _close(link: Multiplexed, notify: ContextHandle) -> None:
