@@ -225,6 +225,13 @@ class Guards(Visitors):
         assert right, f"{access:#x} of {about or 'the SCM'} was {verb} by {known}"
         self._may[about] = right
 
+    def may_query(self, about: ServiceId) -> set[bool]:
+        """Whether the subject may query its status now; both, if a change is on its way."""
+        known = [*self._may.get(about, [""])]
+        if self._change is not None and self._change[0] == about:
+            known.append(self._change[1])
+        return {bool(SERVICE_RIGHTS[sddl] & QUERY_STATUS) for sddl in known}
+
     # Deaths ----------------------------------------------------------------------------------
 
     def cut_off(self) -> None:

@@ -59,9 +59,11 @@ from scmd.testing.rest_checker import check_agreement, check_rest, is_waiting
 from scmd.testing.simulated_built_ins import BuiltIns
 from scmd.testing.simulated_clients import Clients
 from scmd.testing.simulated_guards import Guards
+from scmd.testing.simulated_listeners import Listeners
 from scmd.testing.simulated_lockers import Lockers
 from scmd.testing.simulated_operators import Operators
 from scmd.testing.simulated_processes import SimulatedProcess
+from scmd.testing.simulated_readers import Readers
 from scmd.testing.simulated_tuners import Tuners
 from scmd.testing.simulated_visitors import CALLS_EACH, Visitors
 from scmd.testing.simulated_watchers import Watchers
@@ -143,9 +145,12 @@ class World:
         self.operators = Operators(self, seed)
         self.guards = Guards(self, seed)
         self.tuners = Tuners(self, seed)
+        self.listeners = Listeners(self, seed)
+        self.readers = Readers(self, seed)
         self.visitors: tuple[Visitors, ...] = (
             *(self.watchers, self.lockers, self.operators),
-            *(self.guards, self.tuners, self.built_ins),
+            *(self.guards, self.readers, self.tuners),
+            *(self.built_ins, self.listeners),
         )
         self._present = [each for each in self.visitors if each.are_there]
         self._witnesses = [each for each in self._present if each.sees(Visitors.effect)]
