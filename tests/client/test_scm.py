@@ -166,6 +166,8 @@ def test_stop_with_dependents(scm: Scm) -> None:
     scm.create("Top", "/usr/bin/top", depends=["App"])
     scm["Top"].start()
     assert [service.name for service in scm["Db"].dependents()] == ["Top", "App"]
+    with pytest.raises(ValueError, match="'running' is none of active, inactive, all"):
+        scm["Db"].dependents("running")
     with pytest.raises(WinError, match="1051"):
         scm["Db"].stop()
     assert scm["Db"].stop(dependents=True).state is ServiceState.STOPPED

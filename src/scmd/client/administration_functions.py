@@ -39,25 +39,32 @@ class ScLock:
 
 
 def LockServiceDatabase(scm: ScHandle) -> ScLock:
-    """The lock, if nobody has it (1055). Needs SC_MANAGER_LOCK."""
+    """The lock, if nobody has it (1055). [MS-SCMR] 3.1.4.4. Needs SC_MANAGER_LOCK."""
     calls, raw = use(scm, "LockServiceDatabase")
     return ScLock(scm, administration.lock_database(calls, raw))
 
 
 def UnlockServiceDatabase(lock: ScLock) -> None:
-    """1071 when it was given back before."""
+    """Give it back; 1071 when that was done before. [MS-SCMR] 3.1.4.9."""
     expect(ScLock, lock, "UnlockServiceDatabase", Error.INVALID_SERVICE_LOCK)
     lock.release()
 
 
 def QueryServiceLockStatus(scm: ScHandle) -> LockStatus:
-    """is_locked, owner, duration in seconds. Needs SC_MANAGER_QUERY_LOCK_STATUS."""
+    """is_locked, owner, duration in seconds. [MS-SCMR] 3.1.4.18.
+
+    Needs SC_MANAGER_QUERY_LOCK_STATUS.
+    """
     calls, raw = use(scm, "QueryServiceLockStatus")
     return administration.query_lock_status(calls, raw)
 
 
 def QueryServiceObjectSecurity(handle: ScHandle, security_information: int) -> bytes:
-    """The asked components as a self-relative security descriptor. 5, 87."""
+    """The asked components as a self-relative security descriptor. [MS-SCMR] 3.1.4.5.
+
+    Of a service or the SCM. Needs READ_CONTROL, for the SACL ACCESS_SYSTEM_SECURITY. Errors: 87,
+    bits that there are not.
+    """
     calls, raw = use(handle, "QueryServiceObjectSecurity")
     return administration.query_security(calls, raw, security_information)
 
@@ -65,12 +72,19 @@ def QueryServiceObjectSecurity(handle: ScHandle, security_information: int) -> b
 def SetServiceObjectSecurity(
     handle: ScHandle, security_information: int, security_descriptor: bytes
 ) -> None:
-    """Replace the components that the bits name. 5, 87, 1072."""
+    """Replace the components that the bits name. [MS-SCMR] 3.1.4.6.
+
+    Needs WRITE_DAC, for owner, group and label WRITE_OWNER, for the SACL ACCESS_SYSTEM_SECURITY.
+    Errors: 87 (other bits, or a component that is not there or may not be), 1072.
+    """
     calls, raw = use(handle, "SetServiceObjectSecurity")
     administration.set_security(calls, raw, security_information, security_descriptor)
 
 
 def NotifyBootConfigStatus(boot_acceptable: bool) -> None:
-    """Accept this boot, or say that it is no good. 5; 1076 when it was accepted before."""
+    """Accept this boot, or say that it is no good. [MS-SCMR] 3.1.4.10.
+
+    Needs SC_MANAGER_MODIFY_BOOT_CONFIG (5). Errors: 1076 when it was accepted before.
+    """
     with open_calls() as calls:
         administration.notify_boot_config_status(calls, bool(boot_acceptable))

@@ -31,7 +31,9 @@ class Change(Value):
 
     kind: str
     name: str
+    """The service's key name."""
     status: ServiceStatus
+    """After the change; process id and exit codes too. Of one that is gone the last, or a blank."""
     before: int = 0
     """Of a `status`, the state before, a `ServiceState`; it may be the same."""
     lasted_ms: int | None = None
@@ -41,6 +43,7 @@ class Change(Value):
     actor: str = ""
     """Who had asked for it: a caller, `SCM`, or `service`."""
     origin: str = ""
+    """Where that call came from."""
     sequence: int = 0
     """Its number, one higher than that of the change before; 0: it has none."""
     marked: bool = False
@@ -52,6 +55,7 @@ class Change(Value):
 
     @property
     def state(self) -> ServiceState:
+        """That of `status`."""
         return ServiceState(self.status.state)
 
 

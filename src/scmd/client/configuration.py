@@ -1,7 +1,7 @@
 """Service records over svcctl: create, delete, query and change configurations.
 
 Functions over `Calls`; the values are `vocabulary.configuration`'s. None keeps a value. Levels are
-those of ChangeServiceConfig2 and QueryServiceConfig2 ([MS-SCMR] 3.1.4.37 and 39).
+those of ChangeServiceConfig2 and QueryServiceConfig2 ([MS-SCMR] 3.1.4.35 and 37).
 """
 
 from __future__ import annotations

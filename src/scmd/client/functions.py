@@ -129,7 +129,7 @@ def DeleteService(service: ScHandle) -> None:
 def QueryServiceConfig(service: ScHandle) -> ServiceConfig:
     """The members of QUERY_SERVICE_CONFIG; the record's other fields have their defaults.
 
-    Needs SERVICE_QUERY_CONFIG.
+    [MS-SCMR] 3.1.4.17. Needs SERVICE_QUERY_CONFIG.
     """
     return configuration.query_config(*use(service, "QueryServiceConfig"), service.name)
 
@@ -138,7 +138,8 @@ def QueryServiceConfig2(service: ScHandle, info_level: int) -> Config2Value | tu
     """1 str; 2 FailureActions; 3, 4, 11 bool; 5, 7, 10, 12 int; 6 tuple of str; 8 tuple of Trigger;
     9 int or None.
 
-    Level 7 is in milliseconds. Needs SERVICE_QUERY_CONFIG. Errors: 124, a level there is not.
+    Level 7 is in milliseconds. [MS-SCMR] 3.1.4.37. Needs SERVICE_QUERY_CONFIG. Errors: 124, a level
+    there is not.
     """
     calls, raw = use(service, "QueryServiceConfig2")
     if info_level == ConfigLevel.TRIGGER_INFO:
@@ -193,7 +194,7 @@ def ChangeServiceConfig2(
 ) -> None:
     """The value of a level as QueryServiceConfig2 gives it; None changes nothing, but deletes at 9.
 
-    [MS-SCMR] 3.1.4.37. Needs SERVICE_CHANGE_CONFIG; to restart the service SERVICE_START too, to
+    [MS-SCMR] 3.1.4.35. Needs SERVICE_CHANGE_CONFIG; to restart the service SERVICE_START too, to
     reboot SeShutdownPrivilege. Errors: 87 (a value of another type than the level's, or out of
     its range), 124 (a level there is not), 1072, 1080 (failure actions of a driver).
     """
@@ -242,13 +243,16 @@ _LEVEL_TYPES: dict[int, type] = {
 
 
 def QueryServiceStatus(service: ScHandle) -> ServiceStatus:
-    """SERVICE_STATUS; process id and flags are 0. Needs SERVICE_QUERY_STATUS."""
+    """SERVICE_STATUS; process id and flags are 0. [MS-SCMR] 3.1.4.7. Needs SERVICE_QUERY_STATUS."""
     calls, raw = use(service, "QueryServiceStatus")
     return calls.query_basic_status(raw)
 
 
 def QueryServiceStatusEx(service: ScHandle) -> ServiceStatus:
-    """SERVICE_STATUS_PROCESS: with process id and flags. Needs SERVICE_QUERY_STATUS."""
+    """SERVICE_STATUS_PROCESS: with process id and flags. [MS-SCMR] 3.1.4.38.
+
+    Needs SERVICE_QUERY_STATUS.
+    """
     calls, raw = use(service, "QueryServiceStatusEx")
     return calls.query_status(raw)
 
@@ -267,8 +271,9 @@ def StartService(service: ScHandle, arguments: Sequence[str] | None = None) -> N
 def ControlService(service: ScHandle, control: int) -> ServiceStatus:
     """Send a control; the status after the Handler returned.
 
-    [MS-SCMR] 3.1.4.2. Errors: 87 (no control that may be sent), 1051, 1052, 1053, 1061, 1062, and
-    what the Handler returned.
+    [MS-SCMR] 3.1.4.2. Needs SERVICE_STOP to stop, SERVICE_INTERROGATE, from 128 on
+    SERVICE_USER_DEFINED_CONTROL, else SERVICE_PAUSE_CONTINUE. Errors: 87 (no control that may be
+    sent), 1051, 1052, 1053, 1061, 1062, and what the Handler returned.
     """
     calls, raw = use(service, "ControlService")
     return calls.control_service(raw, control)
@@ -279,8 +284,9 @@ def ControlServiceEx(
 ) -> ServiceStatus:
     """The same with a stop reason (SERVICE_STOP_REASON_*) and a comment; with process id.
 
-    A stop without a reason is a planned one for none. 87: a reason that is not one flag, one major
-    and one minor code; a comment on another control than a stop.
+    [MS-SCMR] 3.1.4.47. A stop without a reason is a planned one for none; a comment has 127
+    characters at most. Errors: 87 too for a reason that is not one flag, one major and one minor
+    code, and for a comment on another control than a stop.
     """
     if reason is None:
         reason = _NO_STOP_REASON if control == Control.STOP else 0
@@ -300,7 +306,8 @@ def EnumServicesStatus(
 ) -> list[Entry]:
     """Every service that matches and may be queried: name, display_name, status.
 
-    Needs SC_MANAGER_ENUMERATE_SERVICE. Errors: 87, a mask without or with other bits.
+    [MS-SCMR] 3.1.4.14. Needs SC_MANAGER_ENUMERATE_SERVICE. Errors: 87, a mask without or with other
+    bits.
     """
     calls, raw = use(scm, "EnumServicesStatus")
     return calls.enum_services(raw, service_type, service_state, None)
@@ -312,7 +319,10 @@ def EnumServicesStatusEx(
     service_state: int = StateMask.ALL,
     group_name: str | None = None,
 ) -> list[Entry]:
-    """The same, of one load-order group; "" means services without a group, None all."""
+    """The same, of one load-order group; "" means services without a group, None all.
+
+    [MS-SCMR] 3.1.4.40. Errors: 1060 too, there is no such group.
+    """
     calls, raw = use(scm, "EnumServicesStatusEx")
     return calls.enum_services(raw, service_type, service_state, group_name)
 
@@ -327,12 +337,12 @@ def EnumDependentServices(service: ScHandle, service_state: int = StateMask.ALL)
 
 
 def GetServiceDisplayName(scm: ScHandle, service_name: str) -> str:
-    """The display name of a key name. 1060."""
+    """The display name of a key name, [MS-SCMR] 3.1.4.20. Errors: 123 (no legal name), 1060."""
     calls, raw = use(scm, "GetServiceDisplayName")
     return calls.display_name(raw, service_name)
 
 
 def GetServiceKeyName(scm: ScHandle, display_name: str) -> str:
-    """The key name of a display name. 1060."""
+    """The key name of a display name, [MS-SCMR] 3.1.4.21. Errors: 123 (too long), 1060."""
     calls, raw = use(scm, "GetServiceKeyName")
     return calls.key_name(raw, display_name)

@@ -78,9 +78,10 @@ class Watching:
 def NotifyServiceStatusChange(handle: ScHandle, notify_mask: int, buffer: ServiceNotify) -> None:
     """Ask to be told once; the callback runs while this thread waits alertably.
 
-    5, 6, 87 (a mask that mixes kinds of bits; no buffer, or none with a callback), 1072 (close the
-    handle), 1242 (one request a handle, and one a buffer), 1294 (close the handle to the SCM and
-    open another one); 50 and 124: the buffer's version; 50: a driver.
+    [MS-SCMR] 3.1.4.43 to 45. Needs SERVICE_QUERY_STATUS, of the SCM SC_MANAGER_ENUMERATE_SERVICE.
+    Errors: 5, 6, 87 (a mask that mixes kinds of bits; no buffer, or none with a callback), 1072
+    (close the handle), 1242 (one request a handle, and one a buffer), 1294 (close the handle to the
+    SCM and open another one); 50 and 124: the buffer's version; 50: a driver.
     """
     calls, raw = use(handle, FUNCTION)
     expect(ServiceNotify, buffer, FUNCTION, Error.INVALID_PARAMETER)

@@ -211,9 +211,11 @@ def connect(
 ) -> Scm:
     """Connect to this machine's SCM or a HOST's: `//name`, `//name:port`, `ssh://[user@]name`.
 
-    `user` may be `DOMAIN\\name`; without one, the Kerberos ticket counts. `timeout` in seconds
-    bounds each send and receive. WinError 1722 when no SCM listens there, 87: on this machine and
-    with ssh the caller is who logged in, without `user` and `password`.
+    `user` may be `DOMAIN\\name`; without one, the Kerberos ticket counts. On this machine and by
+    ssh the caller is who logged in. `timeout`: seconds that each step of connecting, each send and
+    each answer may take; None: 21 for the steps by network, else no limit. WinError: 1722 (no SCM
+    can be reached there), 5 (the credentials are refused), 87 (no HOST, or credentials where none
+    count).
     """
     if user is None and password is None:
         return Scm(open_calls(host, timeout), is_remote=host is not None)

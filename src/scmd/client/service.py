@@ -180,7 +180,12 @@ class Service:
             return self._wait(handle, wanted, seconds, patient=True)
 
     def dependents(self, state: str = "all") -> list[Service]:
-        """Those that need this service, indirectly too, in the order in which to stop them."""
+        """Those that need this service, indirectly too, in the order in which to stop them.
+
+        `state`: active, inactive or all; ValueError for anything else.
+        """
+        if state not in STATE_WORDS:
+            raise ValueError(f"{state!r} is none of {', '.join(STATE_WORDS)}")
         with self.opened(ServiceAccess.ENUMERATE_DEPENDENTS) as handle:
             entries = self.scm.calls.enum_dependents(handle, STATE_WORDS[state])
         return [Service(self.scm, entry.name, entry) for entry in entries]

@@ -261,8 +261,9 @@ def watch(
 ) -> Watch:
     """The changes of these services, which need not exist yet, or of all, from now on.
 
-    It has connected when this returns: WinError when that fails, 5 without the right to list
-    services. With `initial` each service comes first as it is.
+    `host`, `user` and `password` are as for `scmd.connect`. It has connected when this returns:
+    WinError as there, and 5 without the right to list services. With `initial` each service comes
+    first as it is.
     """
     from scmd.client.scm import connect
 

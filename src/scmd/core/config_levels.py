@@ -1,6 +1,6 @@
 """ChangeServiceConfig2: what each level's value changes in a configuration.
 
-[MS-SCMR] 3.1.4.37. Saving is `database`'s.
+[MS-SCMR] 3.1.4.35. Saving is `database`'s.
 """
 
 from __future__ import annotations

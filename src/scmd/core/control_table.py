@@ -2,7 +2,7 @@
 
 One table for the controls and one for the states. The order of the checks is documented:
 the control is known (87), the handle has the right (5), the state takes it (1062, 1061),
-the service accepts it (1052), no dependent is active (1051). [MS-SCMR] 3.1.4.2, 3.1.4.51.
+the service accepts it (1052), no dependent is active (1051). [MS-SCMR] 3.1.4.2, 3.1.4.47.
 Delivery is `controls`' and `processes`'.
 """
 

@@ -312,7 +312,7 @@ def _check_change(state: State, record: ServiceRecord, config: ServiceConfig) ->
 
 
 def change_config2(state: State, command: ChangeConfig2) -> None:
-    """[MS-SCMR] 3.1.4.37."""
+    """[MS-SCMR] 3.1.4.35."""
     record = _changeable(state, command)
     refuse_in_shutdown(state)
     if record.is_built_in and command.level == ConfigLevel.FAILURE_ACTIONS:

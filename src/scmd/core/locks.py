@@ -3,7 +3,7 @@
 Since Vista the lock is granted and keeps nobody from anything. With the setting
 `lock_has_effect` it is NT 4's: while it is held nobody starts a service, and nobody but the
 holder's association changes the database (1055). While the automatic starts are under way the
-SCM itself counts as the holder. [MS-SCMR] 3.1.4.4, 3.1.4.7, 3.1.4.18.
+SCM itself counts as the holder. [MS-SCMR] 3.1.4.4, 3.1.4.9, 3.1.4.18.
 """
 
 from __future__ import annotations

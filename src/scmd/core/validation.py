@@ -170,7 +170,7 @@ def check_triggers(triggers: tuple[Trigger, ...]) -> None:
 
 
 def check_failure_actions(change: FailureActionsChange, granted: int, token: Token) -> None:
-    """[MS-SCMR] 3.1.4.37: RESTART needs the right to start, REBOOT the privilege to shut down."""
+    """[MS-SCMR] 3.1.4.35: RESTART needs the right to start, REBOOT the privilege to shut down."""
     check_text(change.reboot_message or "", 0, Error.INVALID_PARAMETER)
     check_text(change.command or "", 0, Error.INVALID_PARAMETER)
     actions = change.actions or ()

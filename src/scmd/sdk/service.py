@@ -88,9 +88,12 @@ class Service:
     """
 
     name = ""
+    """The key name, 1 to 256 characters."""
     display: str | None = None
+    """None: the name."""
     description = ""
     depends: Sequence[str] = ()
+    """What has to run first: services, or `+GROUP`."""
     start = "demand"
     """auto, delayed, demand or disabled."""
     accepts: Iterable[str] = DEFAULT_ACCEPTS

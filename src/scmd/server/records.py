@@ -48,7 +48,7 @@ from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.service import NO_CHANGE, ActionType, ConfigLevel, ScmAccess, ServiceAccess
 
 NATIVE_WOW_TYPES = (0, 1)
-"""dwServiceWowType: unknown, and the host's own architecture ([MS-SCMR] 3.1.4.48)."""
+"""dwServiceWowType: unknown, and the host's own architecture ([MS-SCMR] 3.1.4.49)."""
 
 
 def create(work: Work, request: CreateServiceRequest) -> Steps[CreateServiceResponse]:

@@ -97,7 +97,7 @@ class QueryServiceLockStatusResponse(Structure):
 
 
 class NotifyParams1(Structure):
-    """SERVICE_NOTIFY_STATUS_CHANGE_PARAMS_1, [MS-SCMR] 2.2.24."""
+    """SERVICE_NOTIFY_STATUS_CHANGE_PARAMS_1, [MS-SCMR] 2.2.43."""
 
     thread_id: HYPER = 0
     notify_mask: DWORD
@@ -109,7 +109,7 @@ class NotifyParams1(Structure):
 
 
 class NotifyParams2(NotifyParams1):
-    """SERVICE_NOTIFY_STATUS_CHANGE_PARAMS_2, [MS-SCMR] 2.2.25.
+    """SERVICE_NOTIFY_STATUS_CHANGE_PARAMS_2, [MS-SCMR] 2.2.44.
 
     `service_names` of SC_MANAGER notifications is a multi-string: names with a NUL each.
     """
@@ -129,7 +129,7 @@ class NotifyParams(Structure):
 
 
 class NotifyParamsList(Structure):
-    """SC_RPC_NOTIFY_PARAMS_LIST, [MS-SCMR] 2.2.27."""
+    """SC_RPC_NOTIFY_PARAMS_LIST, [MS-SCMR] 2.2.24."""
 
     element_count: Annotated[int, SizeOf("elements", 4096)] = 0
     elements: Annotated[tuple[NotifyParams, ...], Trailing(Array(Struct(NotifyParams), 4096))]

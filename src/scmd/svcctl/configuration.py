@@ -134,7 +134,7 @@ class ServiceDescription(Structure):
 
 
 class ScAction(Structure):
-    """SC_ACTION, [MS-SCMR] 2.2.38; `delay` in milliseconds."""
+    """SC_ACTION, [MS-SCMR] 2.2.19; `delay` in milliseconds."""
 
     type: DWORD
     delay: DWORD

@@ -67,7 +67,7 @@ class Query8KResponse(Structure):
 
 
 class Argument(Structure):
-    """STRING_PTRSW and STRING_PTRSA, [MS-SCMR] 2.2.26 and 2.2.27."""
+    """STRING_PTRSA and STRING_PTRSW, [MS-SCMR] 2.2.50 and 2.2.51."""
 
     text: Annotated[str | None, Unique(Text(1024))]
 

@@ -16,7 +16,7 @@ LOCAL_SYSTEM = "LocalSystem"
 
 
 class FailureAction(Value):
-    """SC_ACTION, [MS-SCMR] 2.2.40."""
+    """SC_ACTION, [MS-SCMR] 2.2.19."""
 
     type: ActionType
     delay: int
@@ -24,7 +24,7 @@ class FailureAction(Value):
 
 
 class FailureActions(Value):
-    """SERVICE_FAILURE_ACTIONS, [MS-SCMR] 2.2.39."""
+    """SERVICE_FAILURE_ACTIONS, [MS-SCMR] 2.2.39 and 2.2.40."""
 
     reset_period_s: int = 0
     """Seconds without a failure that set the count to 0; INFINITE: never."""

@@ -50,7 +50,7 @@ def check_text(text: str, limit: int = 0, error: Error = Error.INVALID_NAME) -> 
 def check_service_name(name: str) -> None:
     """Refuse with ERROR_INVALID_NAME what CreateService and OpenService refuse.
 
-    1 to 256 units; `/` and `\\` are illegal, the comma too ([MS-SCMR] 2.2.16); spaces are not.
+    1 to 256 units; `/` and `\\` are illegal, the comma too ([MS-SCMR] 2.2.10); spaces are not.
     """
     check_text(name, MAX_NAME_UNITS)
     if not name or "/" in name or "\\" in name or "," in name:

@@ -24,7 +24,7 @@ last one of its service, or not the last one ([MS-SCMR] 3.1.4.1)."""
 
 
 class ServiceType(IntFlag):
-    """SERVICE_STATUS.dwServiceType, [MS-SCMR] 2.2.46."""
+    """SERVICE_STATUS.dwServiceType, [MS-SCMR] 2.2.47."""
 
     KERNEL_DRIVER = 0x001
     FILE_SYSTEM_DRIVER = 0x002
@@ -193,7 +193,7 @@ class SecurityInformation(IntFlag):
 
 
 class ConfigLevel(IntEnum):
-    """dwInfoLevel of ChangeServiceConfig2 and QueryServiceConfig2, [MS-SCMR] 3.1.4.37."""
+    """dwInfoLevel of ChangeServiceConfig2 and QueryServiceConfig2, [MS-SCMR] 3.1.4.35 and 37."""
 
     DESCRIPTION = 1
     FAILURE_ACTIONS = 2
@@ -210,7 +210,7 @@ class ConfigLevel(IntEnum):
 
 
 class ActionType(IntEnum):
-    """SC_ACTION_TYPE, [MS-SCMR] 2.2.40."""
+    """SC_ACTION_TYPE, [MS-SCMR] 2.2.18."""
 
     NONE = 0
     RESTART = 1
@@ -219,7 +219,7 @@ class ActionType(IntEnum):
 
 
 class SidType(IntEnum):
-    """SERVICE_SID_INFO.dwServiceSidType."""
+    """SERVICE_SID_INFO.dwServiceSidType, [MS-SCMR] 2.2.46."""
 
     NONE = 0
     UNRESTRICTED = 1

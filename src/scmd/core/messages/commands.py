@@ -93,7 +93,7 @@ Config2Value = (
 
 @frozen
 class ChangeConfig2(Command):
-    """[MS-SCMR] 3.1.4.37. The value by level: 1 str; 2 FailureActionsChange; 3, 4, 11 bool; 5, 7,
+    """[MS-SCMR] 3.1.4.35. The value by level: 1 str; 2 FailureActionsChange; 3, 4, 11 bool; 5, 7,
     10, 12 int; 6 tuple of str; 8 tuple of Trigger; 9 int or None to delete. A None at another level
     keeps."""
 
