@@ -6,7 +6,7 @@ from typing import TypeVar
 
 from scmd.core.messages import AssociationId, Call, Caller, CallId, HandleId
 from scmd.core.messages.effects import Reply
-from scmd.ndr.structure import NDR, Structure
+from scmd.ndr.structure import BIG_ENDIAN, NDR, NDR64, Structure
 from scmd.ndr.values import ContextHandle
 from scmd.rpc.interface import Operation
 from scmd.security.token import Token
@@ -16,6 +16,7 @@ from scmd.server.scmd_server import SCMD_OPERATIONS
 from scmd.server.steps import Asked, Work
 from scmd.server.svcctl_server import SVCCTL_OPERATIONS
 from scmd.svcctl.interface import SVCCTL
+from scmd.vocabulary.status import ServiceStatus
 
 Request = TypeVar("Request", bound=Structure)
 Response = TypeVar("Response", bound=Structure)
@@ -32,6 +33,10 @@ SERVICE = HandleId(2)
 WIRE_SCM = HANDLES.to_wire(SCM)
 WIRE_SERVICE = HANDLES.to_wire(SERVICE)
 FOREIGN = ContextHandle.of(b"somebody else's.")
+FORMS = [NDR, BIG_ENDIAN, NDR64, NDR64 | BIG_ENDIAN]
+RUNNING = ServiceStatus(
+    type=0x10, state=4, controls_accepted=5, check_point=1, wait_hint=2000, process_id=4711
+)
 
 
 class Exchange:
