@@ -1,4 +1,4 @@
-"""The database: what is refused, with which error, and that nothing is true until saved."""
+"""The database: what is created and changed, what is refused, and with which error."""
 
 from __future__ import annotations
 
@@ -6,15 +6,11 @@ from typing import Any
 
 import pytest
 
-from scmd.core.messages import ServiceId, Settings, StoredService
+from scmd.core.messages import Settings
 from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
-    CloseHandle,
     CreateService,
-    DeleteService,
-    EnumDependents,
-    EnumServices,
     FailureActionsChange,
     GetDisplayName,
     GetKeyName,
@@ -25,10 +21,8 @@ from scmd.core.messages.commands import (
     SetParameters,
     StartService,
 )
-from scmd.core.messages.effects import RemoveRecord, SaveRecord, ServiceCreated, ServiceDeleted
-from scmd.core.messages.events import ProcessExited, RecordSaved, SaveFailed, Shutdown
+from scmd.core.messages.effects import SaveRecord, ServiceCreated
 from scmd.vocabulary.configuration import FailureAction, ServiceConfig, Trigger, TriggerItem
-from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ActionType, ConfigLevel
 from tests.core.bench import ALL, GUEST, Bench
@@ -371,214 +365,6 @@ def test_failure_actions_need_rights() -> None:
     assert bench.error(ChangeConfig2(bench.call(), handle, level, reboot)) == 0
 
 
-# Nothing is true until saved ------------------------------------------------------------------
-
-
-def test_a_creation_is_not_there_until_it_is_saved() -> None:
-    bench = Bench()
-    bench.saving = False
-    command = creation(bench)
-    bench.tell(command)
-    assert not bench.answered(command)
-    assert bench.error(OpenService(bench.call(), bench.handle, "New", 4)) == 1060
-    [save] = bench.pending_saves
-    bench.tell(RecordSaved(save.save))
-    assert bench.replies[command.call.id].error == 0
-    assert bench.open("New")
-
-
-def test_a_creation_that_cannot_be_saved_leaves_no_trace() -> None:
-    bench = Bench()
-    bench.saving = False
-    command = creation(bench)
-    bench.tell(command)
-    bench.tell(SaveFailed(bench.pending_saves[0].save, Error.DISK_FULL))
-    assert bench.replies[command.call.id].error == 112
-    assert not bench.scm.state.records
-    bench.saving = True
-    assert bench.error(creation(bench)) == 0
-
-
-@pytest.mark.parametrize(("fails", "error"), [(False, 1073), (True, 0)])
-def test_a_second_creation_waits_for_the_first(fails: bool, error: int) -> None:
-    bench = Bench()
-    bench.saving = False
-    bench.tell(creation(bench))
-    second = creation(bench, "NEW")
-    bench.tell(second)
-    assert not bench.answered(second)
-    bench.saving = True
-    save = bench.pending_saves[0].save
-    bench.tell(SaveFailed(save, Error.WRITE_FAULT) if fails else RecordSaved(save))
-    assert bench.replies[second.call.id].error == error
-
-
-def test_a_display_name_on_its_way_is_reserved() -> None:
-    bench = Bench()
-    handle = bench.create("A")
-    bench.saving = False
-    bench.tell(ChangeConfig(bench.call(), handle, display_name="Shown"))
-    second = creation(bench, "B", display_name="shown")
-    bench.tell(second)
-    assert not bench.answered(second)
-    bench.saving = True
-    bench.tell(RecordSaved(bench.pending_saves[0].save))
-    assert bench.replies[second.call.id].error == 1078
-
-
-def test_changes_of_one_record_follow_each_other_and_none_is_lost() -> None:
-    bench = Bench()
-    handle = bench.create()
-    bench.saving = False
-    first = ChangeConfig(bench.call(), handle, start_type=2)
-    second = ChangeConfig2(bench.call(), handle, ConfigLevel.DESCRIPTION, "text")
-    third = SetParameters(bench.call(), handle, {"X": RegistryValue.of(1)})
-    for command in (first, second, third):
-        bench.tell(command)
-    assert bench.result(QueryConfig(bench.call(), handle)).start_type == 3
-    for command in (first, second, third):
-        assert not bench.answered(command)
-        bench.tell(RecordSaved(bench.pending_saves.pop(0).save))
-        assert bench.replies[command.call.id].error == 0
-    config = bench.result(QueryConfig(bench.call(), handle))
-    assert (config.start_type, config.description) == (2, "text")
-    assert bench.result(QueryParameters(bench.call(), handle)) == {"X": RegistryValue.of(1)}
-
-
-def test_saves_of_different_records_are_out_together() -> None:
-    bench = Bench()
-    handles = [bench.create(name) for name in "ABC"]
-    bench.saving = False
-    commands = [ChangeConfig(bench.call(), handle, start_type=2) for handle in handles]
-    for command in commands:
-        bench.tell(command)
-    assert len(bench.pending_saves) == 3
-    for save, command in zip(bench.pending_saves[::-1], commands[::-1], strict=True):
-        bench.tell(RecordSaved(save.save))
-        assert bench.answered(command)
-
-
-def test_creations_may_be_saved_in_another_order() -> None:
-    bench = Bench()
-    bench.saving = False
-    for name in "ABC":
-        bench.tell(creation(bench, name))
-    for save in bench.pending_saves[::-1]:
-        bench.tell(RecordSaved(save.save))
-    entries = bench.result(EnumServices(bench.call(), bench.handle, 0x30, 3))
-    assert [entry.name for entry in entries] == ["A", "B", "C"]
-
-
-# Delete ---------------------------------------------------------------------------------------
-
-
-def test_a_marked_record_goes_with_its_last_handle() -> None:
-    bench = Bench()
-    handle = bench.create()
-    other = bench.open("A")
-    assert bench.error(DeleteService(bench.call(), handle)) == 0
-    assert bench.error(DeleteService(bench.call(), handle)) == 1072
-    assert bench.error(ChangeConfig(bench.call(), handle)) == 1072
-    assert bench.error(ChangeConfig2(bench.call(), handle, ConfigLevel.DESCRIPTION, "")) == 1072
-    assert bench.error(SetParameters(bench.call(), handle, {})) == 1072
-    assert bench.error(StartService(bench.call(), handle)) == 1072
-    assert bench.error(creation(bench, "a")) == 1072
-    config = bench.result(QueryConfig(bench.call(), other))
-    assert config.start_type == 4
-    assert bench.error(CloseHandle(bench.call(), handle)) == 0
-    assert bench.open("A")
-    assert len(bench.result(EnumServices(bench.call(), bench.handle, 0x30, 3))) == 1
-    bench.tell(CloseHandle(bench.call(), other))
-    assert not bench.found(RemoveRecord)
-
-
-def last_close() -> tuple[Bench, CloseHandle]:
-    """The last handle of a record that is marked for deletion is being closed."""
-    bench = Bench()
-    handle = bench.create()
-    bench.result(DeleteService(bench.call(), handle))
-    bench.saving = False
-    close = CloseHandle(bench.call(), handle)
-    bench.tell(close)
-    return bench, close
-
-
-def test_removal_is_durable_before_the_close_is_answered() -> None:
-    bench, close = last_close()
-    assert len(bench.found(RemoveRecord)) == 1
-    assert not bench.answered(close)
-    waiting = creation(bench, "A")
-    opening = OpenService(bench.call(), bench.handle, "A", 4)
-    bench.tell(waiting)
-    bench.tell(opening)
-    bench.saving = True
-    bench.tell(RecordSaved(bench.pending_saves[0].save))
-    assert bench.found(ServiceDeleted)
-    assert [bench.replies[c.call.id].error for c in (close, waiting, opening)] == [0, 0, 1060]
-    assert bench.one(SaveRecord).service == 2
-
-
-def test_a_removal_that_fails_leaves_the_record_marked() -> None:
-    bench, close = last_close()
-    bench.tell(SaveFailed(bench.pending_saves.pop().save, Error.WRITE_FAULT))
-    assert bench.replies[close.call.id].error == 0
-    assert bench.error(creation(bench, "A")) == 1072
-    again = bench.open("A")
-    bench.saving = True
-    assert bench.error(CloseHandle(bench.call(), again)) == 0
-    assert bench.error(creation(bench, "A")) == 0
-
-
-def test_a_running_service_is_removed_when_it_has_stopped() -> None:
-    bench = Bench()
-    handle = bench.create()
-    launch = bench.running(handle)
-    bench.result(DeleteService(bench.call(), handle))
-    bench.result(CloseHandle(bench.call(), handle))
-    assert bench.error(creation(bench, "A")) == 1072
-    record = next(iter(bench.scm.state.records.values()))
-    assert record.status.state == 4
-    bench.tell(ProcessExited(launch, 0, None))
-    assert bench.found(ServiceDeleted)
-    assert not bench.scm.state.records
-
-
-def test_a_delete_that_cannot_be_saved_marks_nothing() -> None:
-    bench = Bench()
-    handle = bench.create()
-    bench.saving = False
-    command = DeleteService(bench.call(), handle)
-    bench.tell(command)
-    bench.tell(SaveFailed(bench.pending_saves[0].save, Error.DISK_FULL))
-    assert bench.replies[command.call.id].error == 112
-    assert bench.result(QueryConfig(bench.call(), handle)).start_type == 3
-
-
-def test_records_marked_before_the_scm_ended_are_removed_at_the_next_start() -> None:
-    marked = StoredService(ServiceId(7), ServiceConfig(name="Old", display_name="Old"), {}, True)
-    bench = Bench([marked])
-    assert not bench.scm.state.records
-    bench.create("New")
-    assert bench.one(SaveRecord).service == 8
-
-
-def test_record_numbers_start_above_those_ever_used() -> None:
-    bench = Bench(settings=Settings(first_service=100))
-    bench.create()
-    assert bench.one(SaveRecord).service == 100
-
-
-def test_nothing_is_changed_during_a_shutdown() -> None:
-    bench = Bench()
-    handle = bench.create()
-    bench.tell(Shutdown())
-    assert bench.error(creation(bench)) == 1115
-    assert bench.error(ChangeConfig(bench.call(), handle)) == 1115
-    assert bench.error(DeleteService(bench.call(), handle)) == 1115
-    assert bench.error(StartService(bench.call(), handle)) == 1115
-    assert bench.queried(handle).state == 1
-
-
 # Parameters -----------------------------------------------------------------------------------
 
 
@@ -608,78 +394,3 @@ def test_a_hosted_programs_values_are_checked() -> None:
     reply = bench.ask(SetParameters(bench.call(), handle, values))
     assert (reply.error, reply.result) == (87, "Application: expected an absolute path")
     assert bench.result(QueryParameters(bench.call(), handle)) == {}
-
-
-# Queries --------------------------------------------------------------------------------------
-
-
-def test_masks_are_checked() -> None:
-    bench = Bench()
-    handle = bench.create()
-    for types, states in ((0, 3), (0x400, 3), (0x30, 0), (0x30, 4)):
-        assert bench.error(EnumServices(bench.call(), bench.handle, types, states)) == 87
-    assert bench.error(EnumServices(bench.call(), bench.handle, 0x133, 3)) == 0
-    for states in (0, 4):
-        assert bench.error(EnumDependents(bench.call(), handle, states)) == 87
-
-
-def test_enumerations_filter_and_resume() -> None:
-    bench = Bench(settings=Settings(group_order=("Listed",)))
-    running = bench.create("A")
-    bench.running(running)
-    bench.create("B", load_order_group="Grp")
-    bench.create("D", type=1)
-
-    def names(types: int = 0x30, states: int = 3, **more: Any) -> list[str]:
-        command = EnumServices(bench.call(), bench.handle, types, states, **more)
-        return [entry.name for entry in bench.result(command)]
-
-    assert names() == ["A", "B"]
-    assert names(0x0B) == ["D"]
-    assert names(states=1) == ["A"]
-    assert names(states=2) == ["B"]
-    assert names(group="grp") == ["B"]
-    assert names(group="") == ["A"]
-    assert names(group="listed") == []
-    assert names(after=1) == ["B"]
-    unknown = EnumServices(bench.call(), bench.handle, 0x30, 3, "unknown")
-    assert bench.error(unknown) == 1060
-
-
-def test_an_enumeration_shows_what_has_changed_since_the_last_one() -> None:
-    bench = Bench()
-    handle = bench.create("A", display_name="Before")
-
-    def shown() -> tuple[str, int]:
-        [entry] = bench.result(EnumServices(bench.call(), bench.handle, 0x30, 3))
-        return entry.display_name, entry.status.state
-
-    assert shown() == ("Before", 1)
-    bench.tell(ChangeConfig(bench.call(), handle, display_name="After"))
-    assert shown() == ("After", 1)
-    bench.running(handle)
-    assert shown() == ("After", 4)
-
-
-def test_dependents_come_in_the_order_in_which_to_stop_them() -> None:
-    bench = Bench()
-    root = bench.create("Root", load_order_group="G")
-    bench.create("Middle", dependencies=("root",))
-    bench.create("Top", dependencies=("Middle", "Root"))
-    bench.create("Grouped", dependencies=("+g",))
-    bench.create("Other")
-    found = bench.result(EnumDependents(bench.call(), root, 3))
-    names = [entry.name for entry in found]
-    assert sorted(names) == ["Grouped", "Middle", "Top"]
-    assert names.index("Top") < names.index("Middle")
-    assert bench.result(EnumDependents(bench.call(), root, 1)) == ()
-
-
-def test_key_and_display_names() -> None:
-    bench = Bench()
-    bench.create("Key", display_name="Shown Name")
-    assert bench.result(GetDisplayName(bench.call(), bench.handle, "KEY")) == "Shown Name"
-    assert bench.result(GetKeyName(bench.call(), bench.handle, "shown name")) == "Key"
-    assert bench.error(GetKeyName(bench.call(), bench.handle, "Key")) == 1060
-    assert bench.error(GetKeyName(bench.call(), bench.handle, "")) == 123
-    assert bench.error(GetDisplayName(bench.call(), bench.handle, "Shown Name")) == 1060

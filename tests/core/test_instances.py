@@ -29,7 +29,7 @@ from scmd.core.messages.events import (
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ActionType, Control
 from tests.core.bench import PID, Bench
-from tests.core.test_recovery import flagged, protect
+from tests.core.failing import flagged, protect
 
 
 def made(count: int = 2, **values: Any) -> tuple[Bench, HandleId, list[HandleId]]:
