@@ -1,9 +1,9 @@
 """winsvc.h for Python: the Win32 functions and constants that services and SCPs use.
 
 The service half (StartServiceCtrlDispatcher, RegisterServiceCtrlHandler(Ex), SetServiceStatus)
-speaks to the SCM that started this process. The half for service control programs (OpenSCManager
-to DeleteService) is `scmd.client.functions` and loads when first used, so that a service that
-needs none of it does not import a client. Every function raises `error` with `winerror`,
+speaks to the SCM that started this process. The half for service control programs is in
+`scmd.client`, most of it in `functions`, and loads when first used, so that a service that needs
+none of it does not import a client. Every function raises `error` with `winerror`,
 `funcname` and `strerror`; arguments and results are Python's own.
 """
 

@@ -1,7 +1,8 @@
 """An installed service as an object: its status, configuration and control, and waiting for it.
 
 A `Service` keeps no handle between calls, so that holding one never keeps a deleted record alive.
-Waiting is client-side and honours check points and wait hints (`waiting`).
+Waiting honours check points and wait hints (`waiting`); the server says what has changed
+(`statuses`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Starting: conditions, dependencies, then the process.
 
 `begin` refuses at once what can be refused at once. From then on the attempt lives in
-the record and is advanced from a queue: each time a service it waits for has changed, all
-its conditions are looked at again, for a dependency may have stopped while another was
-awaited. Dependencies that are stopped are started, all at a time; an attempt that finds
+the record and is advanced from a queue: when the last service it waits for is up, or one will
+not be, all its conditions are looked at again, for a dependency may have stopped while another
+was awaited. Dependencies that are stopped are started, all at a time; an attempt that finds
 one being started already waits for that. A dependency that this attempt has seen starting
 and that is down again has failed, and the attempt with it (1068). [MS-SCMR] 3.1.4.19.
 """

@@ -1,7 +1,7 @@
 """The svcctl interface as it is served: one table, operation to function.
 
-A published operation that is not in the table, and the numbers reserved for local use, are
-answered by the fault for an operation out of range, as by a server of an older age.
+Numbers that are not in it, those reserved for local use among them, are answered by the fault for
+an operation out of range.
 """
 
 from __future__ import annotations
