@@ -79,6 +79,31 @@ def test_every_control_in_every_state(state: ServiceState, accepted: int) -> Non
             assert (reply.error, reply.result) == (0, bench.status(service))
 
 
+@pytest.mark.parametrize("state", list(ServiceState))
+def test_an_extended_interrogate_of_a_service_that_starts_tells_what_is_known(
+    state: ServiceState,
+) -> None:
+    """[MS-SCMR] 3.1.4.47; in every other state, and with any other control, it is as before."""
+    bench = Bench()
+    service = bench.create()
+    if state != ServiceState.STOPPED:
+        bench.running(service, state, 0)
+    is_starting = state == ServiceState.START_PENDING
+    for control in (2, 4):
+        command = ControlService(bench.call(), service, control, is_extended=True)
+        bench.tell(command)
+        error = 0 if is_starting and control == 4 else expected(state, control, 0)
+        if error or is_starting:
+            reply = bench.replies[command.call.id]
+            assert (reply.error, reply.result) == (error, bench.status(service))
+        else:
+            assert bench.one(SendControl).code == control
+            bench.answer_control()
+    handle = bench.open("A", ServiceAccess.STOP)
+    unable = ControlService(bench.call(), handle, 4, is_extended=True)
+    assert bench.error(unable) == 5
+
+
 @pytest.mark.parametrize("code", REFUSED_CODES)
 def test_codes_that_clients_may_not_send_are_87_even_without_rights(code: int) -> None:
     bench = Bench()

@@ -133,7 +133,7 @@ def test_every_command_is_carried_out() -> None:
     ("database", "error"),
     [
         (None, 0),
-        ("", 0),
+        ("", 123),
         ("ServicesActive", 0),
         ("servicesactive", 0),
         ("ServicesFailed", 1065),

@@ -29,6 +29,7 @@ from scmd.core.messages.commands import (
     StartService,
 )
 from scmd.core.messages.events import Adopted, AssociationEnded, AutoStart
+from scmd.core.notify_requests import NotifyStatusChange
 from scmd.core.object_security import SetSecurity
 from scmd.security.defaults import SERVICE_DESCRIPTOR
 from scmd.vocabulary.configuration import ServiceConfig
@@ -70,7 +71,8 @@ def test_only_a_lock_is_unlocked_and_a_lock_is_nothing_else() -> None:
     bench = Bench()
     service = bench.create("A")
     held = lock(bench)
-    for handle in (bench.handle, service):
+    notify = bench.result(NotifyStatusChange(bench.call(), service, 0x8))
+    for handle in (bench.handle, service, notify):
         assert bench.error(UnlockDatabase(bench.call(), handle)) == 1071
     assert bench.error(CloseHandle(bench.call(), held)) == 6
     assert bench.error(LockDatabase(bench.call(), held)) == 6

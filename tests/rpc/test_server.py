@@ -169,6 +169,29 @@ def test_a_bind_that_makes_no_sense_is_refused(data: bytes) -> None:
     assert far.is_closing
 
 
+@pytest.mark.parametrize(
+    ("version", "kind", "answered_by"),
+    [
+        (b"\5\2", pdu.BIND, pdu.BIND_NAK),
+        (b"\4\0", pdu.BIND, pdu.BIND_NAK),
+        (b"\5\2", pdu.REQUEST, pdu.FAULT),
+    ],
+)
+def test_a_bind_of_another_version_is_told_which_we_speak(
+    version: bytes, kind: int, answered_by: int
+) -> None:
+    """C706 12.6.3.1 and [MS-RPCE] 2.2.2.9: reason 4, and the versions."""
+    far = new_server()
+    data = bind_pdu((syntax(ECHO), (binds.NDR_SYNTAX,)), kind=kind)
+    [event] = far.receive_data(version + data[2:])
+    assert isinstance(event, events.ProtocolViolated)
+    [frame] = pdu.Framer().frames(far.data_to_send())
+    assert frame[0] == answered_by
+    if answered_by == pdu.BIND_NAK:
+        assert frame[5][16:] == bytes.fromhex("0400 01 0500 000000")
+    assert far.is_closing
+
+
 def test_a_second_bind_is_refused() -> None:
     _, far = bound()
     [event] = far.receive_data(bind_pdu((syntax(ECHO), (binds.NDR_SYNTAX,))))

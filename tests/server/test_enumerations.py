@@ -59,16 +59,16 @@ def test_enumerations_ask_for_what_the_request_says() -> None:
             scm=WIRE_SCM, type=0x10, state=1, buffer_size=0, resume_index=5, group=""
         )
         exchange.run(ex_operation, ex_request, ok(()))
-        assert exchange.asked == [EnumServices(CALL, SCM, 0x10, 1, "", 5)]
+        assert exchange.asked == [EnumServices(CALL, SCM, 0x10, 1, "", 4)]
     exchange = Exchange()
     group_request = control.EnumServiceGroupRequest(
         scm=WIRE_SCM, type=0x10, state=1, buffer_size=0, resume_index=5, group="Net"
     )
     exchange.run(control.ENUM_SERVICE_GROUP_W, group_request, ok(()))
-    assert exchange.asked == [EnumServices(CALL, SCM, 0x10, 1, "Net", 5)]
+    assert exchange.asked == [EnumServices(CALL, SCM, 0x10, 1, "Net", 4)]
 
 
-def test_pages_hold_whole_entries_and_go_on_where_the_last_one_ended() -> None:
+def test_pages_hold_whole_entries_and_go_on_with_the_next_one() -> None:
     everything = entries("One", "Two", "Three", "Four", "Five")
     for operation in (control.ENUM_SERVICES_STATUS_EX_W,):
         collected: list[ServiceEntry] = []
@@ -78,7 +78,7 @@ def test_pages_hold_whole_entries_and_go_on_where_the_last_one_ended() -> None:
             request = control.EnumServicesStatusExRequest(
                 scm=WIRE_SCM, type=0x30, state=3, buffer_size=200, resume_index=index
             )
-            rest = tuple(entry for entry in everything if entry.id > index)
+            rest = tuple(entry for entry in everything if entry.id >= index)
             response = exchange.run(operation, request, ok(rest))
             assert len(response.buffer) == 200
             collected += rest[: response.returned]
@@ -114,15 +114,17 @@ def test_a_buffer_too_small_for_one_entry_says_what_the_rest_needs() -> None:
         request.replace(buffer_size=short.bytes_needed - 1, resume_index=4),
         ok(everything),
     )
-    assert (one_less.returned, one_less.error, one_less.resume_index) == (1, 234, 10)
+    assert (one_less.returned, one_less.error, one_less.resume_index) == (1, 234, 11)
 
 
-def test_a_page_without_an_entry_keeps_the_resume_index() -> None:
+@pytest.mark.parametrize("index", [0, 4, 10])
+def test_a_page_without_an_entry_says_which_is_the_next_one(index: int) -> None:
+    """[MS-SCMR] 3.1.4.14: not 0, which is for an enumeration that has ended."""
     request = control.EnumServicesStatusRequest(
-        scm=WIRE_SCM, type=0x30, state=3, buffer_size=10, resume_index=4
+        scm=WIRE_SCM, type=0x30, state=3, buffer_size=10, resume_index=index
     )
     response = Exchange().run(control.ENUM_SERVICES_STATUS_W, request, ok(entries("One")))
-    assert (response.returned, response.resume_index, response.error) == (0, 4, 234)
+    assert (response.returned, response.resume_index, response.error) == (0, 10, 234)
 
 
 def test_record_numbers_past_the_range_of_a_resume_index_page_all_the_same() -> None:
@@ -136,7 +138,7 @@ def test_record_numbers_past_the_range_of_a_resume_index_page_all_the_same() -> 
         request = control.EnumServicesStatusRequest(
             scm=WIRE_SCM, type=0x30, state=3, buffer_size=100, resume_index=index
         )
-        after = exchange.resume.number(index)
+        after = exchange.resume.after(index)
         rest = tuple(entry for entry in everything if entry.id > after)
         response = exchange.run(control.ENUM_SERVICES_STATUS_W, request, ok(rest))
         assert exchange.asked[-1] == EnumServices(CALL, SCM, 0x30, 3, None, after)

@@ -421,6 +421,17 @@ def test_triggers_of_another_level_are_a_fault(world: World) -> None:
         assert fault.value.status == INVALID_TAG
 
 
+@pytest.mark.parametrize("size", [262_145, 4_000_000])
+def test_a_descriptor_of_any_length_is_looked_at(world: World, size: int) -> None:
+    """cbBufSize of operation 5 has no range; what is behind the descriptor is not, either."""
+    request = administration.SetServiceObjectSecurityRequest(
+        handle=wire(world.handle("service", 0x40000)),
+        security_information=4,
+        security_descriptor=DACL.ljust(size, b"\0"),
+    )
+    assert world.run(5, request).error == 87
+
+
 @pytest.mark.parametrize("opnum", [15, 27, 64])
 def test_opening_the_scm(world: World, opnum: int) -> None:
     kind = opening.OpenScManager2Request if opnum == 64 else opening.OpenScManagerRequest
@@ -428,6 +439,7 @@ def test_opening_the_scm(world: World, opnum: int) -> None:
         (None, 0),
         ("servicesACTIVE", 0),
         ("ServicesFailed", 1065),
+        ("", 123),
         ("x", 123),
     ):
         response = world.run(opnum, kind(database=database, desired_access=1))

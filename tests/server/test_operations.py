@@ -173,7 +173,8 @@ def test_control_ex_carries_reason_and_comment() -> None:
             parameters=control.ControlReasonIn(reason=0x40040004, comment="upgrade"),
         )
         response = exchange.run(operation, request, ok(RUNNING))
-        assert exchange.asked == [ControlService(CALL, SERVICE, 1, 0x40040004, "upgrade")]
+        asked = ControlService(CALL, SERVICE, 1, 0x40040004, "upgrade", is_extended=True)
+        assert exchange.asked == [asked]
         assert response.parameters == control.ControlReasonOut(status=RUNNING)
         response = exchange.run(operation, request, error(1053))
         assert (response.parameters, response.error) == (None, 1053)
@@ -195,7 +196,7 @@ def test_control_ex_without_parameters_is_a_plain_control() -> None:
     exchange = Exchange()
     request = control.ControlServiceExRequest(service=WIRE_SERVICE, control=4, parameters=None)
     exchange.run(control.CONTROL_SERVICE_EX_W, request, ok(RUNNING))
-    assert exchange.asked == [ControlService(CALL, SERVICE, 4)]
+    assert exchange.asked == [ControlService(CALL, SERVICE, 4, is_extended=True)]
 
 
 @pytest.mark.parametrize(

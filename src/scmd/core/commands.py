@@ -210,8 +210,9 @@ def _set_settings(state: State, command: SetSettings) -> None:
 
 
 def _open_scm(state: State, command: OpenScm) -> None:
-    """[MS-SCMR] 3.1.4.15: NULL and "" mean ServicesActive."""
-    error = DATABASES.get((command.database or "ServicesActive").upper(), Error.INVALID_NAME)
+    """[MS-SCMR] 3.1.4.15: NULL means ServicesActive."""
+    database = "ServicesActive" if command.database is None else command.database
+    error = DATABASES.get(database.upper(), Error.INVALID_NAME)
     if error:
         raise Refused(error)
     granted = handles.grant_scm(state, command.call.caller.token, command.desired_access)

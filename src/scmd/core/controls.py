@@ -22,7 +22,7 @@ from scmd.core.records import LaunchKind, ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import check_text
-from scmd.vocabulary.service import MAX_COMMENT_UNITS, Control, ServiceAccess
+from scmd.vocabulary.service import MAX_COMMENT_UNITS, Control, ServiceAccess, ServiceState
 from scmd.vocabulary.status import illegal
 from scmd.vocabulary.stop_reasons import is_stop_reason, stop_reason_text
 
@@ -38,6 +38,10 @@ def control_service(state: State, command: ControlService) -> None:
     if command.control == Control.STOP and command.reason and not is_stop_reason(command.reason):
         raise Refused(Error.INVALID_PARAMETER)
     record = handles.service(state, command.call, command.service, rule.right)
+    is_starting = record.status.state == ServiceState.START_PENDING
+    if command.control == Control.INTERROGATE and command.is_extended and is_starting:
+        state.reply(command.call.id, Error.SUCCESS, record.status)
+        return
     error = refusal(state, record, command.control)
     if error:
         if error == Error.SERVICE_NOT_ACTIVE and command.control == Control.STOP:

@@ -69,7 +69,10 @@ def lock_database(state: State, command: LockDatabase) -> None:
 
 
 def unlock_database(state: State, command: UnlockDatabase) -> None:
-    handle = handles.lookup(state, command.call, command.lock)
+    try:
+        handle = handles.lookup(state, command.call, command.lock)
+    except Refused:  # It is a notification's.
+        raise Refused(Error.INVALID_SERVICE_LOCK) from None
     if handle.kind is not HandleKind.LOCK:
         raise Refused(Error.INVALID_SERVICE_LOCK)
     handles.close_handle(state, handle)

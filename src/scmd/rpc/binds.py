@@ -23,6 +23,7 @@ LOCAL_LIMIT = 3
 
 # p_reject_reason_t of a bind_nak
 NAK_NOT_SPECIFIED = 0
+NAK_PROTOCOL_VERSION = 4
 NAK_AUTHENTICATION_TYPE = 8
 NAK_INVALID_CHECKSUM = 9
 """The security package has refused."""

@@ -40,6 +40,10 @@ class RpcError(Exception):
         """Of the PDU that was wrong, as far as it is known."""
 
 
+class OtherVersion(RpcError):
+    """A bind of another version of the protocol: the answer to it names ours."""
+
+
 def win32_error(status: int) -> int:
     """What a Windows client's run time makes of a fault: the code it raises."""
     if status in _WIN32:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from struct import Struct as Packer
 
 from scmd.ndr.values import Guid, swap_guid
-from scmd.rpc.errors import RpcError
+from scmd.rpc.errors import OtherVersion, RpcError
 from scmd.vocabulary.value import Value
 
 REQUEST = 0
@@ -98,8 +98,9 @@ class Framer:
                 order
             ].unpack_from(data, position)
             if not _is_header(version, minor, drep):
+                refusal = OtherVersion if kind == BIND and _is_order(drep) else RpcError
                 header = data[position : position + 8].hex()
-                self.error = RpcError(f"not a DCE/RPC 5.0 PDU: {header}", call_id)
+                self.error = refusal(f"not a DCE/RPC 5.0 PDU: {header}", call_id)
                 return frames
             if length < HEADER_SIZE + (auth_length + 8 if auth_length else 0):
                 text = f"a PDU of {length} bytes with {auth_length} of authentication"
@@ -124,7 +125,11 @@ class Framer:
 
 
 def _is_header(version: int, minor: int, drep: bytes) -> bool:
-    return version == 5 and minor <= 1 and drep[0] in (0x00, 0x10)
+    return version == 5 and minor <= 1 and _is_order(drep)
+
+
+def _is_order(drep: bytes) -> bool:
+    return drep[0] in (0x00, 0x10)
 
 
 class AuthTrailer(Value):

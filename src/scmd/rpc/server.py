@@ -24,6 +24,7 @@ from scmd.rpc.errors import (
     SECURITY_PACKAGE_ERROR,
     TOO_BUSY,
     UNKNOWN_INTERFACE,
+    OtherVersion,
     RpcError,
 )
 from scmd.rpc.events import (
@@ -139,6 +140,9 @@ class ServerConnection:
                     self._other(frame)
             if self._framer.error is not None and not self.is_closing:
                 raise self._framer.error
+        except OtherVersion as error:
+            self._send_nak(error.call_id, "<", binds.NAK_PROTOCOL_VERSION)
+            events.append(ProtocolViolated(str(error)))
         except RpcError as error:
             events.append(self._violated(error))
         return events

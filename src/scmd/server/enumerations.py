@@ -1,8 +1,8 @@
 """Serving enumerations: services, the members of a group, dependents, a page at a time.
 
 A page holds as many whole entries as fit the client's buffer. The resume index stands for the
-record number of the last one placed: numbers only grow, so services that come and go between
-two pages make none appear twice and none disappear.
+record number of the next one: numbers only grow, so services that come and go between two pages
+make none appear twice and none disappear.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def _question(work: Work, request: AnyEnumRequest, group: str | None) -> EnumSer
         request.type,
         request.state,
         group,
-        work.resume.number(request.resume_index or 0),
+        work.resume.after(request.resume_index or 0),
     )
 
 
@@ -72,11 +72,7 @@ def _page(work: Work, request: AnyEnumRequest, reply: Reply, process: bool) -> E
     buffer, placed, needed = pack_services(
         entries, request.buffer_size, with_process=process, ansi=work.ansi
     )
-    index = 0
-    if placed < len(entries):
-        index = request.resume_index or 0
-        if placed:
-            index = work.resume.index(entries[placed - 1].id)
+    index = work.resume.index(entries[placed].id) if placed < len(entries) else 0
     return EnumServicesResponse(
         buffer=buffer,
         bytes_needed=needed,

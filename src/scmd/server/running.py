@@ -64,8 +64,9 @@ def control_ex(work: Work, request: ControlServiceExRequest) -> Steps[ControlSer
         reply = yield IdentifyService(work.call, service, ServiceAccess.STOP)
         error = reply.error or Error.INVALID_PARAMETER
         return ControlServiceExResponse(parameters=None, error=error)
+    comment = given.comment if given is not None else None
     reply = yield ControlService(
-        work.call, service, request.control, reason, given.comment if given is not None else None
+        work.call, service, request.control, reason, comment, is_extended=True
     )
     status = reply.result
     known = ControlReasonOut(status=status) if isinstance(status, ServiceStatus) else None

@@ -41,8 +41,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Self
 
-MAX_DESCRIPTOR_BYTES = 262_144
-"""Ours: cbBufSize of RSetServiceObjectSecurity has no range in the IDL."""
+MAX_DESCRIPTOR_BYTES = 0x40_0000
+"""What a request may have at most: cbBufSize of RSetServiceObjectSecurity has no range."""
 
 Opaque16 = Annotated[bytes, Fixed(16)]
 

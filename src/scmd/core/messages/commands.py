@@ -162,6 +162,8 @@ class ControlService(Command):
     control: int
     reason: int = 0
     comment: str | None = None
+    is_extended: bool = False
+    """By RControlServiceEx: INTERROGATE of a START_PENDING service gets what is known. 3.1.4.47."""
 
 
 @frozen
