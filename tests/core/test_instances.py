@@ -241,6 +241,10 @@ def test_a_template_hangs_on_its_way_as_long_as_an_instance_does() -> None:
     bench.pass_time(200_000)
     assert bench.events()[1:] == [7022, 7022, 7001]
     assert bench.replies[waiting.call.id].error == 1068
+    found = bench.result(ExplainService(bench.call(), web)).findings
+    assert [(f.code, f.other) for f in found[:2]] == [("hung", ""), ("waits_for_service", "Web@2")]
+    assert found[1].text == "waits for Web@2, which hangs in START_PENDING"
+    assert (found[2].code, found[2].service) == ("hung", "Web@2")
     bench.report(own, program, 2, 0, check_point=1)
     waiting = bench.start(needs)
     assert waiting.call.id not in bench.replies

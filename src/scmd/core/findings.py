@@ -240,9 +240,7 @@ def _awaited_dependencies(state: State, record: ServiceRecord) -> Iterator[Findi
     name = record.config.name
     for target, _ in _unmet(state, record):
         if target is not None:
-            other, its = target.config.name, _S(target.status.state).name
-            text = f"waits for {other}, which is {its}"
-            yield Finding(Code.WAITS_FOR_SERVICE, name, text, other=other)
+            yield _waits_for(record, target)
     for dependency in filter(is_group, record.config.dependencies):
         group = group_of(dependency)
         members = [m for m in state.index.members(group) if m is not record]
@@ -250,6 +248,12 @@ def _awaited_dependencies(state: State, record: ServiceRecord) -> Iterator[Findi
             # One member is enough, but each gets its chance first.
             text = f"waits for the services of the group {group}"
             yield Finding(Code.WAITS_FOR_GROUP, name, text, other=group)
+
+
+def _waits_for(record: ServiceRecord, target: ServiceRecord) -> Finding:
+    other, its = target.config.name, _S(target.status.state).name
+    text = f"waits for {other}, which {'hangs in' if target.hung else 'is'} {its}"
+    return Finding(Code.WAITS_FOR_SERVICE, record.config.name, text, other=other)
 
 
 def _is_pending(record: ServiceRecord) -> bool:
@@ -295,12 +299,12 @@ def _hosted(state: State, record: ServiceRecord, run: HostedRun) -> Iterator[Fin
             text = f"runs, and {run.plan.pid_file} does not name its process yet{why}{_due(left)}"
             yield Finding(Code.WAITS_FOR_PID_FILE, name, text, left=left)
         case Stage.GATHERING | Stage.SCATTERING:
+            if record.hung:
+                text = "hangs, as long as one of its instances does: nobody waits for it any more"
+                yield Finding(Code.HUNG, name, text)
             for member in instances.members(state, record):
-                if member.is_stopped if run.stage is Stage.SCATTERING else member.is_up:
-                    continue
-                other, its = member.config.name, _S(member.status.state).name
-                text = f"waits for {other}, which is {its}"
-                yield Finding(Code.WAITS_FOR_SERVICE, name, text, other=other)
+                if not (member.is_stopped if run.stage is Stage.SCATTERING else member.is_up):
+                    yield _waits_for(record, member)
         case Stage.WORKING:
             limit = _due(left) or "; there is no limit"
             text = f"works, and counts as started when it has exited with 0{limit}"
