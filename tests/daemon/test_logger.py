@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import re
 import resource
+import shutil
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
+
+import pytest
 
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.messages.events import LaunchFailed
@@ -250,6 +254,20 @@ def test_rotation_keeps_whole_lines_and_so_many_files(tmp_path: Path) -> None:
     assert len(kept) > 200
     assert len(list(tmp_path.iterdir())) == 3
     assert all(found.stat().st_size <= 100 for found in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("remove", [shutil.rmtree, lambda folder: (folder / "1.log").unlink()])
+def test_a_log_that_was_removed_is_begun_anew(
+    tmp_path: Path, remove: Callable[[Path], None]
+) -> None:
+    folder = tmp_path / "logs"
+    folder.mkdir()
+    file = LogFile(str(folder / "1.log"), 100, 3)
+    file.write(b"before\n")
+    remove(folder)
+    assert file.write(b"after\n") is None
+    file.close()
+    assert (folder / "1.log").read_bytes() == b"after\n"
 
 
 def test_one_file_is_begun_anew(tmp_path: Path) -> None:

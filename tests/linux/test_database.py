@@ -12,7 +12,7 @@ import pytest
 from scmd.core import control_values
 from scmd.core.messages import SaveId, ServiceId, StoredService
 from scmd.core.messages.effects import RemoveRecord, SaveRecord
-from scmd.linux.database import Change, Database, SaveControl, win32_error
+from scmd.linux.database import Change, Database, DatabaseError, SaveControl, win32_error
 from scmd.vocabulary.configuration import FailureActions, ServiceConfig, Trigger
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryType, RegistryValue
@@ -359,6 +359,26 @@ def test_a_full_database_is_error_112(path: Path) -> None:
     assert saver.save(record(1, description="small")) is Error.SUCCESS
     database.close()
     assert [stored.config.description for stored in reopened(path)] == ["small"]
+
+
+def test_nothing_is_saved_in_a_file_that_was_removed(
+    database: Database, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    saver = Saver(database)
+    assert saver.save(record(1)) is Error.SUCCESS
+    moved = path.rename(path.with_name("moved"))
+    assert [saver.save(record(2)), saver.save(record(3))] == 2 * [Error.WRITE_FAULT]
+    assert len(caplog.records) == 1
+    moved.rename(path)
+    assert saver.save(record(2)) is Error.SUCCESS
+    database.close()
+    assert len(reopened(path)) == 2
+
+
+def test_a_missing_file_is_made_only_when_that_is_wanted(path: Path) -> None:
+    with pytest.raises(DatabaseError, match=r"registry\.db is missing"):
+        Database.open(path, create=False)
+    assert list(path.parent.iterdir()) == []
 
 
 def test_close_writes_what_was_submitted(database: Database, path: Path) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -270,6 +271,36 @@ def test_threads_append_at_once(log: EventLog) -> None:
     for thread in threads:
         thread.join()
     assert numbers(read(log)) == list(range(1, 21))
+
+
+@pytest.mark.parametrize(
+    "remove", [shutil.rmtree, lambda folder: (folder / "events.jsonl").unlink()]
+)
+def test_a_file_that_was_removed_is_begun_anew_and_the_numbers_go_on(
+    tmp_path: Path, remove: Callable[[Path], None]
+) -> None:
+    log = EventLog(tmp_path / "events", now=lambda: NOON)
+    fill(log, 3)
+    remove(tmp_path / "events")
+    fill(log, 2)
+    assert numbers(read(log)) == [4, 5]
+    log.close()
+    log = EventLog(tmp_path / "events", now=lambda: NOON)
+    assert numbers(read(log)) == [4, 5]
+    log.close()
+
+
+def test_a_foreign_file_in_place_of_ours_is_left_alone_and_what_is_lost_is_counted(
+    log: EventLog, tmp_path: Path
+) -> None:
+    fill(log, 1)
+    (tmp_path / "events.jsonl").unlink()
+    (tmp_path / "events.jsonl").write_bytes(b"somebody's\n")
+    fill(log, 2)
+    assert (tmp_path / "events.jsonl").read_bytes() == b"somebody's\n"
+    (tmp_path / "events.jsonl").unlink()
+    fill(log, 1)
+    assert str(read(log)[0]["message"]).startswith("2 ")
 
 
 def test_close_writes_what_waits(tmp_path: Path) -> None:

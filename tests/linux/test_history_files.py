@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -108,6 +109,20 @@ def test_a_removed_record_takes_its_history_along(store: Store) -> None:
     store.files.flush()
     assert {path.name for path in store.folder.iterdir()} == {"2.jsonl", "notes"}
     assert not store.problems
+
+
+@pytest.mark.parametrize("remove", [shutil.rmtree, lambda folder: (folder / "1.jsonl").unlink()])
+def test_a_history_that_was_removed_is_begun_anew(
+    store: Store, remove: Callable[[Path], None]
+) -> None:
+    store.files.append(1, entry(1))
+    assert store.files.read(1) == lines(1)
+    remove(store.folder)
+    store.files.append(1, entry(2))
+    store.files.append(2, entry(3))
+    assert (store.files.read(1), store.files.read(2)) == (lines(2), lines(3))
+    assert store.path().read_bytes().startswith(HEADER)
+    assert store.problems == []
 
 
 def test_what_cannot_be_written_is_said_once_and_does_not_end_it(store: Store) -> None:

@@ -2,13 +2,16 @@
 
 `Lines` makes lines of what arrives in pieces. `LogFile` puts them at the end of
 `<name>.log` and renames it to `.log.1`, `.log.2`... before it would grow past its limit.
-What cannot be written is counted, and announced in the log as soon as writing works.
+What cannot be written is counted, and announced in the log as soon as writing works. A file that
+somebody has removed or moved is made anew, and its folder too.
 """
 
 from __future__ import annotations
 
 import os
 import time
+
+from scmd.linux.in_place import is_in_place
 
 MAX_LINE = 16 << 10
 """Bytes; a longer line is cut, with `CUT` where it was."""
@@ -121,9 +124,15 @@ class LogFile:
         self._size += written
 
     def _open(self) -> int:
+        if self._descriptor is not None and not is_in_place(self._path, self._descriptor):
+            self.close()
         if self._descriptor is None:
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._descriptor = os.open(self._path, flags, 0o600)
+            try:
+                self._descriptor = os.open(self._path, flags, 0o600)
+            except FileNotFoundError:
+                os.mkdir(os.path.dirname(self._path), 0o700)
+                self._descriptor = os.open(self._path, flags, 0o600)
             self._size = os.fstat(self._descriptor).st_size
             if self._size and _is_torn(self._path):
                 self._append(b"\n")

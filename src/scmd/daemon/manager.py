@@ -308,7 +308,9 @@ async def _run(descriptor: int) -> int:
     keeper, state = await KeeperLink.connect(descriptor)
     with ExitStack() as opened:
         try:
-            database = opened.enter_context(closing(Database.open(state.state / "registry.db")))
+            path = state.state / "registry.db"
+            database = Database.open(path, create=not state.launches)
+            opened.enter_context(closing(database))
             events = EventLog(state.state / "events", spool=_spool(state, "events"))
             opened.enter_context(closing(events))
             manager = Manager(keeper, state, database, events)

@@ -12,6 +12,8 @@ file is `database_file.py`'s; deciding what to write is the core's.
 from __future__ import annotations
 
 import gc
+import logging
+import os
 import sqlite3
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -44,6 +46,8 @@ __all__ = ["Change", "Database", "DatabaseError", "Done", "SaveControl"]
 Done = Callable[[SaveId, Error], None]
 """Told once, on the writer thread, what became of a change: SUCCESS means it is durable."""
 
+log = logging.getLogger("scmd.manager")
+
 MAX_GROUP = 512
 """Most changes in one transaction."""
 
@@ -61,24 +65,32 @@ class Database:
         commit: Callable[[sqlite3.Connection], None],
     ) -> None:
         self._path = path
+        self._file = os.stat(path)
         self._connection = connection
         self._commit = commit
         self._queue: SimpleQueue[tuple[Change, Done] | None] = SimpleQueue()
         self._writer = threading.Thread(target=self._write, name="database", daemon=True)
         self._closed = False
+        self._is_missed = False
+        """The file is not where it was, and that was said."""
         self.problems: tuple[str, ...] = ()
         """What was passed over when reading: what makes no sense; it is kept in the file."""
 
     @classmethod
     def open(
-        cls, path: Path, *, commit: Callable[[sqlite3.Connection], None] = sqlite3.Connection.commit
+        cls,
+        path: Path,
+        *,
+        create: bool = True,
+        commit: Callable[[sqlite3.Connection], None] = sqlite3.Connection.commit,
     ) -> Database:
-        """Check and open the database, creating it when missing; start the writer.
+        """Check and open the database; start the writer.
 
-        `commit` is what makes a transaction durable; tests slow it down or let it fail.
+        `create` makes it when it is missing. `commit` is what makes a transaction durable; tests
+        slow it down or let it fail.
         DatabaseError: the file is damaged, foreign or newer; it was left as it is.
         """
-        database = cls(path, database_file.open_file(path), commit)
+        database = cls(path, database_file.open_file(path, create=create), commit)
         database._writer.start()
         return database
 
@@ -207,6 +219,8 @@ class Database:
     def _transaction(self, changes: list[Change]) -> list[Error] | Error:
         """What became of each change; or why nothing of them could be committed."""
         connection = self._connection
+        if not self._is_in_place():
+            return Error.WRITE_FAULT
         try:
             connection.execute("BEGIN IMMEDIATE")
             outcomes = [self._apply_alone(change) for change in changes]
@@ -216,6 +230,20 @@ class Database:
                 connection.rollback()
             return win32_error(error)
         return outcomes
+
+    def _is_in_place(self) -> bool:
+        """SQLite would write to a file that was removed, and nobody would ever read it."""
+        try:
+            found = os.path.samestat(self._file, os.stat(self._path))
+        except OSError:
+            found = False
+        if not found and not self._is_missed:
+            log.error(
+                "%s was removed or replaced: no change is saved. Put it back, then scmd upgrade",
+                self._path,
+            )
+        self._is_missed = not found
+        return found
 
     def _apply_alone(self, change: Change) -> Error:
         """Apply one change within the transaction, or leave no trace of it."""

@@ -23,6 +23,10 @@ Migration = Callable[[sqlite3.Connection], None]
 MIGRATIONS: Mapping[int, Migration] = {}
 """By the format they start from; each leads to the next one."""
 
+_MISSING = (
+    "{} is missing, and services of it run: put a copy there. To begin with an empty database, stop"
+    " this SCM, and its services with it"
+)
 _ROOM = 64 * 1024
 """Bytes; with less even opening may fail, for the files beside the database."""
 _MAGIC = b"SQLite format 3\0"
@@ -62,15 +66,21 @@ class DatabaseError(Exception):
 
 
 def open_file(
-    path: Path, *, format: int = FORMAT, migrations: Mapping[int, Migration] = MIGRATIONS
+    path: Path,
+    *,
+    create: bool = True,
+    format: int = FORMAT,
+    migrations: Mapping[int, Migration] = MIGRATIONS,
 ) -> sqlite3.Connection:
-    """A connection to the checked, current database at `path`, created when missing.
+    """A connection to the checked, current database at `path`; `create` makes a missing one.
 
     The connection may be used by one other thread than this one. DatabaseError: the file is
     damaged, not a database of scmd, newer than `format`, or cannot be opened.
     """
     try:
         if not os.path.lexists(path):
+            if not create:
+                raise DatabaseError(_MISSING.format(path))
             _create(path, format)
         _check_header(path, format)
         _check_contents(path, format)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from scmd.linux.in_place import is_in_place
 from scmd.storage.event_record import (
     EventError,
     EventRecord,
@@ -48,10 +49,12 @@ class EventFiles:
         """Write a record under the next number; False, and no trace, when it cannot be."""
         line = record_to_line(msgspec.structs.replace(record, number=self.last + 1))
         try:
+            if not is_in_place(self._path, self._descriptor):
+                self._begin_anew()
             if self._size + len(line) > self._file_bytes and not self._is_fresh():
                 self._rotate()
             self._write(line)
-        except OSError:
+        except (OSError, EventError):
             return False
         self.last += 1
         return True
@@ -126,6 +129,13 @@ class EventFiles:
         except BaseException:
             os.close(descriptor)
             raise
+
+    def _begin_anew(self) -> None:
+        """Somebody has removed or moved the file, or the folder."""
+        self._path.parent.mkdir(mode=0o700, exist_ok=True)
+        removed = self._descriptor
+        self._descriptor, self._size = self._open()
+        os.close(removed)
 
     def _is_fresh(self) -> bool:
         return self._size <= len(header_line(self.last + 1))

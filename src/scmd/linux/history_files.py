@@ -116,7 +116,7 @@ class HistoryFiles:
     def _add(self, service: int, lines: list[bytes], again: bool) -> None:
         path = self._path(service)
         count = self._counts.get(service)
-        if count is None:
+        if count is None or not path.exists():
             self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             count = self._counts[service] = self._repair(path)
         if count < 0:
