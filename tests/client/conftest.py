@@ -10,6 +10,8 @@ from scmd import winsvc
 from scmd.client.calls import Calls, open_calls
 from scmd.client.sc_handle import ScHandle
 from scmd.client.scm import Scm, connect
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.winerror import WinError
 from tests.client.world import World
 
 
@@ -51,3 +53,8 @@ def created(manager: ScHandle, name: str) -> ScHandle:
     )
     assert isinstance(made, ScHandle)
     return made
+
+
+def refuse(*_: object) -> None:
+    """In place of a call: the server has taken the caller's right."""
+    raise WinError(Error.ACCESS_DENIED, "OpenSCManager")

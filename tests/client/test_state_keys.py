@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 
 from scmd import winsvc
+from scmd.client import state_keys
+from scmd.client.calls import Calls
 from scmd.client.sc_handle import ScHandle
+from scmd.ndr.values import ContextHandle
 from scmd.vocabulary.winerror import WinError
 from scmd.winsvc import REG_NOTIFY_CHANGE_LAST_SET, StateKey
+from tests.client.conftest import refuse
 from tests.client.world import World
 
 PATIENCE_MS = 60_000
@@ -68,19 +72,50 @@ def test_the_event_is_set_at_one_change(key: StateKey) -> None:
     assert winsvc.WaitForSingleObject(event, 1) == winsvc.WAIT_TIMEOUT
 
 
-@pytest.mark.parametrize("what", ["the service is gone", "changes are missing"])
-def test_the_event_is_set_too_when(world: World, web: ScHandle, key: StateKey, what: str) -> None:
+@pytest.mark.parametrize("what", ["the service is gone", "changes are missing", "it is refused"])
+def test_the_event_is_set_too_when(
+    world: World, web: ScHandle, key: StateKey, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
     event = winsvc.CreateEvent()
     winsvc.RegNotifyChangeKeyValue(key, True, REG_NOTIFY_CHANGE_LAST_SET, event, True)
     if what == "the service is gone":
         winsvc.DeleteService(web)
         web.Close()
     else:
+        if what == "it is refused":
+            monkeypatch.setattr(Calls, "open_scm", refuse)
         world.scm.state.feed.epoch += 1
         connected = key.watches[0]._calls
         assert connected is not None
         connected.connection.abort()
     assert winsvc.WaitForSingleObject(event, PATIENCE_MS) == winsvc.WAIT_OBJECT_0
+
+
+@pytest.mark.parametrize("when", ["before it connects", "as it connects"])
+def test_a_key_that_is_closed_while_it_asks_is_waited_for_no_more(
+    key: StateKey, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    open_scm, event = Calls.open_scm, winsvc.CreateEvent()
+
+    def asks() -> None:
+        winsvc.RegNotifyChangeKeyValue(key, True, REG_NOTIFY_CHANGE_LAST_SET, event, True)
+
+    if when == "as it connects":
+
+        def opened(calls: Calls, *arguments: Any) -> ContextHandle:
+            winsvc.RegCloseKey(key)
+            return open_scm(calls, *arguments)
+
+        monkeypatch.setattr(Calls, "open_scm", opened)
+        asks()
+        assert winsvc.WaitForSingleObject(event, PATIENCE_MS) == winsvc.WAIT_OBJECT_0
+    else:
+        monkeypatch.setattr(state_keys, "expect", lambda *_: setattr(key, "is_closed", True))
+        with pytest.raises(WinError) as refused:
+            asks()
+        assert refused.value.winerror == winsvc.ERROR_INVALID_HANDLE
+        assert not event.is_set
+    assert key.watches == []
 
 
 def test_what_else_changes_is_not_told(web: ScHandle, key: StateKey) -> None:

@@ -9,21 +9,25 @@ from typing import Any
 import pytest
 
 from scmd import winsvc
+from scmd.client import subscriptions
+from scmd.client.calls import Calls
+from scmd.client.connection import Connection, ConnectionFailed
 from scmd.client.sc_handle import ScHandle
+from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import Control, ServiceState
 from scmd.vocabulary.winerror import WinError
-from tests.client.conftest import created
+from tests.client.conftest import created, refuse
 from tests.client.world import World, report
 
 PATIENCE_S = 60.0
-Calls = Queue[tuple[int, object]]
+Told = Queue[tuple[int, object]]
 
 
 class Subscribed:
     """A subscription, and what its callback was given."""
 
     def __init__(self, handle: ScHandle, event_type: int, context: object = None) -> None:
-        self.calls: Calls = Queue()
+        self.calls: Told = Queue()
         self.subscription = winsvc.SubscribeServiceChangeNotifications(
             handle, event_type, lambda notify, given: self.calls.put((notify, given)), context
         )
@@ -163,6 +167,75 @@ def test_nothing_is_called_once_it_is_unsubscribed(web: ScHandle) -> None:
     winsvc.WaitServiceState(web, winsvc.SERVICE_NOTIFY_STOPPED)
     assert len(calls) == 1
     assert alone.empty()
+
+
+def test_a_subscription_whose_right_was_taken_says_so_and_ends(
+    web: ScHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribed = Subscribed(web, winsvc.SC_EVENT_STATUS_CHANGE, "context")
+    connected = subscribed.subscription._watch._calls
+    assert connected is not None
+    monkeypatch.setattr(Calls, "open_scm", refuse)
+    connected.connection.abort()
+    assert subscribed.next() == (0, "context")
+    subscribed.subscription._thread.join()
+    subscribed.end()
+
+
+class Unreachable:
+    """Who connects to the server waits until the end."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.is_asked, self.end = threading.Event(), threading.Event()
+        monkeypatch.setattr(Calls, "another", lambda _: Calls(self.connect))
+
+    def connect(self) -> Connection:
+        self.is_asked.set()
+        self.end.wait()
+        raise ConnectionFailed(Error.RPC_SERVER_UNAVAILABLE, "OpenSCManager", "it was not there")
+
+
+def test_unsubscribing_waits_for_no_connection(
+    web: ScHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    subscribed = Subscribed(web, winsvc.SC_EVENT_STATUS_CHANGE)
+    watch = subscribed.subscription._watch
+    unreachable = Unreachable(monkeypatch)
+    assert watch._calls is not None
+    watch._connect = lambda: Calls(unreachable.connect)
+    watch._calls.connection.abort()
+    assert unreachable.is_asked.wait(PATIENCE_S)
+    subscribed.end()
+    unreachable.end.set()
+    subscribed.subscription._thread.join()
+    assert subscribed.calls.empty()
+
+
+@pytest.mark.parametrize(("cancelled", "error"), [(False, 1460), (True, 1223)])
+def test_the_time_of_a_wait_has_connecting_in_it(
+    web: ScHandle, monkeypatch: pytest.MonkeyPatch, cancelled: bool, error: int
+) -> None:
+    monkeypatch.setattr(subscriptions, "LOOK_S", 0.01)
+    unreachable = Unreachable(monkeypatch)
+    event = winsvc.CreateEvent(initial_state=cancelled)
+    with pytest.raises(WinError) as refused:
+        winsvc.WaitServiceState(web, winsvc.SERVICE_NOTIFY_STOPPED, 1, event)
+    assert refused.value.winerror == error
+    unreachable.end.set()
+
+
+def test_the_first_look_of_a_wait_has_time(web: ScHandle) -> None:
+    winsvc.WaitServiceState(web, winsvc.SERVICE_NOTIFY_STOPPED, 0)
+    with pytest.raises(WinError) as refused:
+        winsvc.WaitServiceState(web, winsvc.SERVICE_NOTIFY_RUNNING, 0)
+    assert refused.value.winerror == winsvc.ERROR_TIMEOUT
+
+
+def test_a_wait_says_why_it_cannot_go_on(web: ScHandle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Calls, "open_scm", refuse)
+    with pytest.raises(WinError) as refused:
+        winsvc.WaitServiceState(web, winsvc.SERVICE_NOTIFY_RUNNING)
+    assert refused.value.winerror == winsvc.ERROR_ACCESS_DENIED
 
 
 def test_a_wait_ends_at_once_or_when_the_state_comes(web: ScHandle) -> None:

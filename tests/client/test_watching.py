@@ -19,6 +19,7 @@ from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ServiceAccess, ServiceState
 from scmd.vocabulary.winerror import WinError
 from tests.begun import begun
+from tests.client.conftest import refuse
 from tests.client.reaching import Reaching
 from tests.client.world import World
 
@@ -276,9 +277,6 @@ def test_closing_ends_it_while_it_connects_too(web: Scm) -> None:
 
 
 def test_it_needs_the_right_to_list_services(web: Scm, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise WinError(5, "OpenSCManager")
-
     monkeypatch.setattr(Calls, "open_scm", refuse)
     with pytest.raises(WinError) as refused:
         watch()

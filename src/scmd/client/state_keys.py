@@ -6,6 +6,7 @@ ask again after it, then look. A service of one's own has `svc.parameters` for a
 
 from __future__ import annotations
 
+from contextlib import suppress
 from threading import Thread
 
 from scmd.client.apc import EventObject, SetEvent
@@ -121,23 +122,33 @@ def RegNotifyChangeKeyValue(
         raise WinError(Error.INVALID_PARAMETER, NOTIFY)
     if event is not None:
         expect(EventObject, event, NOTIFY)
-    watch = Watch(calls.another, (key.name,), lossless=True).begin()
+    watch = Watch(calls.another, (key.name,), lossless=True)
     key.watches.append(watch)
+
+    try:
+        key.use(NOTIFY)  # Another thread may have closed it meanwhile.
+        watch.begin()
+    except WinError:
+        key.watches.remove(watch)
+        raise
 
     def wait() -> None:
         try:
-            for change in watch:
-                if change.gap or change.kind in ("parameters", "deleted"):
-                    return
+            with watch:
+                for change in watch:
+                    if change.gap or change.kind in ("parameters", "deleted"):
+                        return
         finally:
-            watch.close()
-            if watch in key.watches:
-                key.watches.remove(watch)
+            key.watches.remove(watch)
             if event is not None:
                 SetEvent(event)
 
+    def wait_aside() -> None:
+        with suppress(WinError):  # The server refuses the caller from now on: who looks will see.
+            wait()
+
     if asynchronous:
-        Thread(target=wait, name=NOTIFY, daemon=True).start()
+        Thread(target=wait_aside, name=NOTIFY, daemon=True).start()
     else:
         wait()
 

@@ -10,6 +10,7 @@ gone.
 from __future__ import annotations
 
 from threading import Lock, Thread, current_thread
+from time import monotonic
 
 from scmd.client.apc import INFINITE, EventObject, SetEvent, end_of, wait_for_any
 from scmd.client.sc_handle import ScHandle, use
@@ -21,13 +22,15 @@ from scmd.vocabulary.winerror import WinError, expect
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 SC_EVENT_DATABASE_CHANGE, SC_EVENT_PROPERTY_CHANGE, SC_EVENT_STATUS_CHANGE = range(3)
 
 SUBSCRIBE = "SubscribeServiceChangeNotifications"
 WAIT = "WaitServiceState"
+LOOK_S = 1.0
+"""The least that WaitServiceState has for its first look at the service, connecting included."""
 _WAITED_FOR = STATES | NotifyMask.DELETE_PENDING
 
 
@@ -53,25 +56,32 @@ class Subscription:
         self._thread.start()
 
     def _run(self) -> None:
+        with self._watch:
+            for notify in self._notifications():
+                with self._calling:
+                    if self._is_over:
+                        return
+                    self._callback(notify, self._context)
+
+    def _notifications(self) -> Iterator[int]:
         try:
             for change in self._watch:
                 notify = self._about(change)
                 if notify is not None:
-                    with self._calling:
-                        if self._is_over:
-                            return
-                        self._callback(notify, self._context)
+                    yield notify
                 if self._ends_with_service and change.kind == "deleted":
                     return
-        finally:
-            self._watch.close()
+        except WinError:
+            yield 0  # The server refuses who asks from now on, as whoever looks will see.
 
     def end(self) -> None:
         """No callback begins after this; one that runs, in another thread, has ended."""
         self._is_over = True
         self._watch.close()
         if current_thread() is not self._thread:
-            self._thread.join()
+            # Not the thread's end: it may be connecting.
+            with self._calling:
+                pass
 
 
 def SubscribeServiceChangeNotifications(
@@ -86,9 +96,9 @@ def SubscribeServiceChangeNotifications(
     `notify` is SERVICE_NOTIFY_CREATED or _DELETED; the others take a handle to a service with
     SERVICE_QUERY_STATUS. Of a SC_EVENT_STATUS_CHANGE `notify` is the new state's bit, or
     SERVICE_NOTIFY_DELETE_PENDING. 0 means that the caller has to look: at a
-    SC_EVENT_PROPERTY_CHANGE, and after changes that were missed. Errors: 5, 6 (the handle is of
-    the other kind), 87, 120 (properties, at a server without a feed). A callback that raises
-    ends the subscription.
+    SC_EVENT_PROPERTY_CHANGE, after changes that were missed, and once more when the server refuses
+    the caller from now on, which ends the subscription. So does a callback that raises. Errors:
+    5, 6 (the handle is of the other kind), 87, 120 (properties, at a server without a feed).
     """
     calls, raw = use(handle, SUBSCRIBE)
     kinds = {
@@ -156,40 +166,46 @@ def WaitServiceState(
         raise WinError(Error.INVALID_PARAMETER, WAIT)
     if cancel_event is not None:
         expect(EventObject, cancel_event, WAIT)
-    calls.query_basic_status(raw)
     end = end_of(milliseconds)
-    found: list[int] = []
-    reached = EventObject(manual_reset=True, initial_state=False)
-    watch = Watch(calls.another, (handle.name,), initial=True).begin()
+    failed: list[WinError] = []
+    looked, ended = (EventObject(manual_reset=True, initial_state=False) for _ in range(2))
+    watch = Watch(calls.another, (handle.name,), initial=True)
 
     def look() -> None:
         try:
-            is_marked = False
-            for change in watch:
-                is_marked = is_marked or change.marked or change.kind == "delete_pending"
-                if change.kind == "deleted":
-                    found.append(Error.SERVICE_MARKED_FOR_DELETE)
-                elif notify & (STATE_BITS[change.state] | is_marked * NotifyMask.DELETE_PENDING):
-                    found.append(Error.SUCCESS)
-                elif is_marked and change.state == ServiceState.STOPPED:
-                    found.append(Error.SERVICE_MARKED_FOR_DELETE)
-                if found:
-                    break
-        finally:
-            SetEvent(reached)
+            with watch:
+                watch.begin()
+                calls.query_basic_status(raw)  # Gone before it was watched it would not be told.
+                _await(watch, notify, looked)
+        except WinError as error:
+            failed.append(error)
+        SetEvent(ended)
 
-    thread = Thread(target=look, name=WAIT, daemon=True)
-    thread.start()
+    Thread(target=look, name=WAIT, daemon=True).start()
     try:
-        which = wait_for_any((reached, cancel_event), end)
+        limit = None if end is None else max(end, monotonic() + LOOK_S)
+        which = wait_for_any((ended, cancel_event, looked), limit)
+        if which is looked:
+            which = wait_for_any((ended, cancel_event), end)
     finally:
         watch.close()
-        thread.join()
     if which is None:
         raise WinError(Error.TIMEOUT, WAIT)
     if which is cancel_event:
         raise WinError(Error.CANCELLED, WAIT)
-    if not found:
-        raise WinError(Error.RPC_CALL_FAILED, WAIT)
-    if found[0]:
-        raise WinError(found[0], WAIT)
+    if failed:
+        raise failed[0]
+
+
+def _await(watch: Watch, notify: int, looked: EventObject) -> None:
+    """Come back in one of the states; the event is set when the first one was none of them."""
+    is_marked = False
+    for change in watch:
+        is_marked = is_marked or change.marked or change.kind == "delete_pending"
+        if change.kind == "deleted":
+            raise WinError(Error.SERVICE_MARKED_FOR_DELETE, WAIT)
+        if notify & (STATE_BITS[change.state] | is_marked * NotifyMask.DELETE_PENDING):
+            return
+        if is_marked and change.state == ServiceState.STOPPED:
+            raise WinError(Error.SERVICE_MARKED_FOR_DELETE, WAIT)
+        SetEvent(looked)
