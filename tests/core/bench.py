@@ -60,7 +60,6 @@ from scmd.vocabulary.status import ServiceStatus
 ROOT = unix_token(0, [0], administrator=True)
 GUEST = unix_token(1000, [1000], administrator=False)
 ALL = 0xF01FF
-ALL_SCM = 0xF003F
 ACCEPT_ALL = 0x1F
 PID = 4711
 

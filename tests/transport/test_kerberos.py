@@ -23,10 +23,11 @@ from scmd.rpc.security.provider import (
     SecurityError,
     SecurityPolicy,
 )
-from scmd.rpc.security.spnego import SpnegoAcceptor, SpnegoInitiator
+from scmd.rpc.security.spnego import SpnegoAcceptor
 from scmd.rpc.security.spnego_tokens import MS_KERBEROS_OID
 from scmd.transport.kerberos import KerberosAcceptor, KerberosInitiator
 from tests.rpc.security.accounts import World, initiator
+from tests.rpc.security.spnego_initiator import SpnegoInitiator
 from tests.rpc.security.toy import Ends
 from tests.server.remote import listening
 from tests.transport.kdc import OTHER_REALM, REALM, Realm, realm

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scmd.rpc.security import der
 from scmd.rpc.security import spnego_tokens as tokens
 from scmd.rpc.security.provider import SecurityError
-from scmd.rpc.security.spnego import MAX_LEGS, SpnegoAcceptor, SpnegoInitiator
+from scmd.rpc.security.spnego import MAX_LEGS, SpnegoAcceptor
 from scmd.rpc.security.spnego_tokens import (
     KERBEROS_OID,
     MS_KERBEROS_OID,
@@ -20,6 +20,7 @@ from scmd.rpc.security.spnego_tokens import (
     ResponseToken,
 )
 from tests.rpc.security.accounts import PASSWORD, World, initiator
+from tests.rpc.security.spnego_initiator import SpnegoInitiator
 from tests.rpc.security.toy import Toy
 
 
@@ -142,29 +143,11 @@ def test_a_proof_that_was_taken_away_is_missed() -> None:
         response = tokens.decode_response(token)
         return tokens.encode_response(response.replace(mic=None))
 
-    near = SpnegoInitiator([(NTLM_OID, initiator())])
-    with pytest.raises(SecurityError, match="does not prove"):
-        run(near, SpnegoAcceptor({NTLM_OID: World().acceptor}), strip)
     near = SpnegoInitiator([(KERBEROS_OID, toy(2)()), (NTLM_OID, initiator())])
     far = SpnegoAcceptor({NTLM_OID: World().acceptor})
     with pytest.raises(SecurityError):
         run(near, far, strip)
     assert not far.is_done()
-
-
-@pytest.mark.parametrize(
-    ("response", "reason"),
-    [
-        (ResponseToken(state=tokens.REJECT), "refuses"),
-        (ResponseToken(state=tokens.ACCEPT_INCOMPLETE), "does not carry on"),
-        (ResponseToken(mechanism=KERBEROS_OID, token=b"x"), "not offered"),
-    ],
-)
-def test_a_server_that_misbehaves_is_left(response: ResponseToken, reason: str) -> None:
-    near = SpnegoInitiator([(NTLM_OID, initiator())])
-    near.step(b"")
-    with pytest.raises(SecurityError, match=reason):
-        near.step(tokens.encode_response(response))
 
 
 def test_tokens_without_end_are_not_listened_to() -> None:
@@ -239,11 +222,10 @@ def test_der_that_is_none_is_refused(data: bytes) -> None:
 @given(st.binary(max_size=120), st.integers(0, 3))
 def test_no_bytes_do_more_than_be_refused(data: bytes, kind: int) -> None:
     heads = (b"", b"\x60", b"\xa1", b"\x60\x20\x06\x06" + tokens.SPNEGO_OID + b"\xa0")
-    near = SpnegoInitiator([(NTLM_OID, initiator())])
-    near.step(b"")
-    for receive in (SpnegoAcceptor({NTLM_OID: World().acceptor}).step, near.step):
+    far = SpnegoAcceptor({NTLM_OID: World().acceptor})
+    for _ in range(2):
         try:
-            receive(heads[kind] + data)
+            far.step(heads[kind] + data)
         except SecurityError:
             continue
 
@@ -292,7 +274,7 @@ def test_pyspnego_is_accepted() -> None:
     assert far.unseal(b"", wrapped[16:], b"", wrapped[:16]) == b"hello"
 
 
-def test_pyspnego_accepts_us(
+def test_pyspnego_accepts_our_tests_client(
     tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import spnego

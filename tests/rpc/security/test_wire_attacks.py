@@ -26,10 +26,11 @@ from scmd.rpc.security.provider import (
     Initiator,
     SecurityPolicy,
 )
-from scmd.rpc.security.spnego import SpnegoAcceptor, SpnegoInitiator
+from scmd.rpc.security.spnego import SpnegoAcceptor
 from scmd.rpc.security.spnego_tokens import NTLM_OID
 from tests.rpc.ends import ECHO, OTHER
 from tests.rpc.security.accounts import World, initiator
+from tests.rpc.security.spnego_initiator import SpnegoInitiator
 
 Attack = Callable[[list[bytes]], list[bytes]]
 """What becomes of the PDUs that are on their way; each exactly as it was cut from the stream."""

@@ -15,99 +15,29 @@ from scmd.rpc.security.spnego_tokens import InitToken, ResponseToken
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-    from typing import Generic, TypeVar
+    from collections.abc import Callable, Mapping
 
-    from scmd.rpc.security.provider import Acceptor, Identity, Initiator, Mechanism
-
-    M = TypeVar("M", bound=Mechanism)
-else:
-    M = None
-
-    class Generic:
-        __slots__ = ()
-
-        def __class_getitem__(cls, items):
-            return cls
-
+    from scmd.rpc.security.provider import Acceptor, Identity
 
 MAX_LEGS = 10
 
 
-class _Negotiated(Generic[M]):
-    """What both ends are once a mechanism is chosen: that mechanism."""
-
-    def __init__(self) -> None:
-        self._inner: M | None = None
-        self._mechanism_list = b""
-        self._legs = 0
-        self._is_done = False
-
-    def is_done(self) -> bool:
-        return self._is_done
-
-    @property
-    def inner(self) -> M:
-        """The mechanism that was chosen."""
-        assert self._inner is not None, "no mechanism is chosen yet"
-        return self._inner
-
-    @property
-    def covers_headers(self) -> bool:
-        return self.inner.covers_headers
-
-    @property
-    def session_key(self) -> bytes:
-        return self.inner.session_key
-
-    def signature_size(self, sealing: bool) -> int:
-        return self.inner.signature_size(sealing)
-
-    # What is done to every PDU is the mechanism's own, with nothing in between.
-
-    @property
-    def sign(self) -> Callable[[bytes, bytes, bytes], bytes]:
-        return self.inner.sign
-
-    @property
-    def verify(self) -> Callable[[bytes, bytes, bytes, bytes], None]:
-        return self.inner.verify
-
-    @property
-    def seal(self) -> Callable[[bytes, bytes, bytes], tuple[bytes, bytes]]:
-        return self.inner.seal
-
-    @property
-    def unseal(self) -> Callable[[bytes, bytes, bytes, bytes], bytes]:
-        return self.inner.unseal
-
-    def list_mic(self, data: bytes) -> bytes:
-        return self.inner.list_mic(data)
-
-    def check_list_mic(self, data: bytes, mic: bytes) -> None:
-        self.inner.check_list_mic(data, mic)
-
-    def _count_leg(self) -> None:
-        self._legs += 1
-        if self._is_done or self._legs > MAX_LEGS:
-            raise SecurityError("SPNEGO: a token after the last one")
-
-
-class SpnegoAcceptor(_Negotiated["Acceptor"]):
+class SpnegoAcceptor:
     """The server's end. `mechanisms`: how one of each object identifier begins."""
 
     def __init__(self, mechanisms: Mapping[bytes, Callable[[], Acceptor]]) -> None:
-        super().__init__()
         self._mechanisms = mechanisms
+        self._inner: Acceptor | None = None
+        self._mechanism_list = b""
+        self._legs = 0
+        self._is_done = False
         self._is_bare = False
         self._needs_mic = False
 
-    @property
-    def identity(self) -> Identity:
-        return self.inner.identity
-
     def step(self, token: bytes) -> bytes | None:
-        self._count_leg()
+        self._legs += 1
+        if self._is_done or self._legs > MAX_LEGS:
+            raise SecurityError("SPNEGO: a token after the last one")
         if self._inner is None:
             if token.startswith(NTLM_SIGNATURE):
                 return self._begin_bare(token)
@@ -167,75 +97,52 @@ class SpnegoAcceptor(_Negotiated["Acceptor"]):
             ResponseToken(state=state, mechanism=chosen, token=answer, mic=own_mic)
         )
 
+    # Once a mechanism is chosen ---------------------------------------------------------------
 
-class SpnegoInitiator(_Negotiated["Initiator"]):
-    """The client's end. `mechanisms` in the order of liking; the first one begins."""
+    def is_done(self) -> bool:
+        return self._is_done
 
-    def __init__(self, mechanisms: Sequence[tuple[bytes, Initiator]]) -> None:
-        super().__init__()
-        assert mechanisms, "there is nothing to negotiate"
-        self._mechanisms = mechanisms
-        self._is_settled = False
-        self._sent_mic = False
+    @property
+    def inner(self) -> Acceptor:
+        """The mechanism that was chosen."""
+        assert self._inner is not None, "no mechanism is chosen yet"
+        return self._inner
 
-    def step(self, token: bytes) -> bytes | None:
-        self._count_leg()
-        if self._inner is None:
-            return self._begin()
-        response = tokens.decode_response(token)
-        if response.state == tokens.REJECT:
-            raise SecurityError("SPNEGO: the server refuses")
-        answer = self._settle(response) if not self._is_settled else None
-        inner = self.inner
-        if answer is None and not inner.is_done():
-            if response.token is None:
-                raise SecurityError("SPNEGO: the server does not carry on")
-            answer = inner.step(response.token)
-        elif response.token:
-            raise SecurityError("SPNEGO: a token where none was expected")
-        return self._finish(response, answer)
+    @property
+    def covers_headers(self) -> bool:
+        return self.inner.covers_headers
 
-    def _begin(self) -> bytes:
-        oids = tuple(oid for oid, _ in self._mechanisms)
-        self._mechanism_list = tokens.encode_mechanisms(oids)
-        self._inner = self._mechanisms[0][1]
-        init = InitToken(
-            mechanisms=oids,
-            mechanism_list=self._mechanism_list,
-            token=self._inner.step(b""),
-        )
-        return tokens.encode_init(init)
+    @property
+    def session_key(self) -> bytes:
+        return self.inner.session_key
 
-    def _settle(self, response: ResponseToken) -> bytes | None:
-        """Take the server's choice; the first token when it is another than ours."""
-        self._is_settled = True
-        first = self._mechanisms[0][0]
-        chosen = first if response.mechanism is None else response.mechanism
-        if chosen == first:
-            return None
-        inner = dict(self._mechanisms).get(chosen)
-        if inner is None:
-            raise SecurityError("SPNEGO: the server chose a mechanism that was not offered")
-        self._inner = inner
-        return inner.step(b"")
+    def signature_size(self, sealing: bool) -> int:
+        return self.inner.signature_size(sealing)
 
-    def _finish(self, response: ResponseToken, answer: bytes | None) -> bytes | None:
-        inner = self.inner
-        mic = None
-        if inner.is_done():
-            if response.mic is not None:
-                inner.check_list_mic(self._mechanism_list, response.mic)
-            if self._sent_mic and response.mic is None:
-                raise SecurityError("SPNEGO: the server does not prove the list of mechanisms")
-            if not self._sent_mic and self._proves_list(response):
-                mic = inner.list_mic(self._mechanism_list)
-                self._sent_mic = True
-            self._is_done = response.state == tokens.ACCEPT_COMPLETED and mic is None
-            if self._is_done and answer is None:
-                return None
-        return tokens.encode_response(ResponseToken(token=answer, mic=mic))
+    # What is done to every PDU is the mechanism's own, with nothing in between.
 
-    def _proves_list(self, response: ResponseToken) -> bool:
-        """Always with NTLM, whose servers expect it; else when asked, or when we must ask."""
-        oid = next(oid for oid, inner in self._mechanisms if inner is self._inner)
-        return oid == tokens.NTLM_OID or oid != self._mechanisms[0][0] or response.mic is not None
+    @property
+    def sign(self) -> Callable[[bytes, bytes, bytes], bytes]:
+        return self.inner.sign
+
+    @property
+    def verify(self) -> Callable[[bytes, bytes, bytes, bytes], None]:
+        return self.inner.verify
+
+    @property
+    def seal(self) -> Callable[[bytes, bytes, bytes], tuple[bytes, bytes]]:
+        return self.inner.seal
+
+    @property
+    def unseal(self) -> Callable[[bytes, bytes, bytes, bytes], bytes]:
+        return self.inner.unseal
+
+    def list_mic(self, data: bytes) -> bytes:
+        return self.inner.list_mic(data)
+
+    def check_list_mic(self, data: bytes, mic: bytes) -> None:
+        self.inner.check_list_mic(data, mic)
+
+    @property
+    def identity(self) -> Identity:
+        return self.inner.identity
