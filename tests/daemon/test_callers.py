@@ -8,6 +8,8 @@ import socket
 import threading
 from pathlib import Path
 
+import pytest
+
 from scmd.core.messages import Caller
 from scmd.daemon.callers import LocalCallers, caller_of
 from scmd.daemon.lookups import AT_ONCE, looked_up
@@ -60,13 +62,14 @@ class Echo:
 class House:
     """A local server whose users' names come from a directory service that is asked on a thread."""
 
-    def __init__(self, path: Path, services: dict[int, str]) -> None:
+    def __init__(self, path: Path, services: dict[int, str], patience_s: float = 60) -> None:
         self.path = path
         self.asked: list[int] = []
         self.answers = threading.Event()
+        self.fails = ""
         self.opened: list[Echo] = []
         self.accepted: asyncio.Queue[LocalConnection] = asyncio.Queue()
-        self.callers = LocalCallers(self._open, services.get, self._name_of)
+        self.callers = LocalCallers(self._open, services.get, self._name_of, patience_s)
         self.server = LocalServer(self._accept)
 
     def _accept(self, connection: LocalConnection) -> Handler:
@@ -80,6 +83,8 @@ class House:
     def _name_of(self, uid: int) -> str:
         self.asked.append(uid)
         assert self.answers.wait(20)
+        if self.fails:
+            raise OSError(self.fails)
         return f"user {uid}"
 
     async def begin(self) -> None:
@@ -93,6 +98,15 @@ class House:
         async with asyncio.timeout(60):
             await self.accepted.get()
         return streams
+
+    async def name(self) -> str:
+        """What a caller is called that comes now."""
+        reader, writer = await self.connected()
+        writer.write(b"me")
+        async with asyncio.timeout(60):
+            assert await reader.readexactly(2) == b"me"
+        writer.close()
+        return self.opened[-1].caller.name
 
 
 async def test_a_slow_directory_service_keeps_only_its_own_waiting(tmp_path: Path) -> None:
@@ -126,6 +140,40 @@ async def test_a_slow_directory_service_keeps_only_its_own_waiting(tmp_path: Pat
         async with asyncio.timeout(60):
             for echo in house.opened:
                 await echo.over.wait()
+    finally:
+        house.server.close()
+
+
+async def test_who_is_not_named_in_time_is_served_without_and_named_later(tmp_path: Path) -> None:
+    uid = os.geteuid()
+    house = House(tmp_path / "socket", {}, patience_s=0.01)
+    await house.begin()
+    try:
+        assert await house.name() == await house.name() == f"uid {uid}"
+        assert house.asked == [uid]
+        house.answers.set()
+        async with asyncio.timeout(60):
+            while await house.name() != f"user {uid}":
+                pass
+        assert house.asked == [uid]
+    finally:
+        house.server.close()
+
+
+async def test_a_look_up_that_fails_is_said_and_tried_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    uid = os.geteuid()
+    house = House(tmp_path / "socket", {})
+    house.fails = "no thread"
+    house.answers.set()
+    await house.begin()
+    try:
+        assert await house.name() == f"uid {uid}"
+        house.fails = ""
+        assert await house.name() == f"user {uid}"
+        assert house.asked == [uid, uid]
+        assert "a bug" in caplog.text
     finally:
         house.server.close()
 

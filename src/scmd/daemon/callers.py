@@ -2,11 +2,12 @@
 
 What the core cannot know and has to be asked of the host first, whether an account exists and
 what a user is called, is looked up on a thread: a slow directory service keeps only the one who
-asked waiting.
+asked waiting, and for a mere name not long.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pwd
 from collections.abc import Callable
@@ -28,6 +29,8 @@ from scmd.transport.streams import Handler
 
 NAMES_KEPT = 1024
 """Users whose names are not asked for again."""
+PATIENCE_S = 2.0
+"""So long a caller waits for the user's name; then it is served without."""
 
 
 class Performer:
@@ -53,8 +56,11 @@ class Performer:
             self._on_message(asked)
 
     async def _perform_with(self, command: CreateService | ChangeConfig, account: str) -> None:
-        known = await looked_up(accounts.is_known, account)
-        self._on_message(replace(command, account_unknown=not known))
+        known = False
+        try:
+            known = await looked_up(accounts.is_known, account)
+        finally:  # It is owed an answer in any case.
+            self._on_message(replace(command, account_unknown=not known))
 
     def happened(self, event: Event) -> None:
         self._on_message(event)
@@ -86,8 +92,10 @@ class LocalCallers:
         open_: Callable[[Caller, LocalConnection], Handler],
         service_with: Callable[[int], str | None],
         name_of: Callable[[int], str] = _user_name,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         self._open = open_
+        self._patience_s = patience_s
         self._service_with = service_with
         self._name_of = name_of
         self._names: dict[int, str] = {}
@@ -108,11 +116,25 @@ class LocalCallers:
         return unnamed
 
     async def _look_up(self, uid: int) -> None:
-        name = await looked_up(self._name_of, uid)
+        """A name is for people only: who is not named in time is called by the number meanwhile."""
+        look_up = asyncio.ensure_future(looked_up(self._name_of, uid))
+        await asyncio.wait([look_up], timeout=self._patience_s)
+        if not look_up.done():
+            self._begin(uid, f"uid {uid}")
+            await asyncio.wait([look_up])
+        if (failed := look_up.exception()) is None:
+            self._begin(uid, look_up.result())
+            return
+        self._begin(uid, f"uid {uid}")
+        del self._names[uid]
+        raise failed
+
+    def _begin(self, uid: int, name: str) -> None:
+        """Serve those that have waited for the name, and those to come."""
         if len(self._names) >= NAMES_KEPT:
             self._names.clear()
         self._names[uid] = name
-        for unnamed in self._unnamed.pop(uid):
+        for unnamed in self._unnamed.pop(uid, ()):
             if not unnamed.is_lost:
                 connection = unnamed.connection
                 caller = caller_of(connection.peer, self._service_with, name)
