@@ -35,7 +35,7 @@ print(*sorted(sys.modules))
 def test_the_clients_half_of_the_wire_imports_nothing_heavy() -> None:
     command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}{SCRIPT}"]
     bare = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", "import enum, sys; print(*sys.modules)"],
+        [sys.executable, "-I", "-S", "-c", "import enum, operator, sys; print(*sys.modules)"],
         capture_output=True,
         text=True,
         check=True,

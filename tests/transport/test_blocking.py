@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
@@ -50,3 +51,16 @@ def test_who_says_a_little_at_a_time_is_not_waited_for_longer(trickle: str) -> N
     stream.send(b"")
     assert stream.receive(1) == b"."
     stream.close()
+
+
+def test_one_that_is_collected_ends_without_a_warning(tmp_path: Path) -> None:
+    path = str(tmp_path / "end")
+    with socket(AF_UNIX) as listening:
+        listening.bind(path)
+        listening.listen()
+        circle: list[object] = [BlockingSocket(path, 1.0)]
+        circle.append(circle)
+        with listening.accept()[0] as end:
+            del circle
+            gc.collect()
+            assert end.recv(1) == b""

@@ -85,7 +85,11 @@ def open_file(
         _check_header(path, format)
         _check_contents(path, format)
         connection = connect(path)
-        _migrate(connection, path, format, migrations)
+        try:
+            _migrate(connection, path, format, migrations)
+        except BaseException:
+            connection.close()
+            raise
     except (sqlite3.Error, OSError) as error:
         raise DatabaseError(_out_of_space(path) or advice(path, str(error))) from error
     return connection
@@ -94,9 +98,13 @@ def open_file(
 def connect(path: Path) -> sqlite3.Connection:
     """A connection with the settings that make a commit durable; transactions are explicit."""
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=5)
-    connection.execute("PRAGMA foreign_keys = ON")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
@@ -181,7 +189,6 @@ def _migrate(
         connection.execute("COMMIT")
     except Exception as error:
         connection.execute("ROLLBACK")
-        connection.close()
         raise DatabaseError(
             f"{path} could not be brought from format {found} to {format}: {error!r}. It was"
             f" left as it is; a copy is {copy}"

@@ -35,17 +35,28 @@ class Stream(Protocol):
     def diagnosis(self) -> str: ...
 
 
+class _Quiet(_socket.socket):
+    """One that is collected needs no warning: since Python 3.12 the collector may come to it
+    before it comes to the handle that would have closed it."""
+
+    __slots__ = ()
+
+    def __del__(self) -> None:
+        self.close()
+
+
 class StreamSocket:
     """A connected stream socket. A time-out is seconds, None waits for ever."""
 
     __slots__ = ("_end", "_limit", "_socket", "fileno", "receive", "send")
 
     def __init__(self, connected: _socket.socket, timeout: float | None = None) -> None:
-        self._socket = connected
+        kind = connected.family, connected.type, connected.proto
+        self._socket = _Quiet(*kind, connected.detach())
         self.send: Callable[[bytes], object]
         self.receive: Callable[[int], bytes]
         """receive(count) returns what has arrived, up to count bytes; b"" is end of file."""
-        self.fileno = connected.fileno
+        self.fileno = self._socket.fileno
         self.set_timeout(timeout)
 
     def send_some(self, data: bytes | bytearray) -> int:
