@@ -137,12 +137,17 @@ def test_what_is_no_pdu_is_told_at_its_header(first: int) -> None:
     assert framer.error is not None
 
 
+def with_token(pad: int = 0) -> bytes:
+    """A bind that asks for NTLM, and says that it is padded by so much."""
+    data = bytearray(bind_pdu((syntax(ECHO), (binds.NDR_SYNTAX,))))
+    data += bytes((10, 5, pad, 0)) + bytes(4) + b"NTLMSSP\0"
+    data[8:12] = len(data).to_bytes(2, "little") + (8).to_bytes(2, "little")
+    return bytes(data)
+
+
 def test_a_bind_that_asks_for_authentication_is_refused() -> None:
     far = new_server()
-    data = bytearray(bind_pdu((syntax(ECHO), (binds.NDR_SYNTAX,))))
-    data += bytes.fromhex("0a050000 00000000") + b"NTLMSSP\0"
-    data[8:12] = len(data).to_bytes(2, "little") + (8).to_bytes(2, "little")
-    [event] = far.receive_data(bytes(data))
+    [event] = far.receive_data(with_token())
     assert isinstance(event, events.AuthenticationRefused)
     [frame] = pdu.Framer().frames(far.data_to_send())
     assert (frame[0], binds.decode_bind_nak(frame)) == (pdu.BIND_NAK, 8)
@@ -156,8 +161,9 @@ def test_a_bind_that_asks_for_authentication_is_refused() -> None:
         bind_pdu((syntax(ECHO), ())),
         bind_pdu((syntax(ECHO), (features(1),)), (syntax(ECHO), (features(2),))),
         bind_pdu((syntax(ECHO), (binds.NDR_SYNTAX,)), count=2),
+        with_token(pad=200),
     ],
-    ids=["no context", "no syntax", "features twice", "cut short"],
+    ids=["no context", "no syntax", "features twice", "cut short", "more padding than body"],
 )
 def test_a_bind_that_makes_no_sense_is_refused(data: bytes) -> None:
     far = new_server()

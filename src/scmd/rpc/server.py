@@ -7,16 +7,15 @@ protocol gets a fault and `is_closing` becomes true: send what there is, then cl
 
 Association groups are numbered by the owner. Who may call what, and who somebody is, comes of a
 `SecurityPolicy`: an `Authenticated` event tells of each security context that was established,
-and each request says in which one it came. `presentation` knows what the numbers of
-presentation contexts mean, `security.acceptance` the security contexts.
+and each request says in which one it came. `agreement` knows what binds have settled: what the
+numbers of presentation contexts mean, and the security contexts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from scmd.ndr.structure import BIG_ENDIAN
 from scmd.rpc import binds, pdu
+from scmd.rpc.agreement import Agreement
 from scmd.rpc.assembly import Assemblies, Partial
 from scmd.rpc.errors import (
     ACCESS_DENIED,
@@ -36,7 +35,6 @@ from scmd.rpc.events import (
     Request,
 )
 from scmd.rpc.mgmt import Statistics
-from scmd.rpc.presentation import PresentationContexts
 from scmd.rpc.security.acceptance import Acceptance, Refusal
 from scmd.rpc.security.provider import (
     TRUSTED_TRANSPORT,
@@ -49,6 +47,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from scmd.rpc.agreement import Answer
     from scmd.rpc.events import ServerEvent
     from scmd.rpc.interface import Interface
     from scmd.rpc.security.protection import Protection
@@ -59,20 +58,8 @@ MAX_CALLS = 1024
 """Unanswered calls of one connection; more are answered "too busy"."""
 REMOTE_FRAGMENT = 5840
 LOCAL_FRAGMENT = 65528
-MIN_FRAGMENT = 2048
 OLD_CALL_WINDOW = 150
 """How far behind a stray fragment of a call that was given up may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What a bind or alter_context is to be answered with."""
-
-    order: str
-    call_id: int
-    flags: int
-    results: list[binds.ContextResult]
-    trailer: pdu.AuthTrailer | None
 
 
 class ServerConnection:
@@ -94,23 +81,17 @@ class ServerConnection:
         self.is_closing = False
         self.group = 0
         """The association group, once the bind was accepted."""
-        features = binds.KEEP_CONNECTION_ON_ORPHAN
-        # None: nobody is to be authenticated here, and no call pays for it.
-        self._acceptance: Acceptance | None = None
-        if policy is not TRUSTED_TRANSPORT:
-            features |= binds.SECURITY_CONTEXT_MULTIPLEXING
-            self._acceptance = Acceptance(policy)
+        self._agreement = Agreement(interfaces, policy, max_fragment)
+        self._acceptance = self._agreement.acceptance
+        self._contexts = self._agreement.presentation.by_id
         self._open_interfaces = policy.open_interfaces
-        self._presentation = PresentationContexts(interfaces, features)
-        self._contexts = self._presentation.by_id
         self._agreed: dict[tuple[Protection, int], Agreed] = {}
         self._secondary_address = secondary_address
-        self._max_fragment = max_fragment
         self._statistics = statistics or Statistics()
         self._framer = pdu.Framer()
         self.outgoing: list[bytes] = []
         """The PDUs that `data_to_send` will hand out."""
-        self._bind: _Answer | None = None
+        self._bind: Answer | None = None
         self._is_bound = False
         self._calls: dict[int, tuple[int, str, Protection | None]] = {}
         self._silent: set[int] = set()
@@ -165,13 +146,13 @@ class ServerConnection:
         assert bind is not None, "no bind is waiting"
         self._is_bound = True
         self.group = group
-        self._send_ack(pdu.BIND_ACK, bind, self._secondary_address)
+        self.outgoing.append(bind.encode(group, self._secondary_address))
 
     def refuse_bind(self, reason: int = 0) -> None:
         """Refuse the bind (an unknown group: reason 0) and close."""
         bind, self._bind = self._bind, None
         assert bind is not None, "no bind is waiting"
-        self._send_nak(bind.call_id, bind.order, reason)
+        self._send_nak(bind.frame[3], bind.frame[2], reason)
 
     def respond(self, call_id: int, stub: bytes) -> None:
         """Answer a request; `stub` in the request's form. Nothing is sent for orphans."""
@@ -181,7 +162,7 @@ class ServerConnection:
             return
         encode = pdu.encode_call if security is None else security.encode_call
         self.outgoing.append(
-            encode(pdu.RESPONSE, order, call_id, context_id, 0, stub, self._max_fragment)
+            encode(pdu.RESPONSE, order, call_id, context_id, 0, stub, self._agreement.max_fragment)
         )
 
     def fault(self, call_id: int, status: int, *, did_not_execute: bool = False) -> None:
@@ -305,7 +286,8 @@ class ServerConnection:
     def _agree(self, security: Protection, context_id: int) -> Agreed:
         """What verification trailers are held against, from a presentation context's first call."""
         agreed = self._agreed[security, context_id] = Agreed(
-            self._presentation.syntaxes[context_id], header_signing=security.header_signing
+            self._agreement.presentation.syntaxes[context_id],
+            header_signing=security.header_signing,
         )
         return agreed
 
@@ -359,66 +341,34 @@ class ServerConnection:
             raise RpcError(f"a PDU of type {kind} is out of place", call_id)
 
     def _bind_requested(self, frame: pdu.Frame) -> None:
-        _, _, order, call_id, _, _ = frame
+        order, call_id = frame[2:4]
         try:
             if self._is_bound or self._bind is not None:
                 raise RpcError("a second bind", call_id)
-            bind = binds.decode_bind(frame)
-            results = self._presentation.negotiate(bind.contexts, call_id)
+            self._bind = self._agreement.answer(frame)
         except RpcError as error:
             self._send_nak(call_id, order, binds.NAK_NOT_SPECIFIED)
             self._events.append(ProtocolViolated(str(error)))
             return
-        proposed = min(bind.max_transmit, bind.max_receive)
-        self._max_fragment = max(MIN_FRAGMENT, min(self._max_fragment, proposed)) & -8
-        flags = self._granted(frame)
-        try:
-            trailer = self._token(frame)
         except Refusal as error:
             self._send_nak(call_id, order, error.nak)
             self._events.append(self._distrusted(error))
             return
-        self._bind = _Answer(order, call_id, flags, results, trailer)
-        self._events.append(BindRequested(call_id, bind.group))
+        self._events.append(BindRequested(call_id, self._bind.group))
         self._tell_established()
 
     def _alter(self, frame: pdu.Frame) -> None:
-        _, _, order, call_id, _, _ = frame
         try:
-            results = self._presentation.negotiate(binds.decode_bind(frame).contexts, call_id)
+            answer = self._agreement.answer(frame)
         except RpcError as error:
             self._events.append(self._violated(error, did_not_execute=True))
             return
-        flags = self._granted(frame)
-        try:
-            trailer = self._token(frame)
         except Refusal as error:
-            self._send_fault(order, call_id, 0, error.status, True)
+            self._send_fault(frame[2], frame[3], 0, error.status, True)
             self._events.append(self._distrusted(error))
             return
         self._tell_established()
-        answer = _Answer(order, call_id, flags, results, trailer)
-        self._send_ack(pdu.ALTER_CONTEXT_RESPONSE, answer, "")
-
-    def _granted(self, frame: pdu.Frame) -> int:
-        """The flags of the answer to a bind or alter_context."""
-        kind, flags, *_ = frame
-        granted = pdu.WHOLE
-        if kind == pdu.BIND:
-            granted |= flags & pdu.MULTIPLEX
-        asked = flags & pdu.HEADER_SIGNING
-        if self._acceptance and self._acceptance.agree_on_headers(is_asked=bool(asked)):
-            granted |= asked
-        return granted
-
-    def _token(self, frame: pdu.Frame) -> pdu.AuthTrailer | None:
-        """What answers the token of a bind or alter_context; Refusal: nothing does."""
-        trailer = pdu.auth_trailer(frame)
-        if trailer is None:
-            return None
-        if self._acceptance is None:
-            raise Refusal("nobody is authenticated here", binds.NAK_AUTHENTICATION_TYPE)
-        return self._acceptance.step(trailer)
+        self.outgoing.append(answer.encode(self.group, ""))
 
     def _tell_established(self) -> None:
         if self._acceptance is not None:
@@ -434,20 +384,6 @@ class ServerConnection:
             self._events.append(CallCancelled(call_id, is_orphaned))
 
     # Out --------------------------------------------------------------------------------
-
-    def _send_ack(self, kind: int, bind: _Answer, secondary_address: str) -> None:
-        ack = binds.BindAck(
-            max_transmit=self._max_fragment,
-            max_receive=self._max_fragment,
-            group=self.group,
-            secondary_address=secondary_address,
-            results=tuple(bind.results),
-        )
-        head = (kind, bind.flags, bind.order, bind.call_id, binds.encode_bind_ack(ack, bind.order))
-        if bind.trailer is None:
-            self.outgoing.append(pdu.encode(*head))
-        else:
-            self.outgoing.append(pdu.encode_secured(*head, bind.trailer))
 
     def _send_nak(self, call_id: int, order: str, reason: int) -> None:
         body = binds.encode_bind_nak(reason, order)
