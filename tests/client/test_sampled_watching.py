@@ -140,6 +140,18 @@ def test_after_a_connection_broke_who_is_gone_is_told(web: Scm) -> None:
     ]
 
 
+def test_of_a_name_that_never_was_nothing_is_told_but_the_gap(web: Scm) -> None:
+    connect = Reaching()
+    with Watch(connect, ["Never"]) as changes:
+        changes.begin()
+        connect.cut()
+        while not changes._scope.owes_gap:
+            changes._fetch()
+        web.create("Never", "/bin/never")
+        found = next(changes)
+    assert (found.kind, found.name, found.gap) == ("created", "Never", True)
+
+
 def test_closing_ends_the_iteration_from_another_thread(world: World, web: Scm) -> None:
     changes = watch()
     found: list[object] = []

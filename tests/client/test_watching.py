@@ -113,7 +113,22 @@ def test_who_is_behind_is_told_of_a_service_that_is_gone(world: World, web: Scm)
         found = [next(changes), next(changes)]
     assert [(each.kind, each.name, each.gap) for each in found] == [
         ("service", "Other", True),
-        ("deleted", "web", True),
+        ("deleted", "Web", True),
+    ]
+
+
+def test_of_a_name_that_never_was_nothing_is_told_but_the_gap(world: World, web: Scm) -> None:
+    with watch("Never", "Brief") as changes:
+        web.create("Brief", "/bin/brief")
+        web["Brief"].delete()
+        world.scm.state.feed.kept.clear()
+        changes._fetch()
+        web.create("Never", "/bin/never")
+        web["Never"].start(wait=False)
+        found = [next(changes), next(changes)]
+    assert [(each.kind, each.name, each.gap) for each in found] == [
+        ("created", "Never", True),
+        ("status", "Never", False),
     ]
 
 
@@ -159,15 +174,15 @@ def test_more_names_than_can_be_said_are_watched_among_all(world: World, web: Sc
         assert next(changes).name == "Web"
         web["Web"].stop()
         world.scm.state.feed.kept.clear()
-        picture = list(until_gone(changes, "1023"))
-    assert "Other" not in {change.name for change in picture}
-
-
-def until_gone(changes: Watch, name: str) -> Iterator[scmd.Change]:
-    for change in changes:
-        yield change
-        if (change.kind, change.name) == ("deleted", name):
-            return
+        while not (picture := next(changes)).gap:
+            pass
+        web["Other"].stop()
+        web["Web"].start(wait=False)
+        change = next(changes)
+    assert [(each.kind, each.name) for each in (picture, change)] == [
+        ("service", "Web"),
+        ("status", "Web"),
+    ]
 
 
 def test_a_large_picture_comes_whole(world: World, web: Scm) -> None:

@@ -65,8 +65,10 @@ class Scope:
     def __init__(self, names: Iterable[str], initial: bool) -> None:
         self.names = {name_key(name): name for name in names}
         """Of the services, by their keys; none: all."""
-        self.known = dict(self.names)
-        """Those, or without any the services that the watch has heard of and that are there."""
+        self.known: dict[str, str] = {}
+        """Those that are there, as far as the watch has heard."""
+        self.owes_gap = False
+        """Changes may be missing, and there was nobody to tell that of."""
         self.initial = initial
         self.has_begun = False
         """A first answer has come; where another picture is needed, changes may be missing."""
@@ -81,22 +83,30 @@ class Scope:
 
     def note(self, changes: Iterable[Change]) -> None:
         """Keep in mind who is there now."""
-        if self.names:
-            return
         for change in changes:
             if change.kind == "deleted":
                 self.known.pop(name_key(change.name), None)
             else:
                 self.known[name_key(change.name)] = change.name
 
-    def missing(self, picture: Iterable[Change]) -> list[Change]:
-        """Who is not in a picture after a gap; of a name it may be that there never was one."""
+    def after_gap(self, picture: list[Change]) -> list[Change]:
+        """The picture, and who was there and is not in it."""
         there = {name_key(service.name) for service in picture}
-        return [
+        whole = picture + [
             Change(kind="deleted", name=name, status=ServiceStatus(), gap=True)
             for key, name in self.known.items()
             if key not in there
         ]
+        self.owes_gap = not whole
+        return whole
+
+    def told(self, changes: list[Change]) -> list[Change]:
+        """What is to be handed on: the first has the gap that is owed."""
+        if changes and self.owes_gap:
+            self.owes_gap = False
+            changes = [changes[0].replace(gap=True), *changes[1:]]
+        self.note(changes)
+        return changes
 
 
 class Known:
@@ -128,8 +138,8 @@ class Known:
         if not (self._scope.initial or gap):
             return []
         known = [service.replace(gap=gap) for service in self.services.values()]
-        missing = self._scope.missing(known) if gap else []
-        return known + [service.replace(sampled=True) for service in missing]
+        whole = self._scope.after_gap(known) if gap else known
+        return [service.replace(sampled=True) for service in whole]
 
     def look_again(self, calls: Calls, scm: ContextHandle) -> list[Change]:
         """All that is not as it was."""

@@ -94,7 +94,7 @@ class FeedChanges:
                 if self._is_wanted(entry):
                     found.append(_change(entry, gap))
         if gap:
-            return found + self._scope.missing(found)
+            return self._scope.after_gap(found)
         self._scope.note(found)
         return found if self._scope.initial else []
 

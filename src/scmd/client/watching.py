@@ -191,9 +191,7 @@ class Watch:
         try:
             if self._source is None:
                 self._source = self._opened()
-            changes = self._source.next()
-            self._scope.note(changes)
-            self._ready.extend(changes)
+            self._ready.extend(self._scope.told(self._source.next()))
             self._scope.has_begun = True
             self._pause = 0.0
         except WinError as error:
