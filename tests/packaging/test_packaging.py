@@ -82,3 +82,18 @@ def test_the_map_names_what_is_there() -> None:
     files = re.findall(r"`(\w+/\w+\.py)`", page)
     assert files
     assert not [file for file in files if not (package / file).exists()]
+
+
+def test_the_simulations_page_names_what_is_there() -> None:
+    """Each promise's checkers, and each breach that shows that they look."""
+    page = (TOP / "docs" / "simulation.md").read_text()
+    core = TOP / "tests" / "core"
+    files = (*core.glob("test_*.py"), core / "mutations.py", core / "sabotage.py")
+    breaches = "".join(path.stem + path.read_text() for path in files)
+    rows = re.findall(r"^\| .* \| (`.*`) \| (.*) \|$", page, re.MULTILINE)
+    assert len(rows) > 30
+    for checkers, noticed in rows:
+        for checker in re.findall(r"`(\w+)`", checkers):
+            assert (TOP / "src" / "scmd" / "testing" / f"{checker}.py").exists(), checker
+        for breach in noticed.replace("`", "").split(", "):
+            assert breach in breaches, breach
