@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -42,11 +43,21 @@ static void about_to_wait(void)
 
 #define NEXT(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
+/* Standard error may have been opened once more. */
+static bool is_output(int descriptor)
+{
+    struct stat found, error;
+
+    return descriptor <= 2 || (!fstat(descriptor, &found) && !fstat(2, &error) &&
+                               found.st_dev == error.st_dev && found.st_ino == error.st_ino);
+}
+
 ssize_t write(int descriptor, const void *data, size_t size)
 {
     ssize_t written = NEXT(write)(descriptor, data, size);
 
-    if (mark && descriptor <= 2 && getpid() == process && memmem(data, size, mark, strlen(mark))) {
+    if (mark && getpid() == process && memmem(data, size, mark, strlen(mark)) &&
+        is_output(descriptor)) {
         mark = NULL;
         is_due = true;
     }
@@ -57,6 +68,13 @@ int poll(struct pollfd *descriptors, nfds_t count, int timeout)
 {
     about_to_wait();
     return NEXT(poll)(descriptors, count, timeout);
+}
+
+ssize_t read(int descriptor, void *data, size_t size)
+{
+    if (!descriptor) /* Files are read at any time, and do not wait. */
+        about_to_wait();
+    return NEXT(read)(descriptor, data, size);
 }
 
 ssize_t recv(int descriptor, void *data, size_t size, int flags)

@@ -99,6 +99,8 @@ def test_it_stops_a_service_that_is_debugged(folder: Path, library: Path, number
         ("Talker: is", ("watch", "Talker", "--initial")),
         ("hello", ("logs", "Talker", "-f")),
         ("is starting", ("net", "start", "Slow")),
+        ("(Y/N)", ("net", "stop", "Talker")),
+        ("press u", ("sc", "lock")),
     ],
 )
 def test_it_ends_a_command_that_waits(
@@ -106,12 +108,34 @@ def test_it_ends_a_command_that_waits(
 ) -> None:
     machine.install("Talker", "sh", "-c", "echo hello; exec sleep 1000")
     machine.install("Slow", "sleep", "1000", AppReady="notify")
-    machine.scm["Talker"].start(wait=True)
+    machine.scmd("install", "Needs", "--depend", "Talker", "--", "sleep", "1000")
+    machine.scm["Needs"].start(wait=True)
     machine.await_log("Talker", "hello")
     with signalled(machine, library, SIGINT, mark, *SCMD, *command) as process:
         status, out, err = ended(process)
     assert status == 130
     assert mark in out, (out, err)
+
+
+def test_it_ends_the_question_for_a_password(machine: Machine, library: Path) -> None:
+    terminal, its_end = os.openpty()
+    with subprocess.Popen(
+        [*preloaded(library, SIGINT, "Password of"), *SCMD, "remote", "adduser", "ann"],
+        env=machine.environment,
+        stdin=its_end,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            status, _, err = ended(process)
+        finally:
+            process.kill()
+    for descriptor in (terminal, its_end):
+        os.close(descriptor)
+    assert status == 130
+    assert "Password of ann" in err
 
 
 def test_the_demo_leaves_nothing_behind(folder: Path) -> None:

@@ -51,6 +51,20 @@ class Endless:
         os.close(self._wakeup)
 
 
+def typed_line() -> str:
+    """The next line of standard input; empty at its end."""
+    with Endless():
+        return sys.stdin.readline()
+
+
+def typed_unseen(prompt: str) -> str:
+    """What a person types at the terminal; EOFError at its end."""
+    from getpass import getpass
+
+    with Endless():
+        return getpass(prompt)
+
+
 def _repeat_interrupts(heard: int, waiting: int) -> None:
     """Until the pipe's other end is closed."""
     from select import POLLIN, poll

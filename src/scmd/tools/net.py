@@ -12,7 +12,7 @@ import time
 from scmd.client.statuses import Statuses
 from scmd.client.waiting import Progress
 from scmd.tools import target
-from scmd.tools.interruption import Asking
+from scmd.tools.interruption import Asking, typed_line
 from scmd.tools.net_messages import (
     CONTROL_ERRORS,
     MORE_HELP,
@@ -209,7 +209,7 @@ class Net:
         if answer is None:
             sys.stdout.write("Do you want to continue this operation? (Y/N) [N]: ")
             sys.stdout.flush()
-            reply = sys.stdin.readline()
+            reply = typed_line()
             if not reply:
                 raise NetError("No valid response was provided.\n")
             answer = reply.strip().lower() in ("y", "yes")

@@ -9,6 +9,7 @@ import sys
 from scmd.client.calls import open_calls
 from scmd.client.management import change_remote, query_remote
 from scmd.tools.commands import CommandError, CommandUsageError, Options, write_json
+from scmd.tools.interruption import typed_line, typed_unseen
 from scmd.vocabulary.names import escaped, name_key
 from scmd.vocabulary.service import ScmAccess
 from scmd.vocabulary.winerror import WinError
@@ -154,17 +155,15 @@ def _password(name: str) -> str:
     if sys.stdin is None:
         raise CommandError("there is no standard input to read a password from")
     if sys.stdin.isatty():
-        from getpass import getpass
-
         try:
-            password = getpass(f"Password of {escaped(name)}: ")
-            again = getpass("Again: ")
+            password = typed_unseen(f"Password of {escaped(name)}: ")
+            again = typed_unseen("Again: ")
         except EOFError as error:
             raise CommandError("no password was given") from error
         if again != password:
             raise CommandError("the two passwords differ")
     else:
-        password = sys.stdin.readline().removesuffix("\n").removesuffix("\r")
+        password = typed_line().removesuffix("\n").removesuffix("\r")
     if not 0 < len(password) <= _MAX_PASSWORD:
         raise CommandError(f"a password has 1 to {_MAX_PASSWORD} characters")
     return password

@@ -6,6 +6,7 @@ import sys
 
 from scmd.client import administration, configuration
 from scmd.tools import sc_output as output
+from scmd.tools.interruption import typed_line
 from scmd.tools.sc_grammar import UsageError, no_more, number
 from scmd.tools.sc_request import opened, queried
 from scmd.vocabulary.errors import Error
@@ -55,7 +56,7 @@ def lock(calls: Calls, request: Request) -> None:
     held = administration.lock_database(calls, scm)
     request.write("\nActive database is locked.\nTo unlock via API, press u: ")
     sys.stdout.flush()
-    while (line := sys.stdin.readline()) and line.strip().lower() != "u":
+    while (line := typed_line()) and line.strip().lower() != "u":
         continue
     administration.unlock_database(calls, held)
     request.write("\n" + output.success("UnlockServiceDatabase"))

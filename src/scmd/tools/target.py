@@ -152,9 +152,9 @@ def _asked(prompt: str) -> str:
 
     if not sys.stdin or not sys.stdin.isatty():
         raise TargetError("there is no terminal to ask for the password: -U USER%PASSWORD or -A")
-    from getpass import getpass
+    from scmd.tools.interruption import typed_unseen
 
     try:
-        return getpass(prompt)
+        return typed_unseen(prompt)
     except EOFError as error:
         raise TargetError("no password was given") from error
