@@ -29,10 +29,11 @@ from scmd.daemon.channels import Channels
 from scmd.daemon.chronicle import Chronicle
 from scmd.daemon.host import Host
 from scmd.daemon.keeper_link import KeeperLink, KeeperLost, KeeperState
-from scmd.daemon.keeper_setup import instance_of
+from scmd.daemon.keeper_setup import NOTIFY_NAME, CannotRun, instance_of, make_runtime
 from scmd.daemon.notify_listener import NotifyListener, Tags
 from scmd.daemon.remote import Remote
 from scmd.daemon.shell import Notice, Shell
+from scmd.daemon.socket_watch import SocketWatch
 from scmd.linux import clock, launch_numbers, remote_users, runtime_journal, standard_error
 from scmd.linux.database import Database, DatabaseError
 from scmd.linux.event_log import EventLog
@@ -43,6 +44,7 @@ from scmd.server.handles import NONCE_SIZE
 from scmd.server.session import Sessions
 from scmd.storage.event_record import EventError
 from scmd.transport.local_server import LocalServer
+from scmd.transport.places import SOCKET_NAME
 
 EX_SOFTWARE = 70
 EX_CONFIG = 78
@@ -77,6 +79,8 @@ class Manager:
         self._has_all_records = not database.problems
         self._launches = state.launches
         self._clock: clock.ClockWatch | None = None
+        self._sockets: SocketWatch | None = None
+        self._runtime = state.runtime
         self._names = {service.id: service.config.name for service in stored}
         self._scm = Scm(stored, settings)
         tags = Tags(instance_of(str(state.state)), state.keeper_pid)
@@ -146,12 +150,15 @@ class Manager:
         await self._shell.saved()
         await self._server.start(listener)
         await self._remote.begin(self._conversations)
+        self._watch_sockets()
         self._keeper.ready()
         gc.freeze()
         gc.enable()
         status: int = await self._finished
         self._server.close()
         self._remote.close()
+        if self._sockets is not None:
+            self._sockets.close()
         if self._clock is not None:
             asyncio.get_running_loop().remove_reader(self._clock)
             self._clock.close()
@@ -186,6 +193,24 @@ class Manager:
         assert self._clock is not None
         self._clock.again()
         self._shell.submit(events.ClockRead(clock.wall()))
+
+    def _watch_sockets(self) -> None:
+        """Without them nobody could reach this manager, not to have it replaced either."""
+        names = SOCKET_NAME, NOTIFY_NAME
+        try:
+            self._sockets = SocketWatch(self._runtime, names, self._on_sockets_gone)
+        except OSError as error:
+            log.warning("nobody will notice when sockets are removed: %s", error)
+
+    def _on_sockets_gone(self) -> None:
+        log.warning("somebody has removed sockets from %s: they are made again", self._runtime)
+        try:
+            make_runtime(str(self._runtime))
+        except CannotRun as reason:
+            log.error("%s", reason)
+        else:
+            self._journal.begin_anew()
+            self._on_replace()
 
     def shut_down(self) -> None:
         self._shell.submit(events.Shutdown())

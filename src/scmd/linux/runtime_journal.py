@@ -89,6 +89,13 @@ class RuntimeJournal:
         except OSError as failed:
             self._give_up(failed)
 
+    def begin_anew(self) -> None:
+        """Write all of it, since somebody has removed it; or the failure has been logged."""
+        try:
+            self._write_anew()
+        except OSError as failed:
+            self._give_up(failed)
+
     def close(self) -> None:
         if self._file >= 0:
             os.close(self._file)
