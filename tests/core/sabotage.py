@@ -1,4 +1,4 @@
-"""Breaking the core on purpose, to see that a simulated world notices."""
+"""Worlds with visitors, and the core broken on purpose, to see that such a world notices."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ from collections.abc import Callable, Iterable
 
 import pytest
 
+from scmd.testing.simulation import World
+
+STEPS = 200
+Play = Callable[[int], World]
 Sabotage = Callable[[pytest.MonkeyPatch], None]
 SHOWS_IN = {
     "_count_killing_as_failure": 38,
@@ -47,3 +51,27 @@ def is_noticed(play: Callable[[int], object], seeds: Iterable[int]) -> bool:
         except Exception:
             return True
     return False
+
+
+def visited(*kinds: str) -> Play:
+    """Plays the world of a seed, if it has visitors of one of these kinds (members of `World`)."""
+
+    def play(seed: int) -> World:
+        world = World(seed)
+        if any(getattr(world, kind).are_there for kind in kinds):
+            world.run(STEPS)
+        return world
+
+    return play
+
+
+def never_seen(
+    play: Play, everything: Iterable[object], seen: Callable[[World], Iterable[object]], seeds: int
+) -> set[object]:
+    """What happens in none of so many worlds."""
+    missing = set(everything)
+    for seed in range(seeds):
+        missing.difference_update(seen(play(seed)))
+        if not missing:
+            break
+    return missing

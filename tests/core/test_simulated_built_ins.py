@@ -7,31 +7,19 @@ import pytest
 from scmd.core import built_in
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
-from scmd.testing.simulation import World
-from tests.core.sabotage import Sabotage, is_noticed, with_each, worlds_for
+from tests.core.sabotage import Sabotage, is_noticed, never_seen, visited, with_each, worlds_for
 
-STEPS = 200
 SEEDS = 300
 EVERYTHING = {
     *("fronted", "LanmanServer runs", "LanmanServer does not run", "EventLog runs", "Tcpip runs"),
     *("StartService", "ControlService", "KillService", "DeleteService"),
 }
 
-
-def play(seed: int) -> World:
-    world = World(seed)
-    if world.built_ins.are_there:
-        world.run(STEPS)
-    return world
+play = visited("built_ins")
 
 
 def test_everything_is_asked_of_them() -> None:
-    missing = set(EVERYTHING)
-    for seed in range(SEEDS):
-        missing -= play(seed).built_ins.seen
-        if not missing:
-            return
-    raise AssertionError(f"never seen: {missing}")
+    assert not never_seen(play, EVERYTHING, lambda world: world.built_ins.seen, SEEDS)
 
 
 def _meddle_with_them(patch: pytest.MonkeyPatch) -> None:

@@ -12,31 +12,22 @@ from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.security.defaults import SERVICE_DESCRIPTOR
 from scmd.testing.simulation import World
-from tests.core.sabotage import Sabotage, is_noticed, with_each, worlds_for
+from tests.core.sabotage import Sabotage, is_noticed, never_seen, visited, with_each, worlds_for
 
-STEPS = 200
 SEEDS = 300
 EVERYTHING = {
     *("changed", "not changed: 112", "not known", "opened", "denied", "listed", "used"),
     *("set", "refused", "not saved", "told"),
 }
 
-
-def play(seed: int) -> World:
-    world = World(seed)
-    if world.guards.are_there or world.tuners.are_there:
-        world.run(STEPS)
-    return world
+play = visited("guards", "tuners")
 
 
 def test_they_see_everything_there_is() -> None:
-    missing = set(EVERYTHING)
-    for seed in range(SEEDS):
-        world = play(seed)
-        missing -= world.guards.seen | world.tuners.seen
-        if not missing:
-            return
-    raise AssertionError(f"never seen: {missing}")
+    def seen(world: World) -> set[str]:
+        return world.guards.seen | world.tuners.seen
+
+    assert not never_seen(play, EVERYTHING, seen, SEEDS)
 
 
 # Descriptors ----------------------------------------------------------------------------------

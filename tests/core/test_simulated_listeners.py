@@ -13,9 +13,8 @@ from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.testing.simulation import World
 from scmd.vocabulary.service import NotifyMask
-from tests.core.sabotage import Sabotage, is_noticed, with_each, worlds_for
+from tests.core.sabotage import Sabotage, is_noticed, never_seen, visited, with_each, worlds_for
 
-STEPS = 200
 SEEDS = 300
 EVERYTHING = {
     *("waits", "told at once", "created", "deleted", "several", "cancelled", "closed"),
@@ -23,22 +22,14 @@ EVERYTHING = {
     *("picture", "told", "kept from it", "denied"),
 }
 
-
-def play(seed: int) -> World:
-    world = World(seed)
-    if world.listeners.are_there or world.readers.are_there:
-        world.run(STEPS)
-    return world
+play = visited("listeners", "readers")
 
 
 def test_they_see_everything_there_is() -> None:
-    missing = set(EVERYTHING)
-    for seed in range(SEEDS):
-        world = play(seed)
-        missing -= world.listeners.seen | world.readers.seen
-        if not missing:
-            return
-    raise AssertionError(f"never seen: {missing}")
+    def seen(world: World) -> set[str]:
+        return world.listeners.seen | world.readers.seen
+
+    assert not never_seen(play, EVERYTHING, seen, SEEDS)
 
 
 # What comes and goes --------------------------------------------------------------------------

@@ -8,31 +8,19 @@ from scmd.core import handles, locks
 from scmd.core.handles import Handle
 from scmd.core.locks import LockStatus
 from scmd.core.state import State
-from scmd.testing.simulation import World
-from tests.core.sabotage import Sabotage, is_noticed, with_each, worlds_for
+from tests.core.sabotage import Sabotage, is_noticed, never_seen, visited, with_each, worlds_for
 
-STEPS = 200
 SEEDS = 200
 EVERYTHING = {
     *("locked", "refused", "denied", "held", "free", "the SCM's"),
     *("unlocked", "not one's own", "abandoned"),
 }
 
-
-def play(seed: int) -> World:
-    world = World(seed)
-    if world.lockers.are_there:
-        world.run(STEPS)
-    return world
+play = visited("lockers")
 
 
 def test_the_lockers_see_everything_there_is() -> None:
-    missing = set(EVERYTHING)
-    for seed in range(SEEDS):
-        missing -= play(seed).lockers.seen
-        if not missing:
-            return
-    raise AssertionError(f"never seen: {missing}")
+    assert not never_seen(play, EVERYTHING, lambda world: world.lockers.seen, SEEDS)
 
 
 def _lock_for_everybody(patch: pytest.MonkeyPatch) -> None:

@@ -23,9 +23,8 @@ from scmd.core.state import State
 from scmd.testing.simulation import World
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.service import ServiceState
-from tests.core.sabotage import Sabotage, is_noticed, with_each, worlds_for
+from tests.core.sabotage import Sabotage, is_noticed, never_seen, visited, with_each, worlds_for
 
-STEPS = 200
 SEEDS = 300
 EVERYTHING = {
     *("made whole", "made bare", "shown"),
@@ -39,24 +38,15 @@ EVERYTHING = {
 }
 """Of operators, templates and reloads; numbers are the answers to those who asked for a reload."""
 
-
-def play(seed: int) -> World:
-    world = World(seed)
-    if world.operators.are_there:
-        world.run(STEPS)
-    return world
+play = visited("operators")
 
 
 def test_the_operators_see_everything_there_is() -> None:
-    missing: set[object] = set(EVERYTHING)
-    for seed in range(SEEDS):
-        world = play(seed)
-        missing -= world.operators.seen
-        missing -= world.checkers.templates.seen
-        missing -= world.checkers.reloads.seen
-        if not missing:
-            return
-    raise AssertionError(f"never seen: {missing}")
+    def seen(world: World) -> set[object]:
+        checkers = world.checkers
+        return {*world.operators.seen, *checkers.templates.seen, *checkers.reloads.seen}
+
+    assert not never_seen(play, EVERYTHING, seen, SEEDS)
 
 
 # What was prepared ----------------------------------------------------------------------------

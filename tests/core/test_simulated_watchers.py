@@ -10,26 +10,14 @@ from scmd.core import changes, feed, memory, notify_requests
 from scmd.core.changes import Change, Feed
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
-from scmd.testing.simulation import World
-from tests.core.sabotage import Sabotage, is_noticed, with_each, worlds_for
+from tests.core.sabotage import Sabotage, is_noticed, never_seen, visited, with_each, worlds_for
 
-STEPS = 200
-
-
-def play(seed: int) -> World:
-    world = World(seed)
-    if world.watchers.are_there:
-        world.run(STEPS)
-    return world
+play = visited("watchers")
 
 
 def test_the_watchers_see_everything_there_is() -> None:
-    missing = {*map(str, changes.ChangeKind), "notified", "marked", "picture"}
-    for seed in range(1_000):
-        missing -= play(seed).watchers.seen
-        if not missing:
-            return
-    raise AssertionError(f"never seen: {missing}")
+    everything = {*map(str, changes.ChangeKind), "notified", "marked", "picture"}
+    assert not never_seen(play, everything, lambda world: world.watchers.seen, 1_000)
 
 
 def _tell_a_state_again(patch: pytest.MonkeyPatch) -> None:
