@@ -9,6 +9,7 @@ import pytest
 from scmd.client import configuration
 from scmd.client.calls import Calls
 from scmd.client.connection import Connection, ConnectionFailed
+from scmd.client.reconnection import MOST_ATTEMPTS
 from scmd.client.scm import Scm
 from scmd.ndr.values import ContextHandle
 from scmd.transport.blocking import BlockingSocket
@@ -48,11 +49,17 @@ class Client:
     def __init__(self, path: str) -> None:
         self.sockets: list[FragileSocket] = []
         self.path = path
+        self.breaks_next = 0
+        """So many of the next connections break once they are bound."""
         self.calls = Calls(self.connect)
 
     def connect(self) -> Connection:
         self.sockets.append(FragileSocket(self.path))
-        return Connection(self.sockets[-1])
+        connection = Connection(self.sockets[-1])
+        if self.breaks_next:
+            self.breaks_next -= 1
+            self.cut("after")
+        return connection
 
     def cut(self, when: str) -> None:
         self.sockets[-1].broken = when
@@ -80,6 +87,19 @@ def test_a_question_is_asked_again_with_the_same_handle(client: Client, when: st
         assert client.calls.query_status(service).state == ServiceState.STOPPED
     assert configuration.query_config(client.calls, service, "Web").image_path == "/bin/Web"
     assert len(client.sockets) == 4
+
+
+@pytest.mark.parametrize(("breaking", "error"), [(MOST_ATTEMPTS - 1, 0), (MOST_ATTEMPTS, 1726)])
+def test_the_next_connections_may_break_as_well(client: Client, breaking: int, error: int) -> None:
+    service = create(client)
+    client.cut("before")
+    client.breaks_next = breaking
+    if error:
+        with pytest.raises(ConnectionFailed) as failed:
+            client.calls.query_status(service)
+        assert failed.value.winerror == error
+    assert client.calls.query_status(service).state == ServiceState.STOPPED
+    assert len(client.sockets) == breaking + 2
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     Resp = TypeVar("Resp", bound=Structure)
     Reopen = Callable[["OpenHandles"], ContextHandle]
 
+MOST_ATTEMPTS = 4
+"""Connections that may break, one after the other, before the handles are open again."""
 _ASKING = ("RQuery", "REnum", "ROpen", "RGet", "RRead")
 _HANDLE_FIELDS = ("service", "scm", "handle")
 
@@ -126,9 +128,19 @@ class Reconnecting:
         with self._renewing:
             # Another thread may have been here first.
             if self._connection is broken:
-                self._connection = self._connect()
-                self._handles.renew()
+                self._connect_anew(self._connect)
         return self.connection
+
+    def _connect_anew(self, connect: Callable[[], Connection]) -> None:
+        """The next manager may die soon, too; each further one is waited for while it begins."""
+        for left in reversed(range(MOST_ATTEMPTS)):
+            try:
+                self._connection = connect()
+                self._handles.renew()
+                return
+            except ConnectionFailed as failed:
+                if not left or failed.winerror != Error.RPC_CALL_FAILED:
+                    raise
 
 
 def may_repeat(operation: str, failed: ConnectionFailed) -> bool:
