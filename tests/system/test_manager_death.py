@@ -8,10 +8,16 @@ import secrets
 import shutil
 import signal
 import subprocess
+import sys
 import threading
+from pathlib import Path
+
+import pytest
 
 import scmd
 from scmd.client.scm import connect
+from scmd.tools import upgrade
+from scmd.tools.commands import CommandError
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ServiceState
 from scmd.vocabulary.status import ServiceStatus
@@ -291,6 +297,19 @@ def test_the_manager_goes_when_the_keeper_has_gone(machine: Machine) -> None:
     machine.start()
     eventually(lambda: is_gone(process_id), "the end of what was left")
     assert machine.status("Sleeper").win32_exit_code == Error.SERVICE_NEVER_STARTED
+
+
+def test_nothing_is_replaced_by_what_cannot_be_loaded(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = machine.json("status")["manager_pid"]
+    python = tmp_path / "python"
+    python.write_text("#!/bin/sh\necho 'Traceback' >&2\necho 'ImportError: half of it' >&2\nexit 1")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    with machine.as_environment(), pytest.raises(CommandError, match="loaded: ImportError: half"):
+        upgrade.run([])
+    assert machine.json("status")["manager_pid"] == before
 
 
 def test_a_runtime_directory_that_was_removed_is_made_again(machine: Machine) -> None:

@@ -21,9 +21,11 @@ USAGE = """\
 usage: scmd upgrade
 
 After a new version of scmd was installed: replaces the manager and the logger by it. Services run
-on, and none of their output is lost. The keeper stays what it is until the next `scmd run`.
+on, and none of their output is lost. The keeper stays what it is until the next `scmd run`. Nothing
+is replaced by what cannot even be loaded.
 """
 LIMIT_S = 60.0
+_LOAD = "import scmd.daemon.manager, scmd.daemon.logger"
 _DELAY_S = 0.02
 
 
@@ -32,6 +34,7 @@ def run(arguments: list[str]) -> int:
         raise CommandUsageError("takes no arguments")
     with open_calls() as calls:
         before = _status(calls)
+        _try_out()
         replace_manager(calls, calls.open_scm(ScmAccess.ALL_ACCESS))
     after = _await_another(before)
     running = after["counts"]["running"]
@@ -41,6 +44,24 @@ def run(arguments: list[str]) -> int:
         f"services that run: {running}; keeper {after['keeper_pid']} goes on\n"
     )
     return 0
+
+
+def _try_out() -> None:
+    """CommandError when the keeper could not start what is installed now."""
+    import subprocess
+
+    loaded = subprocess.run(
+        [sys.executable, "-I", "-c", _LOAD],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+    if loaded.returncode:
+        said = loaded.stderr.strip().splitlines() or [f"exit status {loaded.returncode}"]
+        raise CommandError(
+            f"nothing was replaced, since what is installed now cannot be loaded: {said[-1]}"
+        )
 
 
 def _status(calls: Calls) -> dict[str, Any]:
