@@ -1,14 +1,12 @@
 from __future__ import annotations
 
 import json
-import logging
 import queue
 import socketserver
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from types import SimpleNamespace
 from typing import TypeVar
 
 import pytest
@@ -16,8 +14,10 @@ import pytest
 from scmd import Change, ServiceState, ServiceStatus
 from scmd.client.scm import Scm
 from scmd.examples import notifications as example
+from scmd.examples import outbox
 from scmd.examples.delivery import Message, deliveries
-from scmd.examples.notifications import Failures, Outbox
+from scmd.examples.notifications import Failures
+from scmd.examples.outbox import Outbox
 from scmd.vocabulary.service import Control
 from tests.client.conftest import scm, world
 from tests.client.world import World, report
@@ -69,21 +69,61 @@ def test_a_failure_says_what_failed_and_how() -> None:
 
 
 def test_what_is_beyond_the_limit_comes_in_one_message() -> None:
-    outbox = Outbox(2, 60)
-    outbox.waiting.extend({**FAILURE, "service": name} for name in ("A", "B", "C", "D"))
-    assert [outbox.next(at) for at in (0.0, 1.0)] == [
+    waits = Outbox(2, 60)
+    waits.waiting.extend({**FAILURE, "service": name} for name in ("A", "B", "C", "D"))
+    assert [waits.next(at) for at in (0.0, 1.0)] == [
         {**FAILURE, "service": "A"},
         {**FAILURE, "service": "B"},
     ]
-    assert outbox.next(2.0) is None
-    assert outbox.delay(2.0) == 58.0
-    summary = outbox.next(60.0)
+    assert waits.next(2.0) is None
+    assert waits.delay(2.0) == 58.0
+    summary = waits.next(60.0)
     assert summary is not None
     assert summary["text"] == "2 failures of C, D"
-    assert outbox.next(60.0) is None
-    outbox.waiting.append(FAILURE)
-    assert outbox.next(60.5) is None
-    assert outbox.next(61.0) == FAILURE
+    assert waits.next(60.0) is None
+    waits.waiting.append(FAILURE)
+    assert waits.next(60.5) is None
+    assert waits.next(61.0) == FAILURE
+
+
+def test_what_fails_is_tried_again_after_pauses_that_grow_up_to_a_limit() -> None:
+    waits, now = Outbox(100, 60), 0.0
+    waits.waiting.append(FAILURE)
+    for pause in (*(float(2**number) for number in range(9)), 300.0, 300.0):
+        assert waits.next(now) == FAILURE
+        waits.undelivered(FAILURE, now)
+        assert waits.delay(now) == pause
+        assert waits.next(now + pause / 2) is None
+        now += pause
+
+
+def test_what_fails_holds_nothing_up() -> None:
+    poison, other, last = ({**FAILURE, "service": name} for name in ("P", "O", "L"))
+    waits = Outbox(100, 60)
+    waits.waiting.extend((poison, other))
+    assert waits.next(0.0) is poison
+    waits.undelivered(poison, 0.0)
+    assert waits.next(0.0) is other
+    waits.undelivered(other, 0.0)
+    waits.waiting.append(last)
+    assert waits.next(0.5) is last
+    waits.delivered()
+    # The way is open, so that there is no pause any more.
+    assert waits.next(0.5) is poison
+    waits.undelivered(poison, 0.5)
+    assert waits.next(1.5) is other
+    waits.delivered()
+    assert waits.next(1.5) is poison
+    assert len(waits) == 0
+
+
+def test_what_is_tried_again_is_within_the_limit() -> None:
+    waits = Outbox(2, 60)
+    waits.waiting.append(FAILURE)
+    for now in (0.0, 1.0):
+        assert waits.next(now) == FAILURE
+        waits.undelivered(FAILURE, now)
+    assert waits.delay(1.0) == 59.0
 
 
 @pytest.fixture(autouse=True)
@@ -145,7 +185,7 @@ def test_only_http_addresses_are_posted_to() -> None:
 
 
 class _MailServer(socketserver.StreamRequestHandler):
-    """Enough of RFC 5321 to take one message."""
+    """Enough of RFC 5321 to take one message, but not for `nobody`."""
 
     got: queue.Queue[tuple[list[str], str]]
 
@@ -157,6 +197,9 @@ class _MailServer(socketserver.StreamRequestHandler):
                 self.say("354 go on")
                 lines = iter(lambda: self.rfile.readline().decode(), ".\r\n")
                 self.got.put((envelope, "".join(lines)))
+            elif "nobody" in line:
+                self.say("550 no such mailbox")
+                continue
             elif line.upper().startswith(("MAIL", "RCPT")):
                 envelope.append(line)
             elif line.upper() == "QUIT":
@@ -168,26 +211,45 @@ class _MailServer(socketserver.StreamRequestHandler):
         self.wfile.write(line.encode() + b"\r\n")
 
 
+class Mail:
+    """A mail server and what it has taken."""
+
+    def __init__(self) -> None:
+        self.got: queue.Queue[tuple[list[str], str]] = queue.Queue()
+        handler = type("Handler", (_MailServer,), {"got": self.got})
+        self.server = socketserver.TCPServer(("127.0.0.1", 0), handler)
+
+
 def test_a_failure_reaches_the_mail_server() -> None:
-    got: queue.Queue[tuple[list[str], str]] = queue.Queue()
-    handler = type("Handler", (_MailServer,), {"got": got})
-    with serving(socketserver.TCPServer(("127.0.0.1", 0), handler)) as address:
-        (deliver,) = deliveries(
-            {"MailTo": ("a@example.org", "b@example.org"), "MailServer": address}
-        )
+    server = Mail()
+    with serving(server.server) as address:
+        (deliver,) = deliveries({"MailTo": "a@example.org", "MailServer": address})
         deliver(FAILURE)
-    envelope, message = got.get_nowait()
-    assert [line.split()[0] for line in envelope] == ["mail", "rcpt", "rcpt"]
+    envelope, message = server.got.get_nowait()
+    assert [line.split()[0] for line in envelope] == ["mail", "rcpt"]
     assert "Subject: h: Web stopped with error 1067" in message
 
 
+def test_a_receiver_who_is_refused_is_told_of_and_the_others_get_their_mail() -> None:
+    server, receivers = Mail(), ("a@example.org", "nobody@example.org", "b@example.org")
+    with serving(server.server) as address:
+        first, refused, last = deliveries({"MailTo": receivers, "MailServer": address})
+        first(FAILURE)
+        with pytest.raises(OSError, match=r"nobody@example\.org.*no such mailbox"):
+            refused(FAILURE)
+        last(FAILURE)
+    assert [server.got.get_nowait()[0][-1] for _ in range(2)] == [
+        "rcpt TO:<a@example.org>",
+        "rcpt TO:<b@example.org>",
+    ]
+
+
 def test_a_service_name_cannot_keep_a_mail_from_going_out() -> None:
-    got: queue.Queue[tuple[list[str], str]] = queue.Queue()
-    handler = type("Handler", (_MailServer,), {"got": got})
-    with serving(socketserver.TCPServer(("127.0.0.1", 0), handler)) as address:
+    server = Mail()
+    with serving(server.server) as address:
         (deliver,) = deliveries({"MailTo": "a@example.org", "MailServer": address})
         deliver({**FAILURE, "text": "We\nb stopped"})
-    assert "Subject: h: We\\nb stopped" in got.get_nowait()[1]
+    assert "Subject: h: We\\nb stopped" in server.got.get_nowait()[1]
 
 
 @pytest.mark.parametrize(
@@ -241,7 +303,7 @@ def test_what_was_not_delivered_at_the_stop_is_counted(
 def test_what_was_not_delivered_is_tried_again(
     start: Start, world: World, scm: Scm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(example, "FIRST_PAUSE_S", 0.01)
+    monkeypatch.setattr(outbox, "FIRST_PAUSE_S", 0.01)
     failing(world, scm, "Web")
     hook = Hook()
     hook.answer(503)
@@ -253,31 +315,6 @@ def test_what_was_not_delivered_is_tried_again(
         first = hook.got.get(timeout=20)
         assert hook.got.get(timeout=20) == first
         host.stop()
-
-
-def test_the_pauses_grow_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    pauses: list[float | None] = []
-    failures = [OSError("not now")] * 11
-    delivered = threading.Event()
-
-    class Impatient(threading.Condition):
-        def wait_for(self, predicate: Callable[[], T], timeout: float | None = None) -> T:
-            pauses.append(timeout)
-            return predicate()
-
-    def deliver(_: Message) -> None:
-        if failures:
-            raise failures.pop()
-        delivered.set()
-
-    patched = SimpleNamespace(**{**vars(threading), "Condition": Impatient})
-    monkeypatch.setattr(example, "threading", patched)
-    sender = example.Sender(deliver, Outbox(1, 60), logging.getLogger("quiet"))
-    sender.add(FAILURE)
-    assert delivered.wait(20)
-    sender.end()
-    sender.thread.join()
-    assert pauses == [*(float(2**number) for number in range(9)), 300.0, 300.0]
 
 
 def test_the_service_goes_on_when_no_scm_answers(

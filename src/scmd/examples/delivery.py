@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from email.message import EmailMessage
+from functools import partial
 from http.client import HTTPException
 from urllib.parse import urlsplit
 
@@ -38,32 +39,30 @@ def post(url: str, message: Message) -> None:
         raise OSError(f"{url}: {error}") from error
 
 
-def mail(server: str, sender: str, receivers: tuple[str, ...], message: Message) -> None:
+def mail(server: str, sender: str, receiver: str, message: Message) -> None:
     """OSError (which SMTPException is): not delivered."""
     letter = EmailMessage()
     try:
         letter["Subject"] = escaped(f"{message['host']}: {message['text']}")
-        letter["From"], letter["To"] = sender, ", ".join(receivers)
+        letter["From"], letter["To"] = sender, receiver
         letter.set_content(json.dumps(message, indent=2))
         address = urlsplit(f"//{server}")
         host, port = address.hostname or "localhost", address.port or 25
         with smtplib.SMTP(host, port, timeout=DELIVERY_LIMIT_S) as connection:
             connection.send_message(letter)
     except ValueError as error:
-        raise OSError(f"mail by {server} from {sender} to {letter['To']}: {error}") from error
+        raise OSError(f"mail by {server} from {sender} to {receiver}: {error}") from error
 
 
 def deliveries(parameters: Mapping[str, object]) -> list[Deliver]:
-    """The ways that are configured."""
+    """The ways that are configured; each receiver of mail is one, as a server may refuse some."""
     ways: list[Deliver] = []
     url = str(parameters.get("WebhookUrl", ""))
     if url:
-        ways.append(lambda message: post(url, message))
-    receivers = texts(parameters.get("MailTo"))
-    if receivers:
-        server = str(parameters.get("MailServer", "localhost:25"))
-        sender = str(parameters.get("MailFrom", f"scmd@{socket.gethostname()}"))
-        ways.append(lambda message: mail(server, sender, receivers, message))
+        ways.append(partial(post, url))
+    server = str(parameters.get("MailServer", "localhost:25"))
+    sender = str(parameters.get("MailFrom", f"scmd@{socket.gethostname()}"))
+    ways += [partial(mail, server, sender, each) for each in texts(parameters.get("MailTo"))]
     return ways
 
 

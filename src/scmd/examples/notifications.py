@@ -3,14 +3,15 @@
 Parameters, read at the start:
     Services         names of the services to look after (default: all)
     WebhookUrl       http(s) address that gets a POST with a JSON object for each failure
-    MailTo           addresses that get a mail; with MailFrom (default scmd@<host name>) and
+    MailTo           addresses that get a mail each; with MailFrom (default scmd@<host name>) and
                      MailServer (default localhost:25)
     MaxMessages      so many messages (default 5) by each way in so many seconds; the failures
     PerSeconds       beyond that come in one message when the time (default 60) is over
 
 A service has failed when it is STOPPED with an exit code. Each failure is told once, and is in
 the event log in any case. The SCM tells what happens (`scmd.watch`), also what happened while its
-manager was being replaced. What cannot be delivered is tried again, after longer and longer pauses.
+manager was being replaced. What cannot be delivered is tried again, after longer and longer pauses,
+and holds up nothing that comes after it.
 """
 
 from __future__ import annotations
@@ -18,19 +19,16 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
-from collections import deque
 from collections.abc import Callable
 
 import scmd
 from scmd.client.watching import Watch
-from scmd.examples.delivery import Deliver, Message, deliveries, texts
+from scmd.examples.delivery import Message, deliveries, texts
+from scmd.examples.outbox import FIRST_PAUSE_S, Outbox, Sender
 from scmd.vocabulary.names import escaped
 
 ERROR_SERVICE_SPECIFIC_ERROR = 1066
 ERROR_SERVICE_NEVER_STARTED = 1077
-MAX_WAITING = 1000
-FIRST_PAUSE_S, LAST_PAUSE_S = 1.0, 300.0
 STOP_LIMIT_S = 2.0
 
 
@@ -59,81 +57,6 @@ class Failures:
             "service_specific_exit_code": codes[1],
             "text": f"{change.name} stopped with error {codes[0]}" + own,
         }
-
-
-class Outbox:
-    """What waits for one way, and how often that way may be used."""
-
-    def __init__(self, most: int, seconds: float) -> None:
-        self.waiting: deque[Message] = deque(maxlen=MAX_WAITING)
-        self._sent: deque[float] = deque(maxlen=max(most, 1))
-        self._seconds = seconds
-        self._is_limited = False
-
-    def next(self, now: float) -> Message | None:
-        """What may be sent now: a failure, or after a time of too many all of them in one."""
-        if not self.waiting or self.delay(now):
-            self._is_limited = bool(self.waiting)
-            return None
-        self._sent.append(now)
-        if not self._is_limited or len(self.waiting) == 1:
-            return self.waiting.popleft()
-        found = list(self.waiting)
-        self.waiting.clear()
-        names = ", ".join(sorted({str(each["service"]) for each in found}))
-        text = f"{len(found)} failures of {names}"
-        return {"host": found[0]["host"], "text": text, "failures": found}
-
-    def delay(self, now: float) -> float:
-        """Seconds until something may be sent."""
-        if len(self._sent) < (self._sent.maxlen or 1):
-            return 0.0
-        return max(0.0, self._sent[0] + self._seconds - now)
-
-
-class Sender:
-    """One way: a thread that delivers, in order, until it is told to end."""
-
-    def __init__(self, deliver: Deliver, outbox: Outbox, log: logging.Logger) -> None:
-        self._deliver, self.outbox, self._log = deliver, outbox, log
-        self._changed = threading.Condition()
-        self._is_over = False
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
-
-    def add(self, message: Message) -> None:
-        with self._changed:
-            self.outbox.waiting.append(message)
-            self._changed.notify()
-
-    def end(self) -> None:
-        with self._changed:
-            self._is_over = True
-            self._changed.notify()
-
-    def _run(self) -> None:
-        while (message := self._next()) is not None:
-            pause = FIRST_PAUSE_S
-            while not self._is_over:
-                try:
-                    self._deliver(message)
-                    break
-                except OSError as error:
-                    self._log.error("A notification could not be delivered: %s", error)
-                with self._changed:
-                    self._changed.wait_for(lambda: self._is_over, pause)
-                pause = min(2 * pause, LAST_PAUSE_S)
-            else:
-                self.outbox.waiting.appendleft(message)
-
-    def _next(self) -> Message | None:
-        with self._changed:
-            while not self._is_over:
-                message = self.outbox.next(time.monotonic())
-                if message is not None:
-                    return message
-                self._changed.wait(self.outbox.delay(time.monotonic()) or None)
-        return None
 
 
 class Reader:
@@ -187,7 +110,7 @@ def notifications(svc: scmd.ServiceContext) -> None:
         sender.end()
     for thread in (reading, *(sender.thread for sender in senders)):
         thread.join(STOP_LIMIT_S)
-    if left := sum(len(sender.outbox.waiting) for sender in senders):
+    if left := sum(len(sender.outbox) for sender in senders):
         svc.log.warning("%d notifications were not delivered before the stop", left)
 
 
