@@ -91,10 +91,8 @@ class RuntimeJournal:
 
     def begin_anew(self) -> None:
         """Write all of it, since somebody has removed it; or the failure has been logged."""
-        try:
-            self._write_anew()
-        except OSError as failed:
-            self._give_up(failed)
+        self._limit = 0
+        self.append(())
 
     def close(self) -> None:
         if self._file >= 0:

@@ -1,4 +1,4 @@
-"""Ctrl-C while the SCM is asked for something and waited for: it ends the waiting, no more."""
+"""Ctrl-C while the SCM, or a person, is waited for: it ends the waiting, no more."""
 
 from __future__ import annotations
 
