@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -100,6 +101,35 @@ def test_the_next_connections_may_break_as_well(client: Client, breaking: int, e
         assert failed.value.winerror == error
     assert client.calls.query_status(service).state == ServiceState.STOPPED
     assert len(client.sockets) == breaking + 2
+
+
+def test_threads_that_share_a_connection_go_on_together_when_it_breaks(client: Client) -> None:
+    service, scm = create(client), client.calls.open_scm()
+    kept, refusals = [service], list[WinError]()
+    is_over = threading.Event()
+
+    def ask() -> None:
+        while not is_over.is_set():
+            try:
+                opened = client.calls.open_service(scm, "Web", ALL)
+                for handle in (service, opened):
+                    client.calls.query_status(handle)
+                client.calls.close_handle(opened)
+            except WinError as error:
+                refusals.append(error)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(50):
+        client.sockets[-1].shut_down()
+        kept.append(client.calls.open_service(scm, "Web", ALL))
+    is_over.set()
+    for thread in threads:
+        thread.join()
+    for handle in kept:
+        client.calls.query_status(handle)
+    assert refusals == []
 
 
 @pytest.mark.parametrize("when", ["before", "after"])

@@ -65,50 +65,57 @@ class Calls(Reconnecting):
     ) -> ContextHandle:
         """A handle to the SCM with these rights; 5 when the caller may not have them."""
         request = opening.OpenScManagerRequest(database=database, desired_access=access)
-        handle = self.call(opening.OPEN_SC_MANAGER_W, request, unfit=Error.INVALID_NAME).handle
 
         def reopen(_: OpenHandles) -> ContextHandle:
             answer = self.connection.call(opening.OPEN_SC_MANAGER_W, request)
             return _opened(answer, "OpenSCManager")
 
-        return self._handles.opened(handle, reopen)
+        return self.call(
+            opening.OPEN_SC_MANAGER_W,
+            request,
+            unfit=Error.INVALID_NAME,
+            opened=lambda answer: self._handles.opened(answer.handle, reopen),
+        ).handle
 
     def open_service(self, scm: ContextHandle, name: str, access: int) -> ContextHandle:
         """A handle to the service with this key name; 1060, 123, 5."""
         if "\0" in name:
             raise WinError(Error.INVALID_NAME, "OpenService")
         request = opening.OpenServiceRequest(scm=scm, name=name, desired_access=access)
-        handle = self.call(opening.OPEN_SERVICE_W, request, unfit=Error.INVALID_NAME).handle
-        return self.created_service(handle, request)
+        return self.call(
+            opening.OPEN_SERVICE_W,
+            request,
+            unfit=Error.INVALID_NAME,
+            opened=lambda answer: self.opened_service(answer.handle, request),
+        ).handle
 
-    def created_service(
-        self, handle: ContextHandle, request: opening.OpenServiceRequest
-    ) -> ContextHandle:
-        """Remember how to open the service again that this handle stands for."""
+    def opened_service(self, handle: ContextHandle, request: opening.OpenServiceRequest) -> None:
+        """Remember, in a call's `opened`, how to open again what this handle stands for."""
 
         def reopen(handles: OpenHandles) -> ContextHandle:
             again = handles.in_request(request)
             return _opened(self.connection.call(opening.OPEN_SERVICE_W, again), "OpenService")
 
-        return self._handles.opened(handle, reopen)
+        self._handles.opened(handle, reopen)
 
     def prepared(self, handle: ContextHandle, prepare: Callable[[ContextHandle], None]) -> None:
-        """Remember what else to do when this handle has to be opened again."""
+        """Remember, in a call's `opened`, what else to do when this handle is opened again."""
         self._handles.opened_with(handle, prepare)
 
     def close_handle(self, handle: ContextHandle) -> None:
         """Any handle; 6 when it is none (any more). One of a broken connection is closed."""
-        present = self._handles.present(handle)
-        self._handles.closed(handle)
-        if self._connect is not None and self.is_closed:
-            return
-        request = opening.CloseServiceHandleRequest(handle=present)
-        try:
-            answer = self.connection.call(opening.CLOSE_SERVICE_HANDLE, request)
-        except ConnectionFailed as failed:
-            if self._connect is None or failed.winerror != Error.RPC_CALL_FAILED:
-                raise
-            return
+        with self._turn:
+            present = self._handles.present(handle)
+            self._handles.closed(handle)
+            if self._connect is not None and self.is_closed:
+                return
+            request = opening.CloseServiceHandleRequest(handle=present)
+            try:
+                answer = self.connection.call(opening.CLOSE_SERVICE_HANDLE, request)
+            except ConnectionFailed as failed:
+                if self._connect is None or failed.winerror != Error.RPC_CALL_FAILED:
+                    raise
+                return
         if answer.error not in (Error.SUCCESS, HANDLE_CLOSED, LAST_HANDLE_CLOSED):
             raise WinError(answer.error, "CloseServiceHandle")
 

@@ -67,9 +67,14 @@ def create_service(
         service_start_name=config.account or None,
         password=secret,
     )
-    answer = calls.call(wire.CREATE_SERVICE_W, request, unfit=Error.INVALID_NAME)
     again = OpenServiceRequest(scm=scm, name=config.name, desired_access=access)
-    return calls.created_service(answer.handle, again), answer.tag_id or 0
+    answer = calls.call(
+        wire.CREATE_SERVICE_W,
+        request,
+        unfit=Error.INVALID_NAME,
+        opened=lambda answer: calls.opened_service(answer.handle, again),
+    )
+    return answer.handle, answer.tag_id or 0
 
 
 def delete_service(calls: Calls, service: ContextHandle) -> None:

@@ -140,14 +140,18 @@ def prepare_service(
         actions=packed_actions or None,
         values=packed or None,
     )
-    response = calls.call(scmd.PREPARE_SERVICE, request, allowed=(Error.INVALID_PARAMETER,))
-    if response.error:
-        raise WinError(response.error, "SetParameters", response.detail or None)
 
     def again(fresh: ContextHandle) -> None:
         calls.connection.call(scmd.PREPARE_SERVICE, request.replace(scm=fresh))
 
-    calls.prepared(scm, again)
+    response = calls.call(
+        scmd.PREPARE_SERVICE,
+        request,
+        allowed=(Error.INVALID_PARAMETER,),
+        opened=lambda _: calls.prepared(scm, again),
+    )
+    if response.error:
+        raise WinError(response.error, "SetParameters", response.detail or None)
 
 
 def read_log(

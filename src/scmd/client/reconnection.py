@@ -45,7 +45,8 @@ class Reconnecting:
         self._connection = connection if isinstance(connection, Connection) else None
         self._connect = connection if callable(connection) else None
         self._handles = OpenHandles()
-        self._renewing = allocate_lock()
+        self._turn = allocate_lock()
+        """Held for a call, with all that connecting again takes: the handles then fit."""
 
     def __enter__(self) -> Self:
         return self
@@ -82,7 +83,7 @@ class Reconnecting:
     def is_busy(self) -> bool:
         """A call is under way, of this thread or another one."""
         connection = self._connection
-        return self._renewing.locked() or (connection is not None and connection.is_busy)
+        return self._turn.locked() or (connection is not None and connection.is_busy)
 
     @property
     def connection(self) -> Connection:
@@ -97,38 +98,44 @@ class Reconnecting:
         request: Req,
         allowed: tuple[int, ...] = (),
         unfit: Error = Error.INVALID_PARAMETER,
+        opened: Callable[[Resp], object] | None = None,
     ) -> Resp:
-        """Any operation; WinError for a result that is neither 0 nor in `allowed`."""
-        connection = self.connection
-        try:
-            response = connection.call(operation, self._handles.in_request(request), unfit)
-        except ConnectionFailed as failed:
-            renewed = self._renewed(connection, operation.name, failed)
-            response = renewed.call(operation, self._handles.in_request(request), unfit)
-        error: int = getattr(response, "error", 0)
+        """Any operation; WinError for a result that is neither 0 nor in `allowed`.
+
+        `opened` takes the answer of a success, and remembers what there is to open again.
+        """
+        with self._turn:
+            connection = self.connection
+            try:
+                response = connection.call(operation, self._handles.in_request(request), unfit)
+            except ConnectionFailed as failed:
+                renewed = self._renewed(operation.name, failed)
+                response = renewed.call(operation, self._handles.in_request(request), unfit)
+            error: int = getattr(response, "error", 0)
+            if opened is not None and not error:
+                opened(response)
         if error and error not in allowed:
             raise WinError(error, function_name(operation.name))
         return response
 
     def _exchange(self, opnum: int, service: ContextHandle, tail: bytes, name: str) -> Response:
         """A call of svcctl whose request is a handle and constant bytes."""
-        connection = self.connection
-        try:
-            stub = self._handles.present(service) + tail
-            return connection.exchange(SVCCTL, opnum, stub, name)
-        except ConnectionFailed as failed:
-            renewed = self._renewed(connection, name, failed)
-            stub = self._handles.present(service) + tail
-            return renewed.exchange(SVCCTL, opnum, stub, name)
+        with self._turn:
+            connection = self.connection
+            try:
+                stub = self._handles.present(service) + tail
+                return connection.exchange(SVCCTL, opnum, stub, name)
+            except ConnectionFailed as failed:
+                renewed = self._renewed(name, failed)
+                stub = self._handles.present(service) + tail
+                return renewed.exchange(SVCCTL, opnum, stub, name)
 
-    def _renewed(self, broken: Connection, name: str, failed: ConnectionFailed) -> Connection:
+    def _renewed(self, name: str, failed: ConnectionFailed) -> Connection:
         """The connection to make the call on again; raises `failed` when there is none."""
-        if self._connect is None or not may_repeat(name, failed):
+        connect = self._connect
+        if connect is None or not may_repeat(name, failed):
             raise failed
-        with self._renewing:
-            # Another thread may have been here first.
-            if self._connection is broken:
-                self._connect_anew(self._connect)
+        self._connect_anew(connect)
         return self.connection
 
     def _connect_anew(self, connect: Callable[[], Connection]) -> None:
@@ -158,9 +165,8 @@ class OpenHandles:
         self._present: dict[ContextHandle, ContextHandle] = {}
         """What stands for a handle of an earlier connection."""
 
-    def opened(self, handle: ContextHandle, reopen: Reopen) -> ContextHandle:
+    def opened(self, handle: ContextHandle, reopen: Reopen) -> None:
         self._reopen[handle] = reopen
-        return handle
 
     def opened_with(self, handle: ContextHandle, prepare: Callable[[ContextHandle], None]) -> None:
         """Opened again, it is no use without this."""
