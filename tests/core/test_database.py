@@ -66,11 +66,15 @@ ILLEGAL_CONFIGURATIONS: tuple[tuple[dict[str, Any], int], ...] = (
     ({"type": 0x110, "account": "somebody"}, 87),
     ({"display_name": "x" * 257}, 123),
     ({"load_order_group": "x" * 257}, 87),
+    ({"load_order_group": "a/b"}, 87),
+    ({"load_order_group": "a\\b"}, 87),
     ({"dependencies": ("",)}, 87),
     ({"dependencies": ("+",)}, 87),
     ({"dependencies": ("a/b",)}, 87),
     ({"dependencies": tuple(f"name{number:04}" for number in range(260))}, 87),
     ({"account": " "}, 1057),
+    ({"account": "x" * 2048}, 1057),
+    ({"account": "ann\0"}, 1057),
     ({"account": "ann", "account_unknown": True}, 1057),
     ({"load_order_group": "G", "delayed_auto_start": True}, 87),
     ({"assign_tag": True}, 87),
@@ -281,6 +285,8 @@ ILLEGAL_LEVELS: tuple[tuple[ConfigLevel, Any, dict[str, Any], int], ...] = (
     (ConfigLevel.DESCRIPTION, "x" * 8192, {}, 87),
     (ConfigLevel.DESCRIPTION, 3, {}, 87),
     (ConfigLevel.SERVICE_SID_INFO, 2, {}, 87),
+    (ConfigLevel.PRESHUTDOWN_INFO, 0x1_0000_0000, {}, 87),
+    (ConfigLevel.PRESHUTDOWN_INFO, "x", {}, 87),
     (ConfigLevel.REQUIRED_PRIVILEGES_INFO, ("x" * 3000,), {}, 87),
     (ConfigLevel.TRIGGER_INFO, (Trigger(type=1, action=1, subtype=b"x" * 16),) * 65, {}, 87),
     *[
@@ -315,6 +321,8 @@ ILLEGAL_LEVELS: tuple[tuple[ConfigLevel, Any, dict[str, Any], int], ...] = (
         {},
         87,
     ),
+    (ConfigLevel.FAILURE_ACTIONS, FailureActionsChange(1, "a\0b", None, None), {}, 87),
+    (ConfigLevel.FAILURE_ACTIONS, FailureActionsChange(1, None, "\ud800", None), {}, 87),
 )
 
 
