@@ -355,6 +355,15 @@ def test_failure_actions_keep_what_is_not_given() -> None:
     actions = bench.result(QueryConfig(bench.call(), handle)).failure_actions
     assert (actions.reset_period_s, actions.reboot_message, actions.command) == (60, "bye", "")
     assert actions.actions == (RESTART,)
+    bench.result(ChangeConfig2(bench.call(), handle, level, full))
+    kept = FailureActionsChange(7, "", None, None)
+    bench.result(ChangeConfig2(bench.call(), handle, level, kept))
+    actions = bench.result(QueryConfig(bench.call(), handle)).failure_actions
+    assert (actions.reboot_message, actions.command, actions.actions) == (
+        "",
+        "/bin/cmd",
+        (RESTART,),
+    )
     emptied = FailureActionsChange(7, None, None, ())
     bench.result(ChangeConfig2(bench.call(), handle, level, emptied))
     actions = bench.result(QueryConfig(bench.call(), handle)).failure_actions

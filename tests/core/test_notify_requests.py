@@ -307,6 +307,21 @@ def test_the_names_that_fit_are_as_many_as_the_wire_holds(bench: Bench) -> None:
     assert len(told.names) == MAX_NAMES_UNITS // 252
 
 
+@pytest.mark.parametrize("more", [0, 1])
+def test_the_names_may_take_all_the_room_there_is_and_no_more(bench: Bench, more: int) -> None:
+    Watch(bench, bench.handle, N.CREATED)
+    bench.create("first")
+    rows, rest = divmod(MAX_NAMES_UNITS, 252)  # Each with its "/" and its NUL.
+    for number in range(rows):
+        bench.create(f"{number:0250}")
+    bench.create("x" * (rest - 2 + more))
+    if more:
+        assert refused(bench, bench.handle, N.CREATED) == Error.SERVICE_NOTIFY_CLIENT_LAGGING
+    else:
+        told = Watch(bench, bench.handle, N.CREATED).told
+        assert sum(len(name) + 1 for name in told.names) == MAX_NAMES_UNITS
+
+
 # DELETE_PENDING, ERROR_SERVICE_MARKED_FOR_DELETE
 
 

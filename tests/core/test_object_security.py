@@ -30,7 +30,7 @@ OWNER, GROUP, DACL, SACL, LABEL = SecurityInformation
 READ_CONTROL, WRITE_DAC, WRITE_OWNER = 0x20000, 0x40000, 0x80000
 SYSTEM_SECURITY = int(StandardAccess.ACCESS_SYSTEM_SECURITY)
 EVERYTHING = ALL | SYSTEM_SECURITY
-SDDL = "O:BAG:BUD:P(D;;WP;;;IU)(A;;GA;;;BA)S:(ML;;NW;;;HI)(AU;SA;GA;;;WD)"
+SDDL = "O:BAG:BUD:P(D;;WP;;;IU)(A;;GA;;;BA)S:P(ML;;NW;;;HI)(AU;SA;GA;;;WD)"
 GIVEN = descriptor_from_sddl(SDDL)
 NOT_ITS_OWNER = Token(user="S-1-22-1-77", groups=frozenset({ADMINISTRATORS}))
 
@@ -127,7 +127,7 @@ def shown_alone(descriptor: SecurityDescriptor, bit: SecurityInformation) -> Sec
         DACL: SecurityDescriptor(
             dacl=descriptor.dacl, control=int(DescriptorControl.DACL_PROTECTED)
         ),
-        SACL: SecurityDescriptor(sacl=(audit,)),
+        SACL: SecurityDescriptor(sacl=(audit,), control=int(DescriptorControl.SACL_PROTECTED)),
         LABEL: SecurityDescriptor(sacl=(label,)),
     }[bit]
 

@@ -9,6 +9,7 @@ from scmd.core.feed import FeedPart, ServiceView, WaitForChanges
 from scmd.core.messages import Actor, AssociationId, HandleId, ServiceId
 from scmd.core.messages.events import AssociationEnded, CallsAbandoned
 from scmd.core.notify_requests import (
+    MAX_NAMES_UNITS,
     CloseNotifyHandle,
     GetNotifyResults,
     Notification,
@@ -65,6 +66,20 @@ def test_a_request_is_made_and_gives_a_notify_handle(level: int, form: int) -> N
     assert isinstance(asked, NotifyStatusChange)
     assert (asked.handle, asked.mask, asked.level) == (SERVICE, 0x249, level)
     assert (answer.error, answer.notify_handle) == (0, WIRE_NOTIFY)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_most_names_that_are_kept_fit_the_wire(form: int) -> None:
+    """pszServiceNames has 65,536 characters at most, its own NUL among them."""
+    names = ("/" + "x" * 250,) * (MAX_NAMES_UNITS // 252) + ("/" + "y" * 13,)
+    assert sum(len(name) + 1 for name in names) == MAX_NAMES_UNITS
+    told = Notification(2, 0x80, 0, 0x80, None, names)
+    question = NotifyHandleRequest(notify_handle=WIRE_NOTIFY)
+    answer = Exchange(form).run(GET_NOTIFY_RESULTS, question, ok(told))
+    assert answer.notify_params is not None
+    [element] = answer.notify_params.elements or ()
+    assert isinstance(element.params, NotifyParams2)
+    assert element.params.service_names == "".join(f"{name}\0" for name in names)
 
 
 def test_without_parameters_there_is_no_mask() -> None:

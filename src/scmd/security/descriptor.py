@@ -15,7 +15,7 @@ from scmd.security.sid import SidError, sid_from_bytes, sid_size, sid_to_bytes
 from scmd.vocabulary.value import Value
 
 MAX_DESCRIPTOR_BYTES = 0x20000
-"""What [MS-SCMR] lets RSetServiceObjectSecurity carry is bounded too; this is ample."""
+"""Ours: two of the longest ACLs, nearly. RSetServiceObjectSecurity itself knows no bound."""
 
 _HEADER = struct.Struct("<BBHIIII")
 _ACL_HEADER = struct.Struct("<BBHHH")
