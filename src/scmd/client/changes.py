@@ -52,6 +52,9 @@ class Change(Value):
     """Something before this one is missing, or may be: the watch was behind, or not connected."""
     sampled: bool = False
     """The server has no feed: states that came and went before this one may be missing, always."""
+    place: str = ""
+    """For `watch(after=)`: what comes after this change. Of a picture only the last service has
+    one; at a server without a feed nothing has."""
 
     @property
     def state(self) -> ServiceState:
@@ -62,7 +65,8 @@ class Change(Value):
 class Scope:
     """What one watch is about, and how far it has got; it outlives the watch's connections."""
 
-    def __init__(self, names: Iterable[str], initial: bool) -> None:
+    def __init__(self, names: Iterable[str], initial: bool, after: str = "") -> None:
+        """ValueError: `after` is not empty, nor a place that a change has told."""
         self.names = {name_key(name): name for name in names}
         """Of the services, by their keys; none: all."""
         self.known: dict[str, str] = {}
@@ -71,12 +75,19 @@ class Scope:
         """Changes may be missing, and there was nobody to tell that of."""
         self.initial = initial
         self.has_begun = False
-        """A first answer has come; where another picture is needed, changes may be missing."""
-        self.place = (0, FEED_BEGINNING)
+        """A first answer has come."""
+        self.resumes = bool(after)
+        """It goes on where another watch has been."""
+        self.place = _place_from(after) if after else (0, FEED_BEGINNING)
         """In the feed: epoch and number."""
         self.covered: dict[str, int] = {}
         """Services of a large picture's later parts: their changes up to a number are in it."""
         self.closed = Event()
+
+    @property
+    def may_miss(self) -> bool:
+        """Whether there are changes that it ought to hear of, so that a picture means a gap."""
+        return self.has_begun or self.resumes
 
     def covers(self, name: str) -> bool:
         return not self.names or name_key(name) in self.names
@@ -109,6 +120,23 @@ class Scope:
         return changes
 
 
+def place_of(epoch: int, number: int) -> str:
+    """As a change tells it."""
+    return f"{epoch:x}-{number}"
+
+
+def _place_from(text: str) -> tuple[int, int]:
+    epoch, _, number = text.partition("-")
+    if not (_is_number(epoch, "0123456789abcdef") and _is_number(number, "0123456789")):
+        raise ValueError(f"{text!r} is no place of a change, such as '2f6c01d4b7a395-42'")
+    return int(epoch, 16), int(number)
+
+
+def _is_number(text: str, digits: str) -> bool:
+    """Of at most 64 bits."""
+    return 0 < len(text) <= 20 and not text.strip(digits) and int(text, len(digits)) < 1 << 64
+
+
 class Known:
     """The services of a scope as they were last seen, where there is no feed.
 
@@ -134,7 +162,7 @@ class Known:
 
     def picture(self) -> list[Change]:
         """Each as it is, if the scope wants that now."""
-        gap = self._scope.has_begun
+        gap = self._scope.may_miss
         if not (self._scope.initial or gap):
             return []
         known = [service.replace(gap=gap) for service in self.services.values()]

@@ -5,7 +5,7 @@ Who falls too far behind gets each service once as it is, with `gap` set, and go
 
 from __future__ import annotations
 
-from scmd.client.changes import Change
+from scmd.client.changes import Change, place_of
 from scmd.scmd_interface.feed import (
     MAX_WATCHED_NAMES,
     FeedEntry,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 KINDS = ("service", "status", "created", "delete_pending", "deleted", "config", "parameters")
 """By FeedKind."""
-_UNKNOWN = 0xFFFF_FFFF
+_UNKNOWN = _UNLIMITED = 0xFFFF_FFFF
 
 
 class FeedChanges:
@@ -50,7 +50,7 @@ class FeedChanges:
         else:
             covered = self._scope.covered
             changes = [
-                _change(entry)
+                _change(entry, place=place_of(answer.epoch, entry.number))
                 for entry in answer.entries or ()
                 if self._is_wanted(entry) and entry.number > covered.get(entry.name or "", 0)
             ]
@@ -68,6 +68,7 @@ class FeedChanges:
             handle=self._scm,
             epoch=epoch,
             after=after,
+            limit=_UNLIMITED if self._scope.has_begun else 0,
             resume=resume,
             names=tuple(WatchedName(text=name) for name in self._names) or None,
         )
@@ -85,21 +86,24 @@ class FeedChanges:
         parts = [answer]
         while parts[-1].resume:
             parts.append(self._ask(parts[-1].resume))
-        gap = self._scope.has_begun
+        gap = self._scope.may_miss
         found: list[Change] = []
         for part in parts:
             for entry in part.entries or ():
                 if part.number > answer.number:
                     self._scope.covered[entry.name or ""] = part.number
                 if self._is_wanted(entry):
-                    found.append(_change(entry, gap))
+                    found.append(_change(entry, gap=gap))
         if gap:
-            return self._scope.after_gap(found)
-        self._scope.note(found)
-        return found if self._scope.initial else []
+            found = self._scope.after_gap(found)
+        else:
+            self._scope.note(found)
+        if found:
+            found[-1] = found[-1].replace(place=place_of(answer.epoch, answer.number))
+        return found if gap or self._scope.initial else []
 
 
-def _change(entry: FeedEntry, gap: bool = False) -> Change:
+def _change(entry: FeedEntry, *, gap: bool = False, place: str = "") -> Change:
     kind = KINDS[entry.kind] if entry.kind < len(KINDS) else "service"
     return Change(
         kind=kind,
@@ -113,4 +117,5 @@ def _change(entry: FeedEntry, gap: bool = False) -> Change:
         sequence=entry.number,
         marked=bool(entry.marked),
         gap=gap,
+        place=place,
     )

@@ -63,8 +63,8 @@ _WAYS: tuple[Callable[[Calls, ContextHandle, Scope], Way], ...] = (
 class Watch:
     """The changes of some services, or of all: an iterator, an async iterator, a context manager.
 
-    `connect` gives a connection; `initial`: each service comes first, as it is. `lossless`: only
-    a feed will do, WinError 120 at a server without one.
+    `connect` gives a connection; `initial` and `after` are as for `watch`. `lossless`: only a feed
+    will do, WinError 120 at a server without one.
     """
 
     def __init__(
@@ -73,10 +73,11 @@ class Watch:
         names: Iterable[str] = (),
         *,
         initial: bool = False,
+        after: str = "",
         lossless: bool = False,
     ) -> None:
         self._connect = connect
-        self._scope = Scope(names, initial)
+        self._scope = Scope(names, initial, after)
         self._ways = _WAYS[:1] if lossless else _WAYS
         self._way = 0
         self._ready: deque[Change] = deque()
@@ -256,16 +257,21 @@ def watch(
     user: str | None = None,
     password: str | None = None,
     initial: bool = False,
+    after: str = "",
 ) -> Watch:
     """The changes of these services, which need not exist yet, or of all, from now on.
 
     `host`, `user` and `password` are as for `scmd.connect`. It has connected when this returns:
     WinError as there, and 5 without the right to list services. With `initial` each service comes
     first as it is.
+
+    `after`, the `place` of a change that another watch of the same services has told: on from
+    there, nothing lost and nothing twice. If that is too long ago, or of another boot, each service
+    comes once as it is, with `gap` set. ValueError: it is no such place.
     """
     from scmd.client.scm import connect
 
     def calls() -> Calls:
         return connect(host, user=user, password=password).calls
 
-    return Watch(calls, names, initial=initial).begin()
+    return Watch(calls, names, initial=initial, after=after).begin()

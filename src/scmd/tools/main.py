@@ -34,7 +34,7 @@ usage: scmd COMMAND [ARGUMENT...]
   remove NAME                         stop and delete a service
   status [NAME] [--json]              the SCM itself; how a service has failed, and what comes next
   settings [NAME [VALUE...]] [--json] what holds for the whole SCM: limits, times, groups
-  watch [NAME...] [--initial] [--json]
+  watch [NAME...] [--initial] [--after PLACE] [--json | --listen [ADDRESS:]PORT]
                                       what happens to services, as it happens
   logs NAME [-f] [-n LINES]           captured output of a service
   events [-n N] [--source S] [--json] the event log

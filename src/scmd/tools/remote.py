@@ -199,7 +199,7 @@ def _show(document: dict[str, Any]) -> None:
     sys.stdout.write(as_text(document))
 
 
-def _is_loopback(address: str) -> bool:
+def is_loopback(address: str) -> bool:
     """Whether only this machine can reach the address."""
     return address.startswith("127.") or address in ("::1", "localhost")
 
@@ -212,7 +212,7 @@ def as_text(document: dict[str, Any]) -> str:
         privacy = settings["level"] == "privacy"
         how = "signed and encrypted" if privacy else "signed, but may be readable on the way"
         kerberos = " or Kerberos" if settings["keytab"] else ""
-        machine = _is_loopback(settings["tcp"].rpartition(":")[0].strip("[]"))
+        machine = is_loopback(settings["tcp"].rpartition(":")[0].strip("[]"))
         whom = "everybody on this machine" if machine else "every machine that can reach it"
         lines += [
             f"TCP {settings['tcp']}: open to {whom}.",

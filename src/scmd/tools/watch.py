@@ -8,30 +8,39 @@ from threading import Thread
 from time import gmtime, localtime, strftime, time
 
 from scmd.client.watching import Watch
-from scmd.tools.commands import Options
+from scmd.tools.commands import CommandError, CommandUsageError, Options
 from scmd.tools.interruption import Endless
 from scmd.tools.sc_output import word
 from scmd.tools.target import open_calls
 from scmd.vocabulary.durations import span
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import escaped
+from scmd.vocabulary.numbers import decimal
 from scmd.vocabulary.service import ServiceState
 from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from socket import socket
+    from typing import NoReturn
+
     from scmd.client.watching import Change
 
 USAGE = """\
-usage: scmd watch [NAME...] [--initial] [--json]
+usage: scmd watch [NAME...] [--initial] [--after PLACE] [--json]
+       scmd watch [NAME...] --listen [ADDRESS:]PORT
 
 What happens to these services, which need not exist yet, or to all: state changes with their cause
 and who asked for them, creations, deletions, changes of the configuration. Servers other than scmd
 tell states and no causes, and of a state that is soon over perhaps nothing. Ctrl-C ends it, with
 exit status 130.
 
-  --initial   each service first, as it is now
-  --json      one JSON object a line
+  --initial        each service first, as it is now
+  --after PLACE    on from the change whose `place` that was, in a line of --json: nothing is lost
+  --json           one JSON object a line
+  --listen         serve them over HTTP instead, to everybody who can reach the address (127.0.0.1
+                   if none is given): http://ADDRESS:PORT/events is an event stream for browsers
+                   and curl, with ?name=NAME, ?initial=1 and Last-Event-ID
 """
 _TEXTS = {
     "created": "created",
@@ -43,9 +52,17 @@ _TEXTS = {
 
 
 def run(arguments: list[str]) -> int:
-    options = Options(arguments, (), ("--json", "--initial"))
+    options = Options(arguments, ("--after", "--listen"), ("--json", "--initial"))
+    place = options.last("--listen")
+    if place is not None:
+        _serve(options, place)
     line = as_json if options.flag("--json") else as_text
-    with Endless(), Watch(open_calls, options.rest, initial=options.flag("--initial")) as watch:
+    try:
+        initial, after = options.flag("--initial"), options.last("--after") or ""
+        watch = Watch(open_calls, options.rest, initial=initial, after=after)
+    except ValueError as error:
+        raise CommandUsageError(f"--after: {error}") from error
+    with Endless(), watch:
         watch.begin()
         if options.rest:
             _tell_unknown(options.rest)
@@ -54,6 +71,48 @@ def run(arguments: list[str]) -> int:
             sys.stdout.write(line(change, time()))
             sys.stdout.flush()
     raise BrokenPipeError
+
+
+def _serve(options: Options, place: str) -> NoReturn:
+    """Over HTTP. CommandUsageError, CommandError: it cannot be."""
+    if {"--json", "--initial", "--after"} & options.values.keys():
+        raise CommandUsageError("--listen goes with none of --json, --initial and --after")
+    try:
+        from scmd.console.event_stream import EventStream
+        from scmd.console.serving import serve
+        from scmd.tools.remote import is_loopback
+    except ImportError as error:
+        raise CommandError(
+            f"--listen needs a package that is not installed ({error.name}): "
+            "pip install 'scmd[console]'"
+        ) from error
+    with listening_at(place) as listening:
+        Watch(open_calls, options.rest, lossless=True).begin().close()
+        if options.rest:
+            _tell_unknown(options.rest)
+        address, port = listening.getsockname()[:2]
+        shown = f"[{address}]" if ":" in address else address
+        text = f"scmd watch: http://{shown}:{port}/events\n"
+        if not is_loopback(address):
+            text += "scmd watch: whoever reaches that address is told, without proof who he is\n"
+        sys.stderr.write(text)
+        serve(EventStream(open_calls, options.rest, as_json), listening)
+
+
+def listening_at(place: str) -> socket:
+    """CommandUsageError: it is no place; CommandError: nothing can listen there."""
+    address, colon, port = place.rpartition(":")
+    number = decimal(port)
+    if number is None or number > 0xFFFF or (colon and not address):
+        raise CommandUsageError(f"--listen {place}: it must be PORT or ADDRESS:PORT")
+    from socket import AF_INET, AF_INET6, create_server
+
+    family = AF_INET6 if ":" in address else AF_INET
+    address = address.removeprefix("[").removesuffix("]") or "127.0.0.1"
+    try:
+        return create_server((address, number), family=family)
+    except OSError as error:
+        raise CommandError(f"--listen {place}: {error.strerror}") from error
 
 
 def _await_the_readers_end(watch: Watch) -> None:
@@ -133,5 +192,6 @@ def as_json(change: Change, now: float) -> str:
         "sequence": change.sequence,
         "gap": change.gap,
         "sampled": change.sampled,
+        "place": change.place,
     }
     return json.dumps(document, ensure_ascii=False) + "\n"
