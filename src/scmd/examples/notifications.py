@@ -2,7 +2,8 @@
 
 Parameters, read at the start:
     Services         names of the services to look after (default: all)
-    WebhookUrl       http(s) address that gets a POST with a JSON object for each failure
+    WebhookUrl       http(s) address that gets a POST with a JSON object for each failure; chat
+                     servers (the incoming web hooks of Mattermost and Slack) show its `text`
     MailTo           addresses that get a mail each; with MailFrom (default scmd@<host name>) and
                      MailServer (default localhost:25)
     MaxMessages      so many messages (default 5) by each way in so many seconds; the failures
