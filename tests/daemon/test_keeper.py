@@ -177,6 +177,16 @@ async def test_managers_that_die_and_die_in_a_shutdown_are_given_up(world: World
     await gone(started.process_id)
 
 
+async def test_two_signals_at_once_are_one_request(world: World) -> None:
+    """As timeout(1) sends them."""
+    manager = await world.start()
+    assert world.process is not None
+    for number in (signal.SIGSTOP, signal.SIGTERM, signal.SIGINT, signal.SIGCONT):
+        world.process.send_signal(number)
+    await manager.wait(lambda event: isinstance(event, events.Shutdown))
+    assert await world.finish(5) == 5
+
+
 async def test_sigterm_between_two_managers_is_for_the_next_one(world: World) -> None:
     manager = await world.start()
     assert world.process is not None
@@ -220,8 +230,12 @@ async def test_a_second_request_does_not_wait(world: World) -> None:
     await manager.launch(1, "/bin/sleep", "1000")
     world.process.send_signal(signal.SIGINT)
     await manager.wait(lambda event: isinstance(event, events.Shutdown))
-    world.process.send_signal(signal.SIGINT)
-    assert await world.process.wait() == 1
+    ended = asyncio.create_task(world.process.wait())
+    while not ended.done():
+        # What comes within a second of the first counts as that one.
+        world.process.send_signal(signal.SIGINT)
+        await asyncio.wait([ended], timeout=0.1)
+    assert ended.result() == 1
 
 
 async def test_one_keeper_per_state_directory(world: World) -> None:

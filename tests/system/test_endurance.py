@@ -177,7 +177,13 @@ def test_a_second_request_to_stop_waits_for_nobody(machine: Machine) -> None:
     process_id = machine.status("Deaf").process_id
     machine.process.terminate()
     eventually(lambda: machine.status("Deaf").state == 3, "the stop")
-    machine.process.terminate()
+    process = machine.process
+
+    def asked_again() -> bool:
+        process.terminate()
+        return process.poll() is not None
+
+    eventually(asked_again, "the end")
     assert machine.await_end() == 1
     assert is_gone(process_id)
 

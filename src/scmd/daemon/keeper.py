@@ -40,6 +40,9 @@ if TYPE_CHECKING:
     from os import PathLike
 
 MANAGER_DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+ONE_REQUEST = 1.0
+"""Seconds in which signals to stop are one request: timeout(1) sends two, and so does a Ctrl-C that
+whoever started us passes on."""
 SHUTDOWN_DEATHS = 5
 """So many managers may die in a shutdown; then nobody is asked any more."""
 LOGGER_DELAYS = (0.0, 0.1, 1.0, 5.0, 30.0)
@@ -119,8 +122,10 @@ class Keeper:
         self._logger = Child("logger", logger or _module("logger", *echo, logs), LOGGER_DELAYS)
         self._is_init = init is not None
         self._stopping = False
+        self._asked_at: float | None = None
+        """When it was asked to stop."""
         self._waits_for_nobody = False
-        """Asked a second time to stop."""
+        """Asked again to stop."""
         self._shutdown_deaths = 0
         self._replacing: list[Child] = []
         """Those whose end was ordered, and is no failure."""
@@ -209,16 +214,19 @@ class Keeper:
 
     def _heed_stop_requests(self) -> None:
         """The first one is passed to the manager; after a second one nobody is waited for."""
-        requests = self._signals.take_stop_requests()
-        if not requests:
+        if not self._signals.take_stop_request():
             return
-        if not self._stopping and requests == 1:
+        now = time.monotonic()
+        if self._asked_at is not None and now < self._asked_at + ONE_REQUEST:
+            return
+        if not self._stopping:
+            self._asked_at = now
             awaits_manager = self._manager.restart_at is not None
             self._begin_stopping()
             # Where nobody is there any more to tell the services, the next one will be told.
             self._tell_manager(wire.Shutdown())
             if awaits_manager:
-                self._manager.restart_at = time.monotonic()
+                self._manager.restart_at = now
             return
         self._begin_stopping()
         self._waits_for_nobody = True

@@ -22,7 +22,7 @@ class Signals:
     """
 
     def __init__(self, is_init: bool) -> None:
-        self._stop_requests = 0
+        self._is_asked = False
         self._passed_on: list[int] = []
         self.wakeup, wakeup_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         """To be polled for reading, then drained."""
@@ -47,10 +47,10 @@ class Signals:
         except BlockingIOError:
             return
 
-    def take_stop_requests(self) -> int:
-        """How often it was asked to stop since the last time."""
-        requests, self._stop_requests = self._stop_requests, 0
-        return requests
+    def take_stop_request(self) -> bool:
+        """Whether it was asked to stop since the last time."""
+        asked, self._is_asked = self._is_asked, False
+        return asked
 
     def take_passed_on(self) -> list[int]:
         """The signals for the essential services since the last time."""
@@ -58,7 +58,7 @@ class Signals:
         return numbers
 
     def _request_stop(self, *_: object) -> None:
-        self._stop_requests += 1
+        self._is_asked = True
 
     def _pass_on(self, number: int, *_: object) -> None:
         self._passed_on.append(number)
