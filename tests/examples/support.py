@@ -47,7 +47,7 @@ class Host:
     def read_parameters(self, name: str) -> Mapping[str, Any]:
         return self._parameters
 
-    def on_parameters_changed(self, handle: int, callback: Callable[[], object]) -> None:
+    def on_parameters_changed(self, handle: int, callback: Callable[[bool], object]) -> None:
         """The parameters of a test stay as they are."""
 
     def control(self, code: int) -> None:

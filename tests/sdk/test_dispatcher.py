@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from queue import Queue
 
 import pytest
 
@@ -308,16 +309,18 @@ def test_resync_repeats_the_table_and_the_last_reports_with_their_numbers(scm: I
     scm.join()
 
 
-def test_parameters_changed_calls_back(scm: InProcess) -> None:
+def test_parameters_that_changed_or_may_have_call_back(scm: InProcess) -> None:
     service = Plain(scm)
-    changed = threading.Event()
+    changed: Queue[bool] = Queue()
     scm.dispatch(("Web", service.main))
     scm.welcome()
     scm.start("Web")
     scm.expect_state(ServiceState.RUNNING)
-    scm.dispatcher.on_parameters_changed(service.handle, changed.set)
+    scm.dispatcher.on_parameters_changed(service.handle, changed.put)
     scm.send(ParametersChanged(service=1))
-    assert changed.wait(20)
+    assert changed.get(timeout=20) is True
+    scm.send(Resync())
+    assert changed.get(timeout=20) is False
     scm.control(Code.STOP)
     scm.join()
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import logging
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
 import scmd
 from scmd.control_pipe.packets import ParametersChanged
 from scmd.sdk.context import ServiceContext
+from scmd.sdk.parameters import Parameters
 from scmd.vocabulary.service import Control as Code
 from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.winerror import WinError
 from tests.sdk.fake_scm import InProcess
 from tests.sdk.test_pauses import busy_service
 from tests.sdk.test_service import started, wait_for_stop
@@ -121,3 +124,42 @@ def test_parameters_are_live(scm: InProcess, monkeypatch: pytest.MonkeyPatch) ->
     scm.join()
     assert seen == [(True, 5)]
     assert reads == ["S", "S"]
+
+
+def test_when_they_may_have_changed_parameters_are_compared() -> None:
+    hooks: list[Callable[[], object]] = []
+    stored = {"Interval": 60}
+    fails = False
+    calls = 0
+
+    def read(_: str) -> dict[str, int]:
+        if fails:
+            raise WinError(1726, "QueryParameters")
+        return dict(stored)
+
+    def is_called() -> bool:
+        """Whether the callback is, when a manager has died."""
+        before = calls
+        parameters.invalidate(is_certain=False)
+        while hooks:
+            hooks.pop()()
+        return calls > before
+
+    def note() -> None:
+        nonlocal calls
+        calls += 1
+
+    parameters = Parameters("S", hooks.append, read)
+    parameters.on_change(note)
+    assert parameters["Interval"] == 60
+    assert not is_called()
+    stored["Interval"] = 5
+    assert is_called()
+    assert not is_called()
+    assert parameters["Interval"] == 5
+    fails = True
+    assert is_called()
+    fails = False
+    # What it was is not known any more.
+    assert is_called()
+    assert not is_called()

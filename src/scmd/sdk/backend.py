@@ -34,5 +34,8 @@ class Backend(Protocol):
     def read_parameters(self, name: str) -> Mapping[str, Any]:
         """The service's Parameters as they are stored now; WinError."""
 
-    def on_parameters_changed(self, handle: int, callback: Callable[[], object]) -> None:
-        """Have `callback` called, on any thread, when the service's Parameters have changed."""
+    def on_parameters_changed(self, handle: int, callback: Callable[[bool], object]) -> None:
+        """Have `callback` called, on any thread, when the service's Parameters have changed.
+
+        With True; or with False when that is not known, as a manager has died.
+        """

@@ -241,7 +241,7 @@ class Console:
             self._write(f"{name}: no Parameters: {error}")
             return {}
 
-    def on_parameters_changed(self, handle: int, callback: Callable[[], object]) -> None:
+    def on_parameters_changed(self, handle: int, callback: Callable[[bool], object]) -> None:
         """Nothing: there is no SCM to tell."""
 
     @property

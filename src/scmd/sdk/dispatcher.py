@@ -66,7 +66,7 @@ class _Run:
         self.main = main
         self.handle = 0
         self.handler: ControlHandler | None = None
-        self.on_parameters_changed: Callable[[], object] | None = None
+        self.on_parameters_changed: Callable[[bool], object] | None = None
         self.sequence = 0
         self.status: ServiceStatus | None = None
         self.may_begin = threading.Event()
@@ -75,6 +75,13 @@ class _Run:
     @property
     def is_active(self) -> bool:
         return self.status is None or self.status.state != ServiceState.STOPPED
+
+    def parameters_changed(self, is_certain: bool) -> None:
+        if self.on_parameters_changed is not None:
+            try:
+                self.on_parameters_changed(is_certain)
+            except BaseException:
+                print_traceback()
 
 
 class Dispatcher:
@@ -156,7 +163,7 @@ class Dispatcher:
 
         return parameters.read_parameters(name)
 
-    def on_parameters_changed(self, handle: int, callback: Callable[[], object]) -> None:
+    def on_parameters_changed(self, handle: int, callback: Callable[[bool], object]) -> None:
         with self._lock:
             run = self._handles.get(handle)
             if run is None:
@@ -221,10 +228,12 @@ class Dispatcher:
                 self._control(packet)
             case ParametersChanged():
                 run = self._runs.get(packet.service)
-                if run is not None and run.on_parameters_changed is not None:
-                    _call_safely(run.on_parameters_changed)
+                if run is not None:
+                    run.parameters_changed(True)
             case Resync():
                 self._resync()
+                for run in list(self._runs.values()):
+                    run.parameters_changed(False)
             case Welcome() if packet.version != VERSION:
                 self._lose(ChannelClosed(f"the SCM speaks version {packet.version}"))
             case _:
@@ -364,13 +373,6 @@ def _call_handler(handler: ControlHandler, code: int, event_type: int, data: byt
     except BaseException:
         print_traceback()
         return Error.EXCEPTION_IN_SERVICE
-
-
-def _call_safely(callback: Callable[[], object]) -> None:
-    try:
-        callback()
-    except BaseException:
-        print_traceback()
 
 
 def print_traceback() -> None:

@@ -1,15 +1,19 @@
 """`svc.parameters`: the service's own values in the database, as it last was told.
 
-Read through the client on first use and again after the SCM said they changed; never written
-here. Names are compared as the registry does, without regard to case.
+Read through the client on first use and again after the SCM said they changed, or after the death
+of a manager, which may not have come to say so; never written here. Names are compared as the
+registry does, without regard to case.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
 
 from scmd.vocabulary.names import name_key
+from scmd.vocabulary.winerror import WinError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,13 +55,21 @@ class Parameters(Mapping[str, "Any"]):
         self._callbacks.append(callback)
         return callback
 
-    def invalidate(self) -> None:
-        """The values have changed: read them again when they are next asked for."""
+    def invalidate(self, is_certain: bool) -> None:
+        """The values have changed, or may have: read them again when they are next asked for."""
         with self._lock:
             self._version += 1
-            self._values = None
+            before, self._values = self._values, None
         for callback in self._callbacks:
-            self._queue(callback)
+            self._queue(callback if is_certain else partial(self._call_if_other, before, callback))
+
+    def _call_if_other(
+        self, before: Mapping[str, tuple[str, Any]] | None, callback: Callable[[], object]
+    ) -> None:
+        with suppress(WinError):  # The callback will meet the error too, and knows what to do.
+            if self._current() == before:
+                return
+        callback()
 
     def _current(self) -> Mapping[str, tuple[str, Any]]:
         while True:
