@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from scmd.client import instances
 from scmd.client.scm import Scm
+from scmd.vocabulary.service import ServiceAccess
 
 
 def test_only_a_templates_own_instances_go_with_it(scm: Scm) -> None:
@@ -22,3 +23,13 @@ def test_only_a_templates_own_instances_go_with_it(scm: Scm) -> None:
     left = {service.name for service in scm}
     assert not left & {"Straße@1", "Straße@2"}
     assert len(left) == 6
+
+
+def test_an_instance_that_is_going_anyway_is_no_obstacle(scm: Scm) -> None:
+    scm.install("Web", ["/bin/true"], parameters={"AppInstances": 2})
+    instances.adjust(scm, "Web", 2)
+    with scm["Web@2"].opened(ServiceAccess.QUERY_STATUS):
+        scm["Web@2"].delete()
+        instances.remove_all(scm, "Web")
+        assert {service.name for service in scm} & {"Web@1", "Web@2"} == {"Web@2"}
+    assert "Web@2" not in scm

@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
 COUNT = "AppInstances"
 VIRTUAL = "NT SERVICE\\"
+_GOING = (
+    Error.SERVICE_NOT_ACTIVE,
+    # One that was marked before is removed when nobody has a handle to it, such as ours.
+    Error.SERVICE_MARKED_FOR_DELETE,
+    Error.SERVICE_DOES_NOT_EXIST,
+)
 _ACTIVE = (ServiceState.RUNNING, ServiceState.START_PENDING)
 
 
@@ -28,7 +34,7 @@ def adjust(scm: Scm, name: str, count: int) -> None:
     present = _present(scm, name)
     template.parameters[COUNT] = count
     for number in sorted(number for number in present if number > count)[::-1]:
-        _remove(scm[f"{name}@{number}"])
+        _remove(scm, f"{name}@{number}")
     missing = [number for number in range(1, count + 1) if number not in present]
     made = [_create(scm, template, number) for number in missing]
     if template.status.state in _ACTIVE:
@@ -88,13 +94,13 @@ def _account(name: str, account: str, number: int) -> str:
 def remove_all(scm: Scm, name: str) -> None:
     """Before the template itself is removed."""
     for number in sorted(_present(scm, name))[::-1]:
-        _remove(scm[f"{name}@{number}"])
+        _remove(scm, f"{name}@{number}")
 
 
-def _remove(instance: Service) -> None:
-    try:
-        instance.stop(wait=True)
-    except WinError as error:
-        if error.winerror != Error.SERVICE_NOT_ACTIVE:
-            raise
-    instance.delete()
+def _remove(scm: Scm, name: str) -> None:
+    for step in (lambda: scm[name].stop(wait=True), lambda: scm[name].delete()):
+        try:
+            step()
+        except WinError as error:
+            if error.winerror not in _GOING:
+                raise
