@@ -139,3 +139,15 @@ def test_a_manager_that_dies_meanwhile_is_followed(small: SmallDisk) -> None:
     small.make_room()
     small.sc("create", "New", "binPath=", "/bin/true")
     assert small.events(7036)
+
+
+def test_output_without_end_leaves_room_for_what_is_configured(small: SmallDisk) -> None:
+    flood = "exec tr '\\0' '\\n' </dev/zero"
+    small.install("Loud", "/bin/sh", "-c", flood)
+    small.sc("start", "Loud")
+    small.await_line("logs cannot be written.*not for logs")
+    small.sc("create", "New", "binPath=", "/bin/true")
+    small.sc("config", "New", "start=", "auto")
+    small.sc("stop", "Loud")
+    small.await_state("Loud", "STOPPED")
+    assert small.json("history", "Loud")[-1]["state"] == "STOPPED"

@@ -8,6 +8,7 @@ somebody has removed or moved is made anew, and its folder too.
 
 from __future__ import annotations
 
+import errno
 import os
 import time
 
@@ -15,6 +16,9 @@ from scmd.linux.in_place import is_in_place
 
 MAX_LINE = 16 << 10
 """Bytes; a longer line is cut, with `CUT` where it was."""
+MOST_KEPT_FREE = 16 << 20
+SHARE_KEPT_FREE = 16
+"""One byte in so many, at most `MOST_KEPT_FREE`, is for the database, events and histories."""
 CUT = b" [scmd: line cut]\n"
 
 
@@ -67,6 +71,15 @@ def _is_torn(path: str) -> bool:
         os.close(descriptor)
 
 
+def _leave_room(descriptor: int, size: int) -> None:
+    """OSError when so many bytes more would take what is left on the disk for others."""
+    disk = os.fstatvfs(descriptor)
+    free, total = disk.f_bavail * disk.f_frsize, disk.f_blocks * disk.f_frsize
+    kept = min(MOST_KEPT_FREE, total // SHARE_KEPT_FREE)
+    if kept and free - size < kept:
+        raise OSError(errno.ENOSPC, f"the last {kept >> 10} KiB of the disk are not for logs")
+
+
 class LogFile:
     """`path` and its rotated predecessors; opened when there is something to write."""
 
@@ -113,6 +126,7 @@ class LogFile:
     def _append(self, data: bytes) -> None:
         """All of it or nothing, so that no line is ever half there."""
         descriptor = self._open()
+        _leave_room(descriptor, len(data))
         written = 0
         try:
             while written < len(data):
