@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from scmd import winsvc
+from scmd.client import sc_handle
 from scmd.client.apc import current_queue
 from scmd.client.multiplexing import Multiplexed
 from scmd.client.notifications import fill
@@ -268,6 +269,29 @@ def test_two_that_ask_with_a_handle_for_the_first_time_have_one_request(
     assert len(world.scm.state.requests) == 1
     winsvc.CloseServiceHandle(web)
     assert sooner.buffer.outstanding is None
+
+
+def test_many_handles_share_as_few_connections_as_hold_them(
+    manager: ScHandle, web: ScHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sc_handle, "MOST_ON_A_LINK", 2)
+    told = [Told() for _ in range(5)]
+    handles = [winsvc.OpenService(manager, "Web", winsvc.SERVICE_ALL_ACCESS) for _ in told]
+    for each, handle in zip(told, handles, strict=True):
+        each.ask(handle, winsvc.SERVICE_NOTIFY_RUNNING)
+    links = {handle.watching.link for handle in handles if handle.watching is not None}
+    assert sorted(link.handles for link in links) == [1, 2, 2]
+    winsvc.StartService(web)
+    while not all(each.masks for each in told):
+        winsvc.SleepEx(PATIENCE, True)
+    for handle in handles[:2]:
+        handle.Close()
+    for handle in (web, manager):
+        Told().ask(handle, 0x40 if handle.name else 0x80)
+    # There is room where the first two were.
+    assert {each.watching.link for each in (web, manager) if each.watching is not None} <= links
+    for handle in handles[2:]:
+        handle.Close()
 
 
 def test_creations_and_deletions_have_names(manager: ScHandle) -> None:

@@ -284,11 +284,11 @@ def test_too_many_calls_at_once_are_told_so() -> None:
     _, far = bound()
     for call_id in range(1, server.MAX_CALLS + 1):
         assert requests(far.receive_data(fragment(call_id, pdu.WHOLE, b"")))
-    assert far.receive_data(fragment(5000, pdu.WHOLE, b"")) == []
+    assert far.receive_data(fragment(server.MAX_CALLS + 1, pdu.WHOLE, b"")) == []
     assert status_of(far.data_to_send()) == TOO_BUSY
     far.respond(1, b"")
     far.data_to_send()
-    assert requests(far.receive_data(fragment(5001, pdu.WHOLE, b"")))
+    assert requests(far.receive_data(fragment(server.MAX_CALLS + 2, pdu.WHOLE, b"")))
 
 
 @pytest.mark.parametrize(

@@ -41,6 +41,8 @@ class Multiplexed(Source):
         self._lock = Lock()
         self._answered: dict[int, Callable[[ClientEvent | None], None]] = {}
         self._unsent = bytearray()
+        self.handles = 0
+        """How many have requests on it, as `notifications` counts them."""
         connection.without_limit()
         self.descriptor = connection.descriptor
         self.is_taken = self.descriptor < 0

@@ -4,8 +4,8 @@ The callback runs as an APC of the thread that asked, while that thread waits al
 and never after CloseServiceHandle has succeeded. It may call every function here. The buffer
 belongs to the request until the callback has been called; asking with it again before is refused.
 
-All requests of one connection to the SCM share a second one, where each handle that asks has a
-handle of its own with the right to be told.
+All requests of one connection to the SCM share a second one (a third, when they are many), where
+each handle that asks has a handle of its own with the right to be told.
 """
 
 from __future__ import annotations
@@ -70,6 +70,7 @@ class Watching:
     def close(self) -> None:
         """From now on no callback is called; what the server had to tell is not told."""
         with changing:
+            self.link.handles -= 1
             while self.buffers:
                 self.buffers.pop().outstanding = None
         _close_handle(self.link, self.handle)
@@ -167,6 +168,7 @@ def _begin(handle: ScHandle) -> Watching:
     with changing:
         known = handle.watching
         if handle and (known is None or known.link.is_over):
+            link.handles += 1
             buffers = set() if known is None else known.buffers
             handle.watching = Watching(link, raw, buffers)
             return handle.watching

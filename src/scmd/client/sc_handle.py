@@ -20,11 +20,14 @@ if TYPE_CHECKING:
     from scmd.client.notifications import Watching
     from scmd.ndr.values import ContextHandle
 
+MOST_ON_A_LINK = 512
+"""Handles; each has a call under way as long as it waits, of which a server takes so many."""
+
 
 class Shared:
     """A connection and how many handles are open on it."""
 
-    __slots__ = ("calls", "handles", "left", "link", "linking", "process")
+    __slots__ = ("calls", "handles", "left", "linking", "links", "process")
 
     def __init__(self, calls: Calls) -> None:
         self.calls = calls
@@ -33,14 +36,14 @@ class Shared:
         self.left: list[ScHandle] = []
         """Handles that were collected when they could not be closed."""
         self.linking = allocate_lock()
-        self.link: Multiplexed | None = None
-        """The connection that notifications come by, once it is needed."""
+        self.links: list[Multiplexed] = []
+        """The connections that notifications come by, as many as are needed."""
 
     @property
     def is_busy(self) -> bool:
         """A call is under way, perhaps the very one in whose midst this is asked."""
-        link = self.link
-        return self.calls.is_busy or self.linking.locked() or (link is not None and link.is_busy)
+        is_linking = self.linking.locked() or any(link.is_busy for link in self.links)
+        return self.calls.is_busy or is_linking
 
     def close_left(self) -> None:
         while self.left:
@@ -100,14 +103,18 @@ class ScHandle:
         return ScHandle(self._shared, raw, name)
 
     def link(self) -> Multiplexed:
-        """The connection that notifications come by."""
+        """A connection that notifications come by and that has room for one more handle."""
         from scmd.client.multiplexing import Multiplexed
 
         shared = self._shared
         with shared.linking:
-            if shared.link is None or shared.link.has_ended():
-                shared.link = Multiplexed(shared.calls.another_connection())
-            return shared.link
+            shared.links = [link for link in shared.links if not link.has_ended()]
+            for link in shared.links:
+                if link.handles < MOST_ON_A_LINK:
+                    return link
+            link = Multiplexed(shared.calls.another_connection())
+            shared.links.append(link)
+            return link
 
     def Close(self) -> None:
         """Close it; a second time, or in a child that was forked since, this does nothing."""
@@ -119,8 +126,8 @@ class ScHandle:
         shared.handles -= 1
         if self.watching is not None:
             self.watching.close()
-        if not shared.handles and shared.link is not None:
-            shared.link.close()
+        for link in () if shared.handles else shared.links:
+            link.close()
         if shared.calls.is_closed:
             return
         if shared.handles:

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 MAX_STUB = 4 * 1024 * 1024
 """Of one request, and of all unfinished requests of a connection together."""
-MAX_CALLS = 1024
+MAX_CALLS = 4096
 """Unanswered calls of one connection; more are answered "too busy"."""
 REMOTE_FRAGMENT = 5840
 LOCAL_FRAGMENT = 65528
