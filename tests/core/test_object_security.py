@@ -132,6 +132,18 @@ def shown_alone(descriptor: SecurityDescriptor, bit: SecurityInformation) -> Sec
     }[bit]
 
 
+def test_components_that_are_too_long_together_are_87() -> None:
+    """Labels and audits are set apart, and stored in one ACL of at most 65,535 bytes."""
+    bench = Bench()
+    bench.create("A")
+    handle = bench.open("A", EVERYTHING)
+    full = descriptor_from_sddl("S:" + "(AU;SA;GA;;;WD)" * 3276).to_bytes()
+    assert set_error(bench, handle, SACL, full) == 0
+    assert set_error(bench, handle, LABEL) == 87
+    assert not bench.found(SaveRecord)
+    assert shown(bench, handle, SACL) == SecurityDescriptor.from_bytes(full)
+
+
 def test_the_default_is_shown_until_something_is_set() -> None:
     bench = Bench()
     bench.create("A")
