@@ -412,6 +412,33 @@ def test_an_unknown_level_is_124_after_handle_and_right(world: World, opnum: int
     assert world.run(opnum, type(unknown)(**denied)).error == 5
 
 
+NOTHING_SET = {
+    **{number: bytes(4) for number in (1, 3, 4, 5, 6, 10, 11, 12)},
+    2: bytes(20),
+    7: (10_000).to_bytes(4, "little"),
+    9: b"\0\0\1\0",  # No preferred node: fDelete is set.
+}
+"""What QueryServiceConfig2 has of a service that nothing was set for: exactly these bytes."""
+
+
+@pytest.mark.parametrize("opnum", [38, 39])
+def test_the_levels_there_are_and_what_each_says_of_nothing(world: World, opnum: int) -> None:
+    """[MS-SCMR] 2.2.27 and 3.1.4.37; 10 to 12 are newer Windows', 8 is operation 56's."""
+    opened = world.ask(OpenService(world.call, world.open_scm(1), "B", 1)).result
+    assert isinstance(opened, int)
+    for number in (*range(20), 0xFFFF_FFFF):
+        request = configuration.QueryServiceConfig2Request(
+            service=wire(HandleId(opened)), level=number, buffer_size=8192
+        )
+        response = world.run(opnum, request)
+        if number in NOTHING_SET:
+            expected = NOTHING_SET[number]
+            assert (response.error, response.bytes_needed) == (0, len(expected))
+            assert response.buffer == expected.ljust(8192, b"\0")
+        else:
+            assert (response.error, response.bytes_needed) == (124, 0)
+
+
 def test_triggers_of_another_level_are_a_fault(world: World) -> None:
     handle = wire(world.handle("service", 1))
     for number in (*range(8), *range(9, 16)):
