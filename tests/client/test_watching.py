@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -340,6 +340,35 @@ def test_a_loop_goes_on_where_another_one_was_left(web: Scm) -> None:
         web["Web"].stop(wait=False)
         # What the thread of a loop that is over fetches is for whoever comes.
         assert next(changes).sequence == running.sequence + 1
+
+
+def test_nothing_is_kept_of_a_loop_that_ended_before_it_was_told(
+    web: Scm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = threading.Event()
+    loop = asyncio.new_event_loop()
+    soon = loop.call_soon_threadsafe
+
+    def tell_soon(act: Callable[[], None]) -> None:
+        soon(act)
+        fetched.set()
+
+    with watch("Web") as changes:
+        loop.run_until_complete(begun(anext(changes))).cancel()
+        monkeypatch.setattr(loop, "call_soon_threadsafe", tell_soon)
+        web["Web"].start(wait=False)
+        assert fetched.wait(60)
+        loop.close()
+        while next(changes).state != S.RUNNING:
+            pass
+
+        async def until_stopped() -> None:
+            waiting = await begun(anext(changes))
+            assert list(changes._fetching) == [asyncio.get_running_loop()]
+            web["Web"].stop(wait=False)
+            await waiting
+
+        asyncio.run(until_stopped())
 
 
 async def test_closing_ends_async_iteration(web: Scm) -> None:

@@ -145,6 +145,8 @@ class Watch:
             if self._scope.closed.is_set():
                 raise StopAsyncIteration
             if loop not in self._fetching:
+                for over in [known for known in list(self._fetching) if known.is_closed()]:
+                    self._fetching.pop(over, None)
                 fetching = self._fetching[loop] = loop.create_future()
                 fetching.add_done_callback(_retrieved)
                 Thread(target=self._fetch_for, args=(loop, fetching), daemon=True).start()
@@ -162,7 +164,7 @@ class Watch:
             failed = error
 
         def tell() -> None:
-            del self._fetching[loop]
+            self._fetching.pop(loop, None)
             if fetching.cancelled():
                 return
             if failed is None:
@@ -173,7 +175,7 @@ class Watch:
         try:
             loop.call_soon_threadsafe(tell)
         except RuntimeError:
-            del self._fetching[loop]  # The loop is over, and nobody waits.
+            self._fetching.pop(loop, None)  # The loop is over, and nobody waits.
 
     # Fetching -------------------------------------------------------------------------------
 
