@@ -177,6 +177,23 @@ async def test_managers_that_die_and_die_in_a_shutdown_are_given_up(world: World
     await gone(started.process_id)
 
 
+async def test_a_manager_that_cannot_be_started_holds_up_no_shutdown(world: World) -> None:
+    """As where what runs has taken every process that there may be."""
+    python = world.state.parent / "python"
+    python.symlink_to(sys.executable)
+    world.manager_is(str(python))
+    manager = await world.start()
+    assert world.process is not None
+    started = await manager.launch(1, "/bin/sleep", "1000")
+    python.unlink()
+    manager.exit(1)
+    assert "a new one in 0 s" in await world.line()
+    assert "cannot start the manager" in await world.line()
+    world.process.terminate()
+    assert await world.process.wait() == 1
+    await gone(started.process_id)
+
+
 async def test_two_signals_at_once_are_one_request(world: World) -> None:
     """As timeout(1) sends them."""
     manager = await world.start()

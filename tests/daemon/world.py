@@ -155,6 +155,10 @@ class World:
         self._listener.setblocking(False)
         self._relay = [sys.executable, "-I", "-S", RELAY, str(folder / "test.sock")]
 
+    def manager_is(self, python: str) -> None:
+        """Which interpreter it runs in, from the next start."""
+        self._relay[0] = python
+
     async def start(self, **environment: str) -> Manager:
         first = "" if self.cgroups else NO_CGROUPS
         if self.descriptors:

@@ -273,20 +273,21 @@ class Keeper:
         elif misconfigured and not self._ready:
             self._exit_status = CONFIGURATION_STATUS
             self._begin_stopping()
-        elif self._stopping and not self._another_may_go_on():
-            say(f"the manager ended before its services did: {how}")
-            self._exit_status = 1
-            self._manager.restart_at = None
         elif self._stopping:
-            say(f"the manager ended: {how}; a new one goes on with the shutdown")
-            self._manager.restart_at = time.monotonic()
+            self._go_on_stopping(how, 0.0)
         elif delay is not None:
             say(f"the manager ended: {how}; services go on; a new one in {delay:g} s")
 
-    def _another_may_go_on(self) -> bool:
-        """Whether a new manager is to take up a shutdown whose manager has died."""
+    def _go_on_stopping(self, how: str, delay: float) -> None:
+        """A shutdown's manager has died: another takes it up, after so many seconds, or nobody."""
         self._shutdown_deaths += 1
-        return not self._waits_for_nobody and self._shutdown_deaths <= SHUTDOWN_DEATHS
+        if not self._waits_for_nobody and self._shutdown_deaths <= SHUTDOWN_DEATHS:
+            say(f"the manager ended: {how}; a new one goes on with the shutdown")
+            self._manager.restart_at = time.monotonic() + delay
+        else:
+            say(f"the manager ended before its services did: {how}")
+            self._exit_status = 1
+            self._manager.restart_at = None
 
     def _logger_ended(self, status: int) -> None:
         if status:
@@ -313,7 +314,10 @@ class Keeper:
             child.start()
         except OSError as failed:
             delay = child.ended(time.monotonic())
-            say(f"cannot start the {child.name}: {failed}; again in {delay:g} s")
+            if child is self._manager and self._stopping:
+                self._go_on_stopping(f"it cannot be started: {failed}", min(delay, 1.0))
+            else:
+                say(f"cannot start the {child.name}: {failed}; again in {delay:g} s")
             return
         if child is self._logger and child.socket is not None:
             self._captures.pass_all(child.socket)
