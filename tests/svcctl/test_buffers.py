@@ -189,6 +189,11 @@ def test_a_level_with_nothing_set(level: int, expected: bytes, value: object) ->
     assert unpack_config2(level, expected) == value
 
 
+def test_a_text_at_offset_0_is_nothing_whatever_is_there() -> None:
+    buffer = h("41004200 00000000 00000000 00000000 00000000")
+    assert unpack_config2(2, buffer) == FailureActions(reset_period_s=0x42_0041)
+
+
 def test_ansi_levels_have_short_texts() -> None:
     assert pack_config2(1, CONFIG, ansi=True) == h("04000000 7800")
     buffer = pack_config2(2, CONFIG, ansi=True)
