@@ -150,6 +150,10 @@ def test_query_status(form: int) -> None:
     assert (response.status, response.error) == (NO_STATUS, 5)
 
 
+def test_a_status_that_is_not_given_is_all_zeros() -> None:
+    assert not any(NO_STATUS.as_dict().values())
+
+
 @pytest.mark.parametrize(
     ("reply", "status"),
     [(ok(RUNNING), SEVEN)]
