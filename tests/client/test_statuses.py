@@ -54,6 +54,42 @@ def test_each_check_point_is_seen(world: World, slow: Scm) -> None:
     assert world.waits > 2
 
 
+def test_wait_sees_the_briefest_state(
+    world: World, scm: Scm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Others ask for ever.
+    monkeypatch.setattr(statuses, "TOLD_FROM_S", 3600.0)
+    scm.create("Web", "/usr/bin/web")
+    found = []
+
+    def wait() -> None:
+        with connect() as mine:
+            found.append(mine["Web"].wait("start_pending", timeout=None))
+
+    waiter = threading.Thread(target=wait, daemon=True)
+    waiter.start()
+    eventually(lambda: world.waits, "the feed to be asked")
+    assert scm["Web"].start(wait=False).state is ServiceState.RUNNING
+    waiter.join(LIMIT_S)
+    assert [status.state for status in found] == [PENDING]
+
+
+def test_one_whose_connection_broke_is_told_by_the_next(world: World, slow: Scm) -> None:
+    service, calls = slow["Web"], slow.calls
+    with (
+        service.opened(ServiceAccess.QUERY_STATUS) as handle,
+        Statuses(calls, handle, "Web", is_patient=True) as told,
+    ):
+        progress = Progress(calls.query_status(handle), 0.0)
+        for _ in range(2):
+            told.next(progress)
+            listener = told._listener
+            assert listener is not None
+            listener._calls.connection.abort()
+            assert told.next(progress).state == ServiceState.STOPPED
+            assert told._listener is None
+
+
 def test_without_a_feed_a_notification_ends_it(
     world: World, scm: Scm, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,7 +220,7 @@ class Service:
         progress = Progress(status, time.monotonic(), leaving, wanted)
         # bool is an int: True must not mean one second.
         end = progress.started + wait if wait is not True else None
-        with Statuses(self.scm.calls, handle, self.name) as statuses:
+        with Statuses(self.scm.calls, handle, self.name, is_patient=patient) as statuses:
             while wait is not False and status.state != wanted:
                 now = time.monotonic()
                 if not (patient or progress.is_under_way):

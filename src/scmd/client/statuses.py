@@ -2,8 +2,8 @@
 
 A fast service is over before it is worth having told. From then on the wait is at the server and
 ends with the change itself: by its feed (RWaitForChanges of the service's handle), else by
-NotifyServiceStatusChange, which passes over check points. A server that lacks both, or whose
-connection breaks, is asked on and on as `Progress` says.
+NotifyServiceStatusChange, which passes over check points. A server that lacks both is asked on and
+on as `Progress` says.
 """
 
 from __future__ import annotations
@@ -30,15 +30,19 @@ LONGEST_WAIT_S = 1.0
 class Statuses:
     """One wait's statuses, with `service` a handle that may query; a context manager.
 
-    What the server tells comes by a connection of its own, so that calls on the other go on.
+    What the server tells comes by a connection of its own, so that calls on the other go on. One
+    that `is_patient` is told from the start: no state is too brief for it.
     """
 
-    def __init__(self, calls: Calls, service: ContextHandle, name: str) -> None:
+    def __init__(
+        self, calls: Calls, service: ContextHandle, name: str, *, is_patient: bool = False
+    ) -> None:
         self._calls = calls
         self._service = service
         self._name = name
         self._listener: _FeedListener | _RequestListener | None = None
         self._is_told = True
+        self._told_from = 0.0 if is_patient else TOLD_FROM_S
         self._ready: deque[ServiceStatus] = deque()
         self.is_marked = False
         """The server has told that the service is marked for deletion."""
@@ -54,12 +58,13 @@ class Statuses:
         if self._ready:
             return self._ready.popleft()
         delay = progress.delay()
-        if delay >= TOLD_FROM_S and self._is_told:
+        if delay >= self._told_from and self._is_told:
             try:
                 self._listen(LONGEST_WAIT_S if most is None else min(most, LONGEST_WAIT_S))
-            except WinError:
+            except WinError as error:
                 self._drop()
-                self._is_told = False
+                # When just the connection broke, the next one will do.
+                self._is_told = error.winerror == Error.RPC_CALL_FAILED
             else:
                 return self._ready.popleft() if self._ready else self._query()
         time.sleep(delay if most is None else min(delay, most))
