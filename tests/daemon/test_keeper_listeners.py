@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import socket
 import stat
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from scmd.daemon.keeper_listeners import CannotListen, check_address
 from tests.daemon.world import World
 from tests.free_ports import free_port
 
@@ -50,8 +52,6 @@ async def test_where_nobody_can_listen_the_reason_is_told(world: World, tmp_path
         port = taken.getsockname()[1]
         for name, reason in (
             (f"tcp:127.0.0.1:{port}", "in use"),
-            ("tcp:192.0.2.1:4711", "assign"),
-            ("tcp:[fe80::5c3d%lo]:4711", "assign"),  # Not "invalid": its scope is known.
             ("tcp:[fe80::5c3d%nowhere]:4711", "not known"),
             ("tcp:127.0.0.1:x", "invalid"),
             ("tcp:127.0.0.1:70000", "port must be"),
@@ -59,6 +59,17 @@ async def test_where_nobody_can_listen_the_reason_is_told(world: World, tmp_path
         ):
             with pytest.raises(OSError, match=reason):
                 await manager.link.listen(name)
+
+
+@pytest.mark.parametrize("place", ["192.0.2.1", "[2001:db8::1]", "[fe80::5c3d%lo]"])
+async def test_an_address_may_come_later(world: World, place: str) -> None:
+    """As it does where the network is up only after the SCM."""
+    name = f"tcp:{place}:{free_port()}"
+    with pytest.raises(CannotListen, match=f"at {re.escape(name[4:])}: .* assign"):
+        check_address(name)
+    manager = await world.start()
+    with await manager.link.listen(name) as listener:
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
 
 
 async def test_a_pipe_is_for_root_alone(world: World, tmp_path: Path) -> None:

@@ -211,6 +211,7 @@ def test_a_change_that_fails_changes_nothing(machine: Machine, reach: Reach) -> 
     connect(reach.host, user=ADMINISTRATOR, password=PASSWORD).close()
     for wrong, said in (
         (("--tcp", "web:1"), "not an IP address"),
+        (("--tcp", "192.0.2.1:4711"), "assign requested address"),
         (("--level", "none"), "privacy, integrity"),
         (("--smbd", "/" + 99 * "x"), "too long"),
         (("--administrators", "no such group"), "there is no group no such group"),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 BACKLOG = 1024
 TCP = "tcp:"
 PIPE = "pipe:"
+_IP_FREEBIND = 15
 _KIND = _socket.SOCK_STREAM | _socket.SOCK_CLOEXEC | _socket.SOCK_NONBLOCK
 
 
@@ -62,18 +63,27 @@ class Listeners:
             self.close(name)
 
 
-def _listen_tcp(place: str) -> _socket.socket:
+def check_address(name: str) -> None:
+    """CannotListen when the address of this TCP end point is not this machine's at present."""
+    _listen_tcp(name[len(TCP) :], only_look=True).close()
+
+
+def _listen_tcp(place: str, only_look: bool = False) -> _socket.socket:
+    """The address may come later: when the machine starts, its network may not be up yet."""
     host, _, port = place.rpartition(":")
     host = host.strip("[]")
     family = _socket.AF_INET6 if ":" in host else _socket.AF_INET
     made = _socket.socket(family, _KIND)
     try:
         made.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        made.setsockopt(_socket.IPPROTO_IP, _IP_FREEBIND, 0 if only_look else 1)
         if family == _socket.AF_INET6:
             made.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 0)
         known = _socket.getaddrinfo(host, None, family, 0, 0, _socket.AI_NUMERICHOST)
-        made.bind((host, int(port), *known[0][4][2:]))  # With IPv6 the scope.
-        made.listen(BACKLOG)
+        scope = known[0][4][2:]  # With IPv6.
+        made.bind((host, 0 if only_look else int(port), *scope))
+        if not only_look:
+            made.listen(BACKLOG)
     except (OSError, ValueError, OverflowError) as failed:
         made.close()
         raise CannotListen(f"cannot listen at {place}: {_reason(failed)}") from failed

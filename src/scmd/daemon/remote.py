@@ -21,7 +21,7 @@ from scmd.core.messages import SaveId
 from scmd.daemon import remote_places as places
 from scmd.daemon.background import Background
 from scmd.daemon.keeper_link import KeeperLink, KeeperState
-from scmd.daemon.keeper_listeners import PIPE, TCP
+from scmd.daemon.keeper_listeners import PIPE, TCP, CannotListen, check_address
 from scmd.daemon.lookups import looked_up
 from scmd.daemon.remote_callers import RemoteCallers, anonymous
 from scmd.endpoint_mapper.operations import EPM
@@ -133,9 +133,11 @@ class Remote:
                 for name in in_the_way:
                     self._stop(name)
                 for name in new:
+                    if name.startswith(TCP):
+                        check_address(name)
                     await self._serve(name)
                 await self._save(settings)
-            except OSError as error:
+            except (OSError, CannotListen) as error:
                 for name in new:
                     self._stop(name)
                 for name in in_the_way:
