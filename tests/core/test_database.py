@@ -11,6 +11,7 @@ from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
     CreateService,
+    EnumServices,
     FailureActionsChange,
     GetDisplayName,
     GetKeyName,
@@ -22,9 +23,11 @@ from scmd.core.messages.commands import (
     StartService,
 )
 from scmd.core.messages.effects import SaveRecord, ServiceCreated
+from scmd.core.messages.events import RecordSaved
 from scmd.vocabulary.configuration import FailureAction, ServiceConfig, Trigger, TriggerItem
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ActionType, ConfigLevel
+from scmd.vocabulary.status import ServiceStatus
 from tests.core.bench import ALL, GUEST, Bench
 
 
@@ -250,6 +253,43 @@ def test_leaving_a_group_loses_the_tag() -> None:
     assert bench.result(ChangeConfig(bench.call(), handle, assign_tag=True)) == 1
     bench.tell(ChangeConfig(bench.call(), handle, load_order_group=""))
     assert bench.result(QueryConfig(bench.call(), handle)).tag == 0
+
+
+@pytest.mark.parametrize("fields", [{"start_type": 4}, {"load_order_group": "g"}])
+def test_the_tag_stays_with_the_group(fields: dict[str, Any]) -> None:
+    bench = Bench()
+    handle = bench.create(load_order_group="G")
+    assert bench.result(ChangeConfig(bench.call(), handle, assign_tag=True)) == 1
+    bench.result(ChangeConfig(bench.call(), handle, **fields))
+    assert bench.result(QueryConfig(bench.call(), handle)).tag == 1
+
+
+def test_the_status_of_what_is_stopped_has_the_type_it_is_changed_to() -> None:
+    bench = Bench()
+    handle = bench.create()
+    bench.result(ChangeConfig(bench.call(), handle, type=0x20))
+    assert bench.status(handle) == ServiceStatus(type=0x20, win32_exit_code=1077)
+    launch = bench.running(handle)
+    bench.result(ChangeConfig(bench.call(), handle, type=0x10))
+    assert bench.status(handle).type == 0x20
+    bench.report(launch, handle, 1, 0, win32_exit_code=5)
+    bench.result(ChangeConfig(bench.call(), handle, type=0x110))
+    assert bench.status(handle) == ServiceStatus(type=0x110, win32_exit_code=5)
+
+
+def test_enumerations_go_by_number_however_the_saves_have_ended() -> None:
+    """The resume index is the number of the next one, so that none is told twice."""
+    bench = Bench()
+    bench.saving = False
+    for name in ("A", "B", "C"):
+        bench.tell(creation(bench, name))
+    for save in reversed(bench.pending_saves):
+        bench.tell(RecordSaved(save.save))
+    entries = bench.result(EnumServices(bench.call(), bench.handle, 0x30, 3))
+    assert [entry.name for entry in entries] == ["A", "B", "C"]
+    after = entries[0].id
+    rest = bench.result(EnumServices(bench.call(), bench.handle, 0x30, 3, None, after))
+    assert [entry.name for entry in rest] == ["B", "C"]
 
 
 RESTART = FailureAction(type=ActionType.RESTART, delay=5)

@@ -463,6 +463,12 @@ def test_triggers_of_another_level_are_a_fault(world: World) -> None:
         assert fault.value.status == INVALID_TAG
 
 
+def test_a_boot_is_accepted_by_whatever_is_not_0(world: World) -> None:
+    kind = administration.NotifyBootConfigStatusRequest
+    for acceptable, result in ((0, 0), (2, 0), (1, 1076), (0, 1076)):
+        assert world.run(9, kind(boot_acceptable=acceptable)).error == result
+
+
 @pytest.mark.parametrize("size", [262_145, 4_000_000])
 def test_a_descriptor_of_any_length_is_looked_at(world: World, size: int) -> None:
     """cbBufSize of operation 5 has no range; what is behind the descriptor is not, either."""
