@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import product
+
 import pytest
 
 from scmd.core.changes import Change, ChangeKind
@@ -93,8 +95,9 @@ def test_without_parameters_there_is_no_mask() -> None:
 
 @pytest.mark.parametrize("form", FORMS)
 def test_a_notification_of_each_level(form: int) -> None:
-    for level, kind in ((1, NotifyParams1), (2, NotifyParams2)):
-        told = Notification(level, 0x18, 0, 0x8, RUNNING)
+    kinds = ((1, NotifyParams1), (2, NotifyParams2))
+    for (level, kind), ended in product(kinds, (0, 1072)):
+        told = Notification(level, 0x18, ended, 0x8, RUNNING)
         exchange = Exchange(form)
         asked = NotifyHandleRequest(notify_handle=WIRE_NOTIFY)
         answer = exchange.run(GET_NOTIFY_RESULTS, asked, ok(told))
@@ -104,6 +107,8 @@ def test_a_notification_of_each_level(form: int) -> None:
         assert type(element.params) is kind
         assert (element.level, element.params.service_status) == (level, RUNNING)
         assert element.params.notify_mask == 0x18
+        # dwNotificationStatus says how the request has ended, the result that there is an answer.
+        assert (answer.error, element.params.notification_status) == (0, ended)
         if isinstance(element.params, NotifyParams2):
             assert element.params.notification_triggered == 0x8
             assert element.params.service_names is None
