@@ -375,6 +375,16 @@ def test_nothing_is_saved_in_a_file_that_was_removed(
     assert len(reopened(path)) == 2
 
 
+def test_nothing_is_saved_without_the_file_beside_it(database: Database, path: Path) -> None:
+    """SQLite's write-ahead log: what was committed last is nowhere else."""
+    saver = Saver(database)
+    assert saver.save(record(1)) is Error.SUCCESS
+    path.with_name(f"{path.name}-wal").unlink()
+    assert saver.save(record(2)) is Error.WRITE_FAULT
+    database.close()
+    assert [stored.id for stored in reopened(path)] == [1]
+
+
 def test_a_missing_file_is_made_only_when_that_is_wanted(path: Path) -> None:
     with pytest.raises(DatabaseError, match=r"registry\.db is missing"):
         Database.open(path, create=False)

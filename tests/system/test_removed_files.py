@@ -43,7 +43,7 @@ def refused(machine: Machine) -> int:
 
 def test_a_database_that_was_removed_ends_no_service(bare: Machine) -> None:
     machine = bare.start()
-    machine.expected_complaints = "registry.db was removed or replaced"
+    machine.expected_complaints = "registry.db or its -wal was removed"
     machine.install("Web", "sleep", "1000")
     machine.scmd("net", "start", "Web")
     before = machine.status("Web").process_id

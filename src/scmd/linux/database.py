@@ -65,7 +65,9 @@ class Database:
         commit: Callable[[sqlite3.Connection], None],
     ) -> None:
         self._path = path
-        self._file = os.stat(path)
+        self._files = {
+            file: os.stat(file) for file in (path, Path(f"{path}-wal")) if os.path.lexists(file)
+        }
         self._connection = connection
         self._commit = commit
         self._queue: SimpleQueue[tuple[Change, Done] | None] = SimpleQueue()
@@ -234,12 +236,13 @@ class Database:
     def _is_in_place(self) -> bool:
         """SQLite would write to a file that was removed, and nobody would ever read it."""
         try:
-            found = os.path.samestat(self._file, os.stat(self._path))
+            found = all(os.path.samestat(os.stat(file), it) for file, it in self._files.items())
         except OSError:
             found = False
         if not found and not self._is_missed:
             log.error(
-                "%s was removed or replaced: no change is saved. Put it back, then scmd upgrade",
+                "%s or its -wal was removed or replaced: no change is saved; put it back or, for"
+                " another, scmd upgrade",
                 self._path,
             )
         self._is_missed = not found
