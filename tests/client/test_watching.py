@@ -12,6 +12,7 @@ import scmd
 from scmd.client.calls import Calls, open_calls
 from scmd.client.connection import ConnectionFailed
 from scmd.client.feed_changes import FeedChanges
+from scmd.client.reconnection import MOST_ATTEMPTS
 from scmd.client.scm import Scm
 from scmd.client.watching import Watch, watch
 from scmd.scmd_interface.feed import WaitForChangesResponse
@@ -232,6 +233,26 @@ def test_a_first_connection_that_fails_raises(
     monkeypatch.setenv("SCMD_RUNTIME", str(tmp_path))
     with pytest.raises(ConnectionFailed):
         watch("Web")
+
+
+@pytest.mark.parametrize("breaking", [MOST_ATTEMPTS - 1, MOST_ATTEMPTS])
+def test_a_first_connection_that_breaks_is_made_again(web: Scm, breaking: int) -> None:
+    opened: list[Calls] = []
+
+    def connect() -> Calls:
+        opened.append(open_calls())
+        if len(opened) <= breaking:
+            opened[-1].connection.abort()
+        return opened[-1]
+
+    with Watch(connect, ["Web"]) as changes:
+        if breaking == MOST_ATTEMPTS:
+            with pytest.raises(ConnectionFailed):
+                changes.begin()
+        changes.begin()
+        web["Web"].start()
+        assert next(changes).state == S.START_PENDING
+    assert len(opened) == breaking + 1
 
 
 def test_credentials_that_the_server_refuses_are_not_tried_again(web: Scm) -> None:

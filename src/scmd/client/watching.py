@@ -22,6 +22,7 @@ from scmd.client.connection import ConnectionFailed
 from scmd.client.feed_changes import FeedChanges
 from scmd.client.notified_changes import NotifiedChanges
 from scmd.client.polled_changes import PolledChanges
+from scmd.client.reconnection import MOST_ATTEMPTS
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ScmAccess
 from scmd.vocabulary.winerror import WinError
@@ -110,8 +111,15 @@ class Watch:
 
     def begin(self) -> Self:
         """Connect and take the place now; what changes from here on is told."""
+        failures = 0
         while not self._scope.has_begun and not self._scope.closed.is_set():
-            self._fetch()
+            try:
+                self._fetch()
+            except ConnectionFailed as failed:
+                # One that was made and broke: a manager has died, and the next one takes over.
+                failures += 1
+                if failed.winerror != Error.RPC_CALL_FAILED or failures == MOST_ATTEMPTS:
+                    raise
         return self
 
     # Iteration ------------------------------------------------------------------------------
