@@ -10,7 +10,9 @@ from scmd.core.messages import Settings
 from scmd.core.messages.commands import (
     ChangeConfig,
     ChangeConfig2,
+    CloseHandle,
     CreateService,
+    DeleteService,
     EnumServices,
     FailureActionsChange,
     GetDisplayName,
@@ -192,6 +194,18 @@ def test_changes_on_their_way_count_for_cycles() -> None:
     bench.saving = False
     bench.tell(ChangeConfig(bench.call(), one, dependencies=("B",)))
     assert bench.error(ChangeConfig(bench.call(), two, dependencies=("A",))) == 1059
+
+
+def test_joining_a_group_counts_for_cycles_while_it_is_on_its_way() -> None:
+    bench = Bench()
+    one, two, gone = bench.create("A", dependencies=("B",)), bench.create("B"), bench.create("C")
+    bench.saving = False
+    bench.tell(DeleteService(bench.call(), gone))
+    bench.tell(CloseHandle(bench.call(), gone))
+    bench.tell(ChangeConfig(bench.call(), one, load_order_group="G"))
+    assert bench.error(ChangeConfig(bench.call(), two, dependencies=("+g",))) == 1059
+    bench.tell(ChangeConfig(bench.call(), two, dependencies=("+H",)))
+    assert bench.one(SaveRecord).config.dependencies == ("+H",)
 
 
 # Change ---------------------------------------------------------------------------------------
