@@ -16,6 +16,7 @@ from scmd.core.messages import LaunchId, events
 from scmd.daemon import keeper_messages as wire
 from scmd.daemon.keeper import SHUTDOWN_DEATHS, run
 from scmd.daemon.keeper_setup import CannotRun, take_lock
+from scmd.daemon.keeper_signals import PASSED_ON
 from scmd.vocabulary.errors import Error
 from tests.daemon.world import RUN, SHELL, World, gone
 
@@ -194,6 +195,19 @@ async def test_a_manager_that_cannot_be_started_holds_up_no_shutdown(world: Worl
     await gone(started.process_id)
 
 
+async def test_a_signal_that_means_nothing_does_nothing(world: World) -> None:
+    """By default SIGUSR1 and many others would end the keeper, and leave its services to nobody."""
+    manager = await world.start()
+    assert world.process is not None
+    for number in PASSED_ON - {signal.SIGHUP, signal.SIGQUIT}:
+        world.process.send_signal(number)
+    started = await manager.launch(1, "/bin/sleep", "1000")
+    world.process.send_signal(signal.SIGQUIT)
+    await manager.wait(lambda event: isinstance(event, events.Shutdown))
+    assert await world.finish(5) == 5
+    await gone(started.process_id)
+
+
 async def test_two_signals_at_once_are_one_request(world: World) -> None:
     """As timeout(1) sends them."""
     manager = await world.start()
@@ -247,12 +261,13 @@ async def test_a_second_request_does_not_wait(world: World) -> None:
     await manager.launch(1, "/bin/sleep", "1000")
     world.process.send_signal(signal.SIGINT)
     await manager.wait(lambda event: isinstance(event, events.Shutdown))
-    ended = asyncio.create_task(world.process.wait())
-    while not ended.done():
+    said = asyncio.create_task(world.line())
+    while not said.done():
         # What comes within a second of the first counts as that one.
         world.process.send_signal(signal.SIGINT)
-        await asyncio.wait([ended], timeout=0.1)
-    assert ended.result() == 1
+        await asyncio.wait([said], timeout=0.1)
+    assert "not waiting for services any longer" in said.result()
+    assert await world.process.wait() == 1
 
 
 async def test_one_keeper_per_state_directory(world: World) -> None:

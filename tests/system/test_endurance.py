@@ -181,9 +181,9 @@ def test_a_second_request_to_stop_waits_for_nobody(machine: Machine) -> None:
 
     def asked_again() -> bool:
         process.terminate()
-        return process.poll() is not None
+        return any("not waiting" in line for line in machine.lines)
 
-    eventually(asked_again, "the end")
+    eventually(asked_again, "the end of its patience")
     assert machine.await_end() == 1
     assert is_gone(process_id)
 

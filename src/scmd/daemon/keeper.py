@@ -146,6 +146,7 @@ class Keeper:
         while not self._stopping or self._manager.pid or self._manager.restart_at is not None:
             self._turn()
         self._clean()
+        self._signals.end()
         return 0 if self._exit_status is None else self._exit_status
 
     # One turn of the loop -----------------------------------------------------------------

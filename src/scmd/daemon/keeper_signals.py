@@ -12,7 +12,7 @@ PASSED_ON = signal.valid_signals() - {
     *(signal.SIGTTOU, signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL),
     *(signal.SIGTRAP, signal.SIGABRT, signal.SIGSYS),
 }
-"""Under `scmd init`: the signals that go to the essential services."""
+"""Under `scmd init` these go to the essential services; else they mean nothing, or the end."""
 
 
 class Signals:
@@ -27,18 +27,26 @@ class Signals:
         self.wakeup, wakeup_write = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         """To be polled for reading, then drained."""
         signal.set_wakeup_fd(wakeup_write, warn_on_full_buffer=False)
-        for number in (signal.SIGTERM, signal.SIGINT):
+        stops = {signal.SIGTERM, signal.SIGINT}
+        if not is_init:
+            stops.add(signal.SIGQUIT)
+            if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+                stops.add(signal.SIGHUP)
+        for number in PASSED_ON:  # By default most of them would end us, and nobody the services.
+            signal.signal(number, self._pass_on if is_init else _do_nothing)
+        for number in stops:
             signal.signal(number, self._request_stop)
-        hangup_counts = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
-        signal.signal(signal.SIGHUP, self._request_stop if hangup_counts else _do_nothing)
         signal.signal(signal.SIGCHLD, _do_nothing)
-        for number in PASSED_ON if is_init else ():
-            signal.signal(number, self._pass_on)
         for number in signal.valid_signals() - {signal.SIGPIPE, signal.SIGXFSZ}:
             if signal.getsignal(number) is signal.SIG_IGN:
                 signal.signal(number, _do_nothing)
         # Now what has come while it was blocked is caught; before, pid 1 would have lost it.
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+    def end(self) -> None:
+        """What comes from now on changes nothing, the exit status neither."""
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
 
     def drain(self) -> None:
         try:
