@@ -197,7 +197,10 @@ def test_a_large_picture_comes_whole(world: World, web: Scm) -> None:
 def test_what_a_later_part_of_a_picture_shows_is_not_told_again(
     web: Scm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What changed between the parts: of the first part's services it comes as changes."""
+    """What changed between the parts: of the first part's services it comes as changes.
+
+    Nor is it told to another watch that goes on from a place.
+    """
     for number in range(300):
         web.create(f"S{number}", "/bin/x")
     ask = FeedChanges._ask
@@ -210,10 +213,14 @@ def test_what_a_later_part_of_a_picture_shows_is_not_told_again(
 
     monkeypatch.setattr(FeedChanges, "_ask", meanwhile)
     with watch(initial=True) as changes:
-        picture = {change.name: change.state for change in (next(changes) for _ in range(302))}
+        shown = [next(changes) for _ in range(302)]
+        picture = {change.name: change.state for change in shown}
         assert (picture["S299"], picture["Web"]) == (S.RUNNING, S.STOPPED)
         web["S299"].stop()
         told = list(until_stopped(changes))
+    places = [change.place for change in (*shown, *told) if change.place]
+    with watch(after=places[0]) as again:
+        assert {change.name for change in until_stopped(again)} == {"S299"}
     assert [each.name for each in told if each.state == S.RUNNING] == ["Web"]
     assert told[-1].name == "S299"
 

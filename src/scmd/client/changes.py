@@ -53,7 +53,7 @@ class Change(Value):
     sampled: bool = False
     """The server has no feed: states that came and went before this one may be missing, always."""
     place: str = ""
-    """For `watch(after=)`: what comes after this change. Of a picture only the last service has
+    """For `watch(after=)`: what comes after this change. Of a picture at most the last service has
     one; at a server without a feed nothing has."""
 
     @property

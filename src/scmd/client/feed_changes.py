@@ -49,12 +49,13 @@ class FeedChanges:
             changes = self._picture(answer)
         else:
             covered = self._scope.covered
+            all_covered = max(covered.values(), default=0)
             changes = [
-                _change(entry, place=place_of(answer.epoch, entry.number))
+                _change(entry, place=_place(answer, entry.number, all_covered))
                 for entry in answer.entries or ()
                 if self._is_wanted(entry) and entry.number > covered.get(entry.name or "", 0)
             ]
-            if covered and answer.number >= max(covered.values()):
+            if answer.number >= all_covered:
                 covered.clear()
         self._scope.place = answer.epoch, answer.number
         return changes
@@ -99,8 +100,15 @@ class FeedChanges:
         else:
             self._scope.note(found)
         if found:
-            found[-1] = found[-1].replace(place=place_of(answer.epoch, answer.number))
+            all_covered = max(self._scope.covered.values(), default=0)
+            place = _place(answer, answer.number, all_covered)
+            found[-1] = found[-1].replace(place=place)
         return found if gap or self._scope.initial else []
+
+
+def _place(answer: WaitForChangesResponse, number: int, all_covered: int) -> str:
+    """None as long as whoever went on from there would be told again what a picture has shown."""
+    return place_of(answer.epoch, number) if number >= all_covered else ""
 
 
 def _change(entry: FeedEntry, *, gap: bool = False, place: str = "") -> Change:
