@@ -13,7 +13,6 @@ from scmd.core.messages.commands import (
     CloseHandle,
     CreateService,
     DeleteService,
-    EnumServices,
     FailureActionsChange,
     GetDisplayName,
     GetKeyName,
@@ -25,7 +24,6 @@ from scmd.core.messages.commands import (
     StartService,
 )
 from scmd.core.messages.effects import SaveRecord, ServiceCreated
-from scmd.core.messages.events import RecordSaved
 from scmd.vocabulary.configuration import FailureAction, ServiceConfig, Trigger, TriggerItem
 from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import ActionType, ConfigLevel
@@ -289,21 +287,6 @@ def test_the_status_of_what_is_stopped_has_the_type_it_is_changed_to() -> None:
     bench.report(launch, handle, 1, 0, win32_exit_code=5)
     bench.result(ChangeConfig(bench.call(), handle, type=0x110))
     assert bench.status(handle) == ServiceStatus(type=0x110, win32_exit_code=5)
-
-
-def test_enumerations_go_by_number_however_the_saves_have_ended() -> None:
-    """The resume index is the number of the next one, so that none is told twice."""
-    bench = Bench()
-    bench.saving = False
-    for name in ("A", "B", "C"):
-        bench.tell(creation(bench, name))
-    for save in reversed(bench.pending_saves):
-        bench.tell(RecordSaved(save.save))
-    entries = bench.result(EnumServices(bench.call(), bench.handle, 0x30, 3))
-    assert [entry.name for entry in entries] == ["A", "B", "C"]
-    after = entries[0].id
-    rest = bench.result(EnumServices(bench.call(), bench.handle, 0x30, 3, None, after))
-    assert [entry.name for entry in rest] == ["B", "C"]
 
 
 RESTART = FailureAction(type=ActionType.RESTART, delay=5)
