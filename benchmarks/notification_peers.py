@@ -3,7 +3,8 @@
 supervisord (Debian package `supervisor`) has an event listener read what a program says in its
 capture mode; its own events come of starts and exits only. `s6-svwait -U` (Debian package `s6`)
 ends when a service has written to its notification descriptor; since a service is ready once in
-its life, it is started again for each time, which s6 does once a second at most.
+its life, it is started again for each time, which s6 does once a second at most. The bare loop is
+Python alone: a program says something, an event loop passes it on, and this process hears it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 import select
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -51,6 +53,23 @@ os.write(os.open("{results}", os.O_RDWR), b"%d\\n" % now)
 signal.pause()
 """
 
+SAYING = """\
+import os, time
+while os.read(0, 1):
+    os.write(1, b"%d" % time.monotonic_ns())
+"""
+PASSING_ON = """\
+import asyncio, socket
+
+async def pass_on():
+    hearing = await asyncio.open_unix_connection(sock=socket.socket(fileno=0))
+    telling = await asyncio.open_unix_connection(sock=socket.socket(fileno=1))
+    while said := await hearing[0].read(64):
+        telling[1].write(said)
+
+asyncio.run(pass_on())
+"""
+
 
 class Pipes:
     """By `poke` a program is told to speak; by `result` comes a number of nanoseconds."""
@@ -73,6 +92,35 @@ class Pipes:
     def close(self) -> None:
         os.close(self._fifo)
         os.close(self._results)
+
+
+def bare_loop(count: int, rest_s: float) -> list[float]:
+    """How many milliseconds each of so many took, each after a rest."""
+    said, heard = socket.socketpair()
+    passed_on, told = socket.socketpair()
+    python = [sys.executable, "-c"]
+    with (
+        said,
+        heard,
+        passed_on,
+        told,
+        subprocess.Popen([*python, SAYING], stdin=subprocess.PIPE, stdout=said.fileno()) as saying,
+        subprocess.Popen(
+            [*python, PASSING_ON], stdin=heard.fileno(), stdout=passed_on.fileno()
+        ) as passing_on,
+    ):
+        assert saying.stdin is not None
+        told.settimeout(PATIENCE_S)
+        took = []
+        # The first one says that both run.
+        for _ in range(count + 1):
+            time.sleep(rest_s)
+            os.write(saying.stdin.fileno(), b"x")
+            said_at = int(told.recv(64))
+            took.append((time.monotonic_ns() - said_at) / 1e6)
+        saying.kill()
+        passing_on.kill()
+    return took[1:]
 
 
 def measure() -> Iterator[tuple[str, list[float]]]:

@@ -3,9 +3,9 @@
 A service reports PAUSED and RUNNING in turns, each time a byte comes by its FIFO; when it called
 SetServiceStatus travels as its service specific exit code. The watcher asks by
 NotifyServiceStatusChange, waits alertably, and asks again; then comes the next change, at once or,
-in rows of their own, after a rest, so that everyone who takes part has to be woken. The processor's
-pace is taken before and after each of these: a host may slow its guests down tenfold for a while.
-The peers, one change after another as well, are in `notification_peers`.
+in rows of their own, after a rest, so that everyone who takes part has to be woken, and finds the
+processor's caches as others have left them. The processor's pace is taken before and after each of
+these: a host may slow its guests down tenfold for a while. The peers are in `notification_peers`.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ CHANGES = 1000
 BLOCK, BLOCKS = 20, 60
 """Changes between two looks at what they cost, and how often."""
 REST_S = 0.003
+LONG_REST_S, LONG_RESTS = 0.05, 200
 WORK, SLOWED = 2000, 2.0
 """Turns of an empty loop; the processor is slowed down when they take so many times the usual."""
 FEW, MANY = 10, 10_000
@@ -126,38 +127,25 @@ def measure() -> list[Row]:
         took = talker.changes(CHANGES)
         rested = talker.changes(CHANGES, REST_S)
         steady = _steady(rested, talker.paces)
+        long_rested = talker.changes(LONG_RESTS, LONG_REST_S)
         say(f"{_figure(took)}; {WATCHERS:,} watchers of one service")
         crowd = _crowd(talker)
     say(f"{statistics.median(crowd):.0f} ms; {FEW} and {MANY:,} requests outstanding on others")
     few, many = _with_others()
-    say(f"{few:.0f} and {many:.0f} us; supervisord's event listener and s6-svwait")
-    p50 = statistics.median(took)
+    say(f"{few:.0f} and {many:.0f} us; supervisord's event listener and s6-svwait; a bare loop")
     peers = [*notification_peers.measure()]
-    theirs = [statistics.median(times) for _, times in peers]
+    bare, bare_rested, bare_long_rested = (
+        [("bare Python loop", notification_peers.bare_loop(len(times), rest_s))]
+        for times, rest_s in ((took, 0.0), (rested, REST_S), (long_rested, LONG_REST_S))
+    )
     return [
-        Row(
-            f"SetServiceStatus to callback, p50 / p99 of {CHANGES:,}",
-            _figure(took),
-            ", ".join(f"{name} {_figure(times)}" for name, times in peers) or "not installed",
-            ", ".join(f"{p50 / other:.2f} x" for other in theirs),
-            f"under {P50_MS} / {P99_MS:.0f} ms",
-            _is_soon(took),
-        ),
-        Row(
-            f"  {REST_S * 1000:.0f} ms of rest before each",
-            _figure(rested),
-            "",
-            "",
-            f"under {P50_MS} / {P99_MS:.0f} ms",
-            _is_soon(rested),
-        ),
-        Row(
-            f"    {len(steady):,} of them: the processor was not slowed down",
-            _figure(steady),
-            "",
-            "",
-            f"under {P50_MS} / {P99_MS:.0f} ms",
-            _is_soon(steady),
+        _latency(f"SetServiceStatus to callback, p50 / p99 of {CHANGES:,}", took, peers + bare),
+        _latency(f"  {REST_S * 1000:.0f} ms of rest before each", rested, bare_rested),
+        _latency(f"    {len(steady):,} of them: the processor was not slowed down", steady, []),
+        _latency(
+            f"  {LONG_REST_S * 1000:.0f} ms of rest before each of {LONG_RESTS}",
+            long_rested,
+            bare_long_rested,
         ),
         Row(
             f"  manager's CPU a change, {MANY:,} requests on others",
@@ -176,6 +164,18 @@ def measure() -> list[Row]:
             statistics.median(crowd) <= CROWD_MS,
         ),
     ]
+
+
+def _latency(what: str, took: list[float], peers: list[tuple[str, list[float]]]) -> Row:
+    p50 = statistics.median(took)
+    return Row(
+        what,
+        _figure(took),
+        ", ".join(f"{name} {_figure(times)}" for name, times in peers),
+        ", ".join(f"{p50 / statistics.median(times):.2f} x" for _, times in peers),
+        f"under {P50_MS} / {P99_MS:.0f} ms",
+        _is_soon(took),
+    )
 
 
 def _pace() -> float:
