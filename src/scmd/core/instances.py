@@ -250,8 +250,7 @@ def _look_for_hanging(state: State, run: HostedRun, all_of_them: list[ServiceRec
     if hangs and not template.hung:
         status.hangs(state, template)
     elif template.hung and not hangs:
-        template.hung = False
-        state.changed.append(template)
+        status.goes_on(state, template)
 
 
 def _look_for_all(

@@ -298,3 +298,10 @@ def hangs(state: State, record: ServiceRecord) -> None:
         state.log(EventId.HUNG_ON_STARTING, record, name)
     else:
         state.log(EventId.NO_PROGRESS, record, name, pending.name)
+
+
+def goes_on(state: State, record: ServiceRecord) -> None:
+    """It hangs no more, and has its time from now on: a new manager gave a hung one none."""
+    record.hung = False
+    state.changed.append(record)
+    _watch(state, record)
