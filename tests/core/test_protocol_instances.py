@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from scmd.core.memory import latest
-from scmd.core.messages import HandleId, LaunchId, ServiceId, StoredService
+from scmd.core.messages import HandleId, LaunchId, StoredService
 from scmd.core.messages.commands import ExplainService, KillService
 from scmd.core.messages.effects import (
     KillProcess,
@@ -51,6 +51,18 @@ def with_program(bench: Bench, web: HandleId) -> tuple[HandleId, LaunchId, Launc
     return program, first, own
 
 
+def under_a_new_manager(bench: Bench, first: LaunchId, own: LaunchId) -> Bench:
+    """What these two run in goes on."""
+    records = bench.scm.state.records.values()
+    stored = [StoredService(r.id, r.config, r.parameters) for r in records]
+    ids = {record.config.name: record.id for record in records}
+    held = (
+        HeldLaunch(first, ids["Web@1"], 100, control_channel=False),
+        HeldLaunch(own, ids["Web@2"], PID, control_channel=True),
+    )
+    return Bench(stored, first=Adopted(latest(bench.journal), held), now=bench.now)
+
+
 def test_a_stop_reaches_an_instance_that_speaks_the_control_protocol() -> None:
     bench, web, _ = made(1)
     program, first, own = with_program(bench, web)
@@ -94,6 +106,18 @@ def test_a_template_hangs_on_its_way_as_long_as_an_instance_does() -> None:
     assert waiting.call.id not in bench.replies
     bench.report(own, program, 4)
     assert states(bench, web, program, needs) == [4, 4, 2]
+
+
+def test_one_that_hangs_no_more_has_a_deadline_again_under_a_new_manager() -> None:
+    bench, web, _ = made(1)
+    _, first, own = with_program_that_answered(bench, web)
+    bench.pass_time(200_000)
+    after = under_a_new_manager(bench, first, own)
+    template = after.scm.state.records[after.id(after.open("Web"))]
+    assert (template.hung, template.hang) == (True, None)
+    after.report(own, after.open("Web@2"), 2, 0, check_point=1)
+    assert not template.hung
+    assert template.hang is not None
 
 
 def test_a_template_hangs_too_when_it_stops_and_an_instance_does_not() -> None:
@@ -180,13 +204,7 @@ def test_an_instance_that_fails_while_its_template_stops_is_not_restarted() -> N
 
 def test_a_new_manager_asks_a_program_to_stop_again() -> None:
     bench, web, _ = made(1)
-    program, first, own = with_program(bench, web)
+    _, first, own = with_program(bench, web)
     bench.control(web, Control.STOP)
-    records = bench.scm.state.records.values()
-    stored = [StoredService(r.id, r.config, r.parameters) for r in records]
-    held = (
-        HeldLaunch(first, ServiceId(2), 100, control_channel=False),
-        HeldLaunch(own, bench.id(program), PID, control_channel=True),
-    )
-    after = Bench(stored, first=Adopted(latest(bench.journal), held))
+    after = under_a_new_manager(bench, first, own)
     assert (after.one(SendControl).launch, after.one(SendControl).code) == (own, Control.STOP)

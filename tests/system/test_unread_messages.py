@@ -48,14 +48,19 @@ def manager(machine: Machine) -> int:
         return 0
 
 
+def kill_the_manager(machine: Machine) -> None:
+    """And wait for the next one."""
+    killed = manager(machine)
+    os.kill(killed, signal.SIGKILL)
+    eventually(lambda: manager(machine) not in (0, killed), "another manager")
+
+
 def test_messages_that_nobody_reads_hold_up_nothing(unheard: Unheard) -> None:
     unheard.install("Web", "sleep", "1000")
     unheard.scmd("net", "start", "Web")
     before = unheard.status("Web").process_id
     for _ in range(3):
-        killed = manager(unheard)
-        os.kill(killed, signal.SIGKILL)
-        eventually(lambda: manager(unheard) not in (0, killed), "another manager")  # noqa: B023
+        kill_the_manager(unheard)
     unheard.scmd("upgrade")
     assert unheard.status("Web").process_id == before
     os.kill(before, signal.SIGKILL)
