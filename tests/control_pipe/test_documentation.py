@@ -48,4 +48,5 @@ def test_every_packet_is_in_the_document_with_its_number() -> None:
         declared[str(layout.kind)] = packet.__name__
     assert documented == declared
     assert f"**{packets.MAX_PACKET} bytes**" in document
-    assert packets.CONTROL_FD_VARIABLE in document
+    assert f"**`{packets.CONTROL_FD_VARIABLE}`**" in document
+    assert f"**`{packets.SERVICE_TYPE_VARIABLE}`**" in document

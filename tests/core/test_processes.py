@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+from scmd.control_pipe.packets import SERVICE_TYPE_VARIABLE
 from scmd.core.messages import HandleId, LaunchId
 from scmd.core.messages.effects import (
     ForgetLaunch,
@@ -49,6 +52,16 @@ def test_a_start_from_launch_to_running() -> None:
     bench.report(launch, service, ServiceState.RUNNING)
     assert 7036 in bench.events()
     assert bench.queried(service).state == ServiceState.RUNNING
+
+
+@pytest.mark.parametrize(
+    ("type", "told"), [(0x10, "16"), (0x110, "16"), (0x20, "32"), (0x120, "32")]
+)
+def test_a_process_is_told_whether_it_is_shared(type: int, told: str) -> None:
+    bench = Bench()
+    bench.start(bench.create(type=type))
+    spec = bench.one(LaunchProcess).spec
+    assert spec.extra_environment == ((SERVICE_TYPE_VARIABLE, told),)
 
 
 def test_a_process_that_does_not_connect_is_killed() -> None:

@@ -22,11 +22,15 @@ def program(tmp_path: Path) -> Iterator[Callable[..., SubProcess]]:
     """Runs `service.py` with the given text, or with other arguments of the interpreter."""
     running: list[SubProcess] = []
 
-    def start(text: str, *arguments: str, close_output: bool = False) -> SubProcess:
+    def start(
+        text: str, *arguments: str, close_output: bool = False, **environment: str
+    ) -> SubProcess:
         script = tmp_path / "service.py"
         script.write_text(text)
-        running.append(SubProcess(arguments or [str(script)], tmp_path, close_output=close_output))
-        return running[-1]
+        command = arguments or [str(script)]
+        end = SubProcess(command, tmp_path, close_output=close_output, **environment)
+        running.append(end)
+        return end
 
     yield start
     for end in running:

@@ -34,7 +34,7 @@ from scmd.control_pipe.packets import (
 from scmd.sdk.backend import ServiceMain
 from scmd.sdk.dispatcher import Dispatcher
 from scmd.sdk.service import Service, run_on
-from scmd.vocabulary.service import ServiceState
+from scmd.vocabulary.service import ServiceState, ServiceType
 
 PATIENCE_S = 20
 P = TypeVar("P", bound=Packet)
@@ -144,9 +144,9 @@ class FakeScm:
 class InProcess(FakeScm):
     """Services on threads of the test's own process."""
 
-    def __init__(self) -> None:
+    def __init__(self, service_type: ServiceType | None = None) -> None:
         super().__init__()
-        self.dispatcher = Dispatcher(self.other.detach())
+        self.dispatcher = Dispatcher(self.other.detach(), service_type)
         self.error: BaseException | None = None
         self._thread: threading.Thread | None = None
 
@@ -184,7 +184,12 @@ class SubProcess(FakeScm):
     """A service program, started as the SCM starts it."""
 
     def __init__(
-        self, arguments: Sequence[str], directory: Path, *, close_output: bool = False
+        self,
+        arguments: Sequence[str],
+        directory: Path,
+        *,
+        close_output: bool = False,
+        **environment: str,
     ) -> None:
         super().__init__()
         fd = self.other.fileno()
@@ -194,7 +199,7 @@ class SubProcess(FakeScm):
         self.process = subprocess.Popen(
             command,
             cwd=directory,
-            env={"PATH": os.environ["PATH"], CONTROL_FD_VARIABLE: str(fd)},
+            env={"PATH": os.environ["PATH"], CONTROL_FD_VARIABLE: str(fd), **environment},
             pass_fds=(fd,),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -23,8 +23,8 @@ import scmd
 
 @scmd.service("Clock")
 def clock(svc):
-    there = "is" if "SCMD_CONTROL_FD" in os.environ else "not"
-    svc.log.info("channel %s in the environment", there)
+    there = [name for name in os.environ if name.startswith("SCMD_")]
+    svc.log.info("in the environment: %s", there)
     svc.ready()
     while not svc.wait(60):
         pass
@@ -44,10 +44,10 @@ if __name__ == "__main__":
 
 
 def test_a_script_run_by_the_scm_needs_no_command(program: Program) -> None:
-    scm = program(CLOCK)
+    scm = program(CLOCK, SCMD_SERVICE_TYPE="16")
     assert scm.welcome().table == ("Clock",)
     scm.start("Clock")
-    assert scm.expect(Event).strings == ("channel not in the environment",)
+    assert scm.expect(Event).strings == ("in the environment: []",)
     scm.expect_state(ServiceState.RUNNING)
     assert scm.control(Code.STOP) == 0
     assert scm.finish()[0] == 0
@@ -76,7 +76,7 @@ def test_the_host_runs_a_script(program: Program, tmp_path: Path) -> None:
     scm.control(Code.STOP)
     code, stderr = scm.finish()
     assert code == 0
-    assert "INFO channel not in the environment" in stderr
+    assert "INFO in the environment: []" in stderr
 
 
 def test_the_host_runs_a_script_whose_end_stands_alone(program: Program, tmp_path: Path) -> None:
@@ -274,6 +274,16 @@ def test_the_win32_calls_and_their_errors(program: Program) -> None:
         "False False False",
     ], stderr
     assert scm.reports()[-1].status.service_specific_exit_code == 42
+
+
+@pytest.mark.parametrize(
+    ("told", "answer"), [("16", 0), ("32", Error.SERVICE_NOT_IN_EXE), ("", 0), ("x", 0)]
+)
+def test_the_environment_says_whether_names_count(program: Program, told: str, answer: int) -> None:
+    scm = program(RAW, SCMD_SERVICE_TYPE=told)
+    scm.welcome()
+    scm.send(Start(service=1, arguments=("Another",)))
+    assert scm.expect(StartAnswer).error == answer
 
 
 @pytest.mark.parametrize("descriptor", ["", "x", "-1", "987654", "99999999999999999999", "0"])

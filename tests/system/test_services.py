@@ -143,6 +143,17 @@ def test_two_services_share_a_process(machine: Machine) -> None:
     assert not machine.try_scmd("logs", "Second").stderr
 
 
+def test_names_in_the_table_count_in_a_shared_process_only(machine: Machine) -> None:
+    pair = programs.write(machine.folder, "pair.py", programs.PAIR)
+    for name in ("Third", "Second"):
+        machine.create(name, PYTHON, pair)
+        machine.scmd("net", "start", name)
+        machine.await_log(name, f"first in {machine.status(name).process_id}\n")
+        machine.scmd("net", "stop", name)
+    machine.create("Fourth", PYTHON, pair, kind="share")
+    assert "FAILED 1083" in machine.try_scmd("sc", "start", "Fourth").stdout
+
+
 def test_the_tutorial_runs(machine: Machine) -> None:
     machine.create("MyAwesomeService", PYTHON, scmd.examples.tutorial_winsvc.__file__)
     machine.sc("start", "MyAwesomeService", "hello")

@@ -25,6 +25,8 @@ VERSION = 1
 """The newest version of the protocol this code speaks."""
 CONTROL_FD_VARIABLE = "SCMD_CONTROL_FD"
 """Environment variable: the number of the descriptor inherited at exec."""
+SERVICE_TYPE_VARIABLE = "SCMD_SERVICE_TYPE"
+"""Environment variable: 16 or 32, whether the process is one service's own or shared by several."""
 MAX_PACKET = 32 * 1024
 """Bytes of one packet, header included."""
 MAX_MESSAGE = 4 * 1024 * 1024
@@ -48,7 +50,7 @@ class Hello(Packet):
     version: int = VERSION
     """The newest version the process speaks."""
     table: tuple[str, ...]
-    """The service names of its SERVICE_TABLE_ENTRYs."""
+    """The service names of its SERVICE_TABLE_ENTRYs, in their order."""
 
 
 class StartAnswer(Packet):

@@ -34,6 +34,8 @@ from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.names import name_key
 from scmd.vocabulary.service import ServiceState, ServiceType
 
+SERVICE_TYPE_VARIABLE = "SCMD_SERVICE_TYPE"
+"""As in `control_pipe.packets`, which the core does without."""
 CHANNEL_GRACE = 5_000
 """Milliseconds from the end of the channel to the kill."""
 
@@ -66,6 +68,8 @@ def _running_share(state: State, record: ServiceRecord) -> Launch | None:
 
 def _new(state: State, record: ServiceRecord, words: list[str]) -> Launch:
     config = record.config
+    is_shared = bool(config.type & ServiceType.WIN32_SHARE_PROCESS)
+    kind = ServiceType.WIN32_SHARE_PROCESS if is_shared else ServiceType.WIN32_OWN_PROCESS
     bounds = limits.of(record.parameters)
     identity = identities.of_process(state, record)
     spec = LaunchSpec(
@@ -74,6 +78,7 @@ def _new(state: State, record: ServiceRecord, words: list[str]) -> Launch:
         argv=tuple(words),
         account=config.account,
         control_channel=True,
+        extra_environment=((SERVICE_TYPE_VARIABLE, str(int(kind))),),
         uid=identity.uid,
         groups=identity.groups,
         capabilities=identity.capabilities,
@@ -83,7 +88,7 @@ def _new(state: State, record: ServiceRecord, words: list[str]) -> Launch:
     )
     launch = launches.begin(state, LaunchKind.PROTOCOL, spec, record)
     launch.account = name_key(config.account)
-    if config.type & ServiceType.WIN32_SHARE_PROCESS:
+    if is_shared:
         launch.share_key = config.image_path
         state.shared[config.image_path] = launch
     launch.deadline = state.after(

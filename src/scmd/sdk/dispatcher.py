@@ -87,8 +87,13 @@ class _Run:
 class Dispatcher:
     """The services of one process on one control channel; a `Backend`."""
 
-    def __init__(self, fd: int) -> None:
-        """Takes `fd`, the descriptor of the control channel, over."""
+    def __init__(self, fd: int, service_type: ServiceType | None = None) -> None:
+        """Takes `fd`, the descriptor of the control channel, over.
+
+        `service_type`: OWN or SHARE; None when the SCM is too old to say so, then the number of
+        services in the table says it.
+        """
+        self._type = service_type
         self._names: tuple[str, ...] = ()
         self._mains: dict[str, ServiceMain] = {}
         self._channel = Channel(fd)
@@ -120,8 +125,7 @@ class Dispatcher:
         for run in active:
             if name_key(run.name) == key:
                 return run
-        # The name that a process with one service gives it means nothing, as on Windows.
-        return active[0] if len(self._mains) == 1 and active else None
+        return active[0] if self._is_own and active else None
 
     def set_status(self, handle: int, status: ServiceStatus) -> None:
         """WinError 6 for a handle that never was or has stopped, 13 for illegal values."""
@@ -268,8 +272,7 @@ class Dispatcher:
         return Error.SUCCESS
 
     def _main(self, name: str) -> ServiceMain | None:
-        if len(self._mains) == 1:
-            # The name in the table of a process with one service means nothing, as on Windows.
+        if self._is_own:
             return next(iter(self._mains.values()))
         return self._mains.get(name_key(name))
 
@@ -290,8 +293,19 @@ class Dispatcher:
                 self._report(run, ServiceStatus(type=self.service_type, win32_exit_code=error))
 
     @property
+    def _is_own(self) -> bool:
+        """Whether the first entry of the table is the service, whatever its name.
+
+        The names that a process of its own gives its service mean nothing (SERVICE_TABLE_ENTRY,
+        RegisterServiceCtrlHandler).
+        """
+        return self.service_type == ServiceType.WIN32_OWN_PROCESS
+
+    @property
     def service_type(self) -> ServiceType:
         """What reports made on a service's behalf say it is."""
+        if self._type is not None:
+            return self._type
         shared = len(self._mains) > 1
         return ServiceType.WIN32_SHARE_PROCESS if shared else ServiceType.WIN32_OWN_PROCESS
 

@@ -9,9 +9,10 @@ import os
 import stat
 import threading
 
-from scmd.control_pipe.packets import CONTROL_FD_VARIABLE
+from scmd.control_pipe.packets import CONTROL_FD_VARIABLE, SERVICE_TYPE_VARIABLE
 from scmd.sdk.dispatcher import Dispatcher, checked_table
 from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import ServiceType
 from scmd.vocabulary.status import ServiceStatus
 from scmd.vocabulary.winerror import WinError
 
@@ -38,8 +39,8 @@ _process = _Process()
 def connect() -> Dispatcher:
     """The dispatcher on the channel this process inherited from the SCM.
 
-    Takes the variable that names the descriptor out of the environment. WinError 1063 when
-    the SCM did not start this process, 1056 the second time.
+    Takes the variables that tell of it out of the environment. WinError 1063 when the SCM did
+    not start this process, 1056 the second time.
     """
     with _process.lock:
         if _process.called:
@@ -48,7 +49,7 @@ def connect() -> Dispatcher:
         if fd is None:
             raise WinError(Error.FAILED_SERVICE_CONTROLLER_CONNECT, _DISPATCH)
         _process.called = True
-        _process.dispatcher = Dispatcher(fd)
+        _process.dispatcher = Dispatcher(fd, _service_type())
         return _process.dispatcher
 
 
@@ -61,6 +62,14 @@ def _inherited_channel() -> int | None:
     except (OSError, OverflowError):
         return None
     return int(text) if is_socket else None
+
+
+def _service_type() -> ServiceType | None:
+    text = os.environ.pop(SERVICE_TYPE_VARIABLE, "")
+    for kind in (ServiceType.WIN32_OWN_PROCESS, ServiceType.WIN32_SHARE_PROCESS):
+        if text == str(int(kind)):
+            return kind
+    return None
 
 
 def has_channel() -> bool:

@@ -42,7 +42,7 @@ CANNOT_RUN = 126
 NOT_FOUND = 127
 """The shells' exit statuses for a program that is no program."""
 
-_OWN = ("NOTIFY_SOCKET", "SCMD_LAUNCH", "SCMD_CONTROL_FD")
+_OWN = ("NOTIFY_SOCKET", "SCMD_LAUNCH", "SCMD_CONTROL_FD", "SCMD_SERVICE_TYPE")
 
 
 def run(arguments: list[str]) -> int:
