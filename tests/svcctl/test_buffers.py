@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from contextlib import suppress
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ from scmd.svcctl.config2_buffers import QUERY_LEVELS, pack_config2, unpack_confi
 from scmd.svcctl.configuration import QueryServiceConfig
 from scmd.svcctl.text import encode_text, texts_size, unit_size
 from scmd.vocabulary.configuration import FailureAction, FailureActions, ServiceConfig
-from scmd.vocabulary.service import ActionType
+from scmd.vocabulary.service import OWN_RESTART, ActionType
 from scmd.vocabulary.status import ServiceStatus
 from tests.ndr.strategies import unhurried
 
@@ -209,6 +210,14 @@ def test_actions_are_counted_before_they_are_read(count: int, offset: int, size:
     header = bytes(12) + count.to_bytes(4, "little") + offset.to_bytes(4, "little")
     with pytest.raises(NdrError, match="failure actions at"):
         unpack_config2(2, header.ljust(size, b"\0"))
+
+
+@pytest.mark.parametrize("kind", [*ActionType, OWN_RESTART, 0xFFFFFFFF])
+def test_an_action_of_another_server_is_kept_whatever_its_type(kind: int) -> None:
+    buffer = struct.pack("<5I2I", 60, 0, 0, 1, 20, kind, 5000)
+    (action,) = unpack_config2(2, buffer).actions  # type: ignore[union-attr] # the level's type
+    assert (action.type, action.delay) == (kind, 5000)
+    assert isinstance(action.type, ActionType) == (kind <= ActionType.RUN_COMMAND)
 
 
 @pytest.mark.parametrize("level", [0, 8, 13])

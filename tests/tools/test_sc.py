@@ -7,6 +7,9 @@ import json
 import pytest
 
 from scmd.client.scm import Scm
+from scmd.tools.sc_json import failure_object
+from scmd.tools.sc_output import failure_block
+from scmd.vocabulary.configuration import FailureAction, FailureActions
 from scmd.vocabulary.service import Control, ServiceState
 from tests.client.world import World, report
 from tests.tools.conftest import Run
@@ -402,6 +405,23 @@ def test_description_failure_and_their_queries(web: World, run: Run) -> None:
     alone = run("sc", "failure", "Web", "reset=", "5")
     assert alone.status == 2
     assert alone.out.startswith("ERROR:  The reset and actions options must be set")
+
+
+@pytest.mark.parametrize(
+    ("kind", "shown", "name"),
+    [
+        (0, "NONE", "NONE"),
+        (1, "RESTART", "RESTART"),
+        (2, "REBOOT", "REBOOT"),
+        (3, "RUN PROCESS", "RUN_COMMAND"),
+        (4, "OWN_RESTART", "OWN_RESTART"),
+        (5, "5", "5"),
+    ],
+)
+def test_failure_actions_of_any_server_are_shown(kind: int, shown: str, name: str) -> None:
+    failure = FailureActions(actions=(FailureAction(type=kind, delay=7),))
+    assert f": {shown} -- Delay = 7 milliseconds.\n" in failure_block("Web", failure)
+    assert failure_object("Web", failure)["actions"] == [{"type": name, "delay": 7}]
 
 
 def test_flags_sid_types_and_privileges(web: World, run: Run) -> None:

@@ -184,9 +184,9 @@ def _number(state: State, record: ServiceRecord, name: str, default: int) -> int
 
 
 def _begin(state: State, record: ServiceRecord, known: Recovery, action: FailureAction) -> None:
-    known.action = action.type
+    known.action = ActionType(action.type)
     name, count = record.config.display_name, str(record.failures)
-    words = WORDS[action.type]
+    words = WORDS[known.action]
     message = record.config.failure_actions.reboot_message
     if action.type == ActionType.REBOOT and message:
         words += f" ({message})"
@@ -398,8 +398,9 @@ def preview(state: State, record: ServiceRecord) -> Preview:
 
 
 def _step(state: State, record: ServiceRecord, number: int, action: FailureAction) -> Step:
-    if action.type != ActionType.RESTART:
-        return Step(number, action.type, action.delay)
+    kind = ActionType(action.type)
+    if kind != ActionType.RESTART:
+        return Step(number, kind, action.delay)
     delay = max(action.delay, _number(state, record, "AppRestartDelay", 0))
     throttle = _number(state, record, "AppThrottle", 0)
-    return Step(number, action.type, delay, throttle)
+    return Step(number, kind, delay, throttle)

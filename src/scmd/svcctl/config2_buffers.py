@@ -122,9 +122,8 @@ def _unpack_failure_actions(buffer: bytes, ansi: bool) -> FailureActions:
     actions = []
     for index in range(count):
         kind, delay = _ACTION.unpack_from(buffer, offset + index * _ACTION.size)
-        if kind not in ActionType._value2member_map_:
-            raise NdrError(f"failure action {kind} is unknown")
-        actions.append(FailureAction(type=ActionType(kind), delay=delay))
+        known = ActionType._value2member_map_.get(kind, kind)
+        actions.append(FailureAction(type=known, delay=delay))
     return FailureActions(
         reset_period_s=reset,
         reboot_message=_text(buffer, message, ansi),

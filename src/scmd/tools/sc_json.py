@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import json
 
-from scmd.tools.sc_output import word
+from scmd.tools.sc_output import action_name, word
 from scmd.vocabulary.service import (
-    ActionType,
     ErrorControl,
     ServiceState,
     ServiceType,
@@ -70,8 +69,7 @@ def failure_object(name: str, failure: FailureActions) -> dict[str, object]:
         "reboot_msg": failure.reboot_message,
         "command": failure.command,
         "actions": [
-            {"type": word(ActionType, action.type), "delay": action.delay}
-            for action in failure.actions
+            {"type": action_name(action.type), "delay": action.delay} for action in failure.actions
         ],
     }
 

@@ -10,6 +10,8 @@ from scmd.vocabulary.errors import Error
 from scmd.vocabulary.names import escaped
 from scmd.vocabulary.service import (
     INFINITE,
+    OWN_RESTART,
+    ActionType,
     ControlsAccepted,
     ErrorControl,
     ServiceState,
@@ -26,7 +28,6 @@ if TYPE_CHECKING:
     from scmd.vocabulary.configuration import FailureActions, ServiceConfig
     from scmd.vocabulary.status import ServiceStatus
 
-_ACTION_WORDS = {1: "RESTART", 2: "REBOOT", 3: "RUN PROCESS"}
 _FLAG_COLUMN = " " * 32
 
 
@@ -36,6 +37,13 @@ def word(kind: type[IntEnum], value: int) -> str:
         return kind(value).name
     except ValueError:
         return "ERROR"
+
+
+def action_name(type_: int) -> str:
+    """The winsvc.h word of an SC_ACTION_TYPE; the number when it has none."""
+    if type_ == OWN_RESTART:
+        return "OWN_RESTART"
+    return ActionType(type_).name if type_ in ActionType._value2member_map_ else str(type_)
 
 
 def type_words(type_: int) -> str:
@@ -142,7 +150,7 @@ def failure_block(name: str, failure: FailureActions) -> str:
     text += _wide("COMMAND_LINE", escaped(failure.command))
     label = "FAILURE_ACTIONS"
     for action in failure.actions:
-        kind = _ACTION_WORDS.get(action.type, "NONE")
+        kind = "RUN PROCESS" if action.type == ActionType.RUN_COMMAND else action_name(action.type)
         value = f"{kind} -- Delay = {action.delay} milliseconds."
         text += _wide(label, value) if label else f"{'':39}{value}\n"
         label = ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from scmd.vocabulary.service import (
-    ActionType,
     ErrorControl,
     Protection,
     ServiceType,
@@ -18,7 +17,8 @@ LOCAL_SYSTEM = "LocalSystem"
 class FailureAction(Value):
     """SC_ACTION, [MS-SCMR] 2.2.19."""
 
-    type: ActionType
+    type: int
+    """An ActionType; from another server OWN_RESTART too, or a number without a name."""
     delay: int
     """Milliseconds before the action."""
 

@@ -218,6 +218,10 @@ class ActionType(IntEnum):
     RUN_COMMAND = 3
 
 
+OWN_RESTART = 4
+"""SC_ACTION_OWN_RESTART of winsvc.h; not in [MS-SCMR] 2.2.18: only other servers say it."""
+
+
 class SidType(IntEnum):
     """SERVICE_SID_INFO.dwServiceSidType, [MS-SCMR] 2.2.46."""
 
