@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from scmd.client import configuration
-from scmd.tools.sc_grammar import UsageError, chosen, last, no_more, number, parse_options
+from scmd.tools.sc_grammar import (
+    TYPES,
+    UsageError,
+    chosen,
+    last,
+    no_more,
+    number,
+    parse_options,
+)
 from scmd.tools.sc_output import success
 from scmd.tools.sc_request import opened
 from scmd.vocabulary.configuration import LOCAL_SYSTEM, FailureAction, ServiceConfig
@@ -41,14 +49,7 @@ OPTIONS = (
     "password",
 )
 FAILURE_OPTIONS = ("reset", "reboot", "command", "actions")
-_TYPES = {
-    "own": ServiceType.WIN32_OWN_PROCESS,
-    "share": ServiceType.WIN32_SHARE_PROCESS,
-    "interact": ServiceType.INTERACTIVE_PROCESS,
-    "kernel": ServiceType.KERNEL_DRIVER,
-    "filesys": ServiceType.FILE_SYSTEM_DRIVER,
-    "rec": ServiceType.RECOGNIZER_DRIVER,
-    "adapt": ServiceType.ADAPTER,
+_TYPES = TYPES | {
     "userown": ServiceType.USER_SERVICE | ServiceType.WIN32_OWN_PROCESS,
     "usershare": ServiceType.USER_SERVICE | ServiceType.WIN32_SHARE_PROCESS,
 }

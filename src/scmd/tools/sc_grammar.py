@@ -2,14 +2,26 @@
 
 An option's name includes its equals sign; the value is what follows it, or the next argument,
 which may be empty (`depend= ""`). Which options a command takes, and what values mean, is the
-commands' own business.
+commands' own business, but for the words of `type=`, which several commands take.
 """
 
 from __future__ import annotations
 
+from scmd.vocabulary.service import ServiceType
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+TYPES = {
+    "own": ServiceType.WIN32_OWN_PROCESS,
+    "share": ServiceType.WIN32_SHARE_PROCESS,
+    "interact": ServiceType.INTERACTIVE_PROCESS,
+    "kernel": ServiceType.KERNEL_DRIVER,
+    "filesys": ServiceType.FILE_SYSTEM_DRIVER,
+    "rec": ServiceType.RECOGNIZER_DRIVER,
+    "adapt": ServiceType.ADAPTER,
+}
 
 
 class UsageError(Exception):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from scmd.client.calls import MAX_ENUM_BYTES
-from scmd.tools.sc_grammar import chosen, is_option, last, no_more, number, parse_options
+from scmd.tools.sc_grammar import TYPES, chosen, is_option, last, no_more, number, parse_options
 from scmd.tools.sc_output import status_block
 from scmd.tools.sc_request import opened
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.service import ScmAccess, ServiceAccess, ServiceType, StateMask
+from scmd.vocabulary.service import ScmAccess, ServiceAccess, StateMask
 from scmd.vocabulary.winerror import BufferTooSmall
 
 TYPE_CHECKING = False
@@ -20,15 +20,6 @@ if TYPE_CHECKING:
 
 OPTIONS = ("type", "state", "bufsize", "ri", "group")
 _GENERAL_TYPES = {"driver": 0x0B, "service": 0x30, "userservice": 0xC0, "all": 0xFB}
-_EXACT_TYPES = {
-    "own": ServiceType.WIN32_OWN_PROCESS,
-    "share": ServiceType.WIN32_SHARE_PROCESS,
-    "interact": ServiceType.INTERACTIVE_PROCESS,
-    "kernel": ServiceType.KERNEL_DRIVER,
-    "filesys": ServiceType.FILE_SYSTEM_DRIVER,
-    "rec": ServiceType.RECOGNIZER_DRIVER,
-    "adapt": ServiceType.ADAPTER,
-}
 _STATES = {"active": StateMask.ACTIVE, "inactive": StateMask.INACTIVE, "all": StateMask.ALL}
 _DEPENDENTS_STATES = StateMask.ALL
 
@@ -98,8 +89,8 @@ def type_mask(words: list[str]) -> int:
     """The mask of `type=` options: exact types, if any is named, narrow the general ones."""
     exact = general = 0
     for word in words:
-        if word.lower() in _EXACT_TYPES:
-            exact |= _EXACT_TYPES[word.lower()]
+        if word.lower() in TYPES:
+            exact |= TYPES[word.lower()]
         else:
             general |= chosen(_GENERAL_TYPES, word, "type=")
     return exact or general or _GENERAL_TYPES["service"]
