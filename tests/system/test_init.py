@@ -214,6 +214,53 @@ def test_a_proc_of_another_namespace_is_refused(run: Run) -> None:
     assert "/proc is not of this pid namespace" in container.errors()
 
 
+READ_ONLY = """
+for place in / /tmp /var/tmp /run; do
+    mount --bind $place $place; mount -o remount,bind,ro $place || exit 99
+done
+mount -t tmpfs -o mode=700 disk "$0"; cd /tmp; exec "$@"
+"""
+
+
+@pytest.mark.root
+@pytest.mark.peers("unshare")
+@pytest.mark.parametrize(
+    ("command_line", "expected"),
+    [
+        (("init", "--", "true"), "scmd init: no directory can be made in /tmp or /var/tmp: "),
+        (("init",), "scmd init: no directory can be made in /tmp or /var/tmp: "),
+        (("demo",), "scmd demo: no directory can be made in /tmp or /var/tmp: "),
+        (("run", "--state", "{here}/new"), "cannot create {here}/new: "),
+        (("run", "--state", "{here}"), "{here} cannot be written; --state names a directory"),
+        (
+            ("init", "--state", "{here}/disk", "--runtime", "{here}/new"),
+            "cannot create {here}/new: Read-only file system; --runtime names a directory that",
+        ),
+        (
+            ("run", "--state", "{here}/disk", "--runtime", "{here}"),
+            "{here} cannot be written; --runtime names a directory that can",
+        ),
+    ],
+)
+def test_where_nothing_can_be_written_that_is_said(
+    folder: Path, command_line: tuple[str, ...], expected: str
+) -> None:
+    (folder / "disk").mkdir()
+    said = subprocess.run(
+        [
+            *("unshare", "--mount", "--propagation", "private", "--"),
+            *("sh", "-c", READ_ONLY, str(folder / "disk"), *command()),
+            *(word.format(here=folder) for word in command_line),
+        ],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+    )
+    assert said.returncode == 1
+    assert expected.format(here=folder) in said.stderr
+    assert len(said.stderr.splitlines()) == 1
+
+
 @pytest.mark.parametrize(("program", "status"), [("no-such-program", 127), ("/etc/passwd", 126)])
 def test_a_program_that_cannot_be_run_is_said_as_shells_do(
     run: Run, program: str, status: int

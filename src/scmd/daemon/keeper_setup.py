@@ -30,14 +30,18 @@ class CannotRun(Exception):
     """The keeper cannot run here; the text says why and what to do."""
 
 
-def make_directory(path: str, mode: int) -> None:
-    """Make it, or check that it is ours and that nobody else may change what is in it."""
+def make_directory(path: str, mode: int, option: str) -> None:
+    """Make it, or check that it is ours and that only we may change what is in it.
+
+    `option` is what would name another one.
+    """
     try:
         os.makedirs(path, mode)
     except FileExistsError:
         pass
     except OSError as failed:
-        raise CannotRun(f"cannot create {path}: {failed.strerror}") from failed
+        reason = f"cannot create {path}: {failed.strerror}"
+        raise CannotRun(f"{reason}; {option} names a directory that can be written") from failed
     found = os.stat(path)
     if not stat.S_ISDIR(found.st_mode):
         raise CannotRun(f"{path} is not a directory")
@@ -45,11 +49,13 @@ def make_directory(path: str, mode: int) -> None:
         raise CannotRun(f"{path} belongs to uid {found.st_uid}, not to us (uid {os.geteuid()})")
     if found.st_mode & 0o022:
         raise CannotRun(f"{path} can be changed by others (mode {found.st_mode & 0o7777:o})")
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise CannotRun(f"{path} cannot be written; {option} names a directory that can")
 
 
 def make_runtime(runtime: str) -> None:
     """RUNTIME, where root's SCM may be reached by everybody."""
-    make_directory(runtime, 0o755 if os.geteuid() == 0 else 0o700)
+    make_directory(runtime, 0o755 if os.geteuid() == 0 else 0o700, "--runtime")
 
 
 def take_lock(state: str) -> tuple[int, bool]:

@@ -11,7 +11,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
 from scmd.client.connection import ConnectionFailed
@@ -19,6 +18,7 @@ from scmd.client.management import read_log
 from scmd.client.scm import connect
 from scmd.tools.commands import CommandError, CommandUsageError, Options
 from scmd.tools.logs import visible
+from scmd.tools.scratch import make_scratch
 from scmd.vocabulary.service import ServiceAccess
 from scmd.vocabulary.winerror import WinError
 
@@ -123,7 +123,7 @@ def run(arguments: list[str]) -> int:
     # Before there is anything that has to be ended and removed.
     signal.signal(signal.SIGTERM, demo.end)
     signal.signal(signal.SIGINT, demo.end)
-    scratch = tempfile.mkdtemp(prefix="scmd-demo-")
+    scratch = make_scratch("demo")
     try:
         demo.begin(scratch)
         try:

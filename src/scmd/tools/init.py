@@ -16,6 +16,7 @@ import tempfile
 
 from scmd.client.hosting import hosting_parameters
 from scmd.tools.commands import CommandError, CommandUsageError, Options
+from scmd.tools.scratch import make_scratch
 from scmd.transport.places import PlaceError, runtime_directory, socket_path, state_directory
 from scmd.vocabulary.registry import RegistryValue
 
@@ -96,9 +97,8 @@ def _runtime(told: str | None, state: str, scratch: list[str]) -> str:
 
 
 def _private(scratch: list[str]) -> str:
-    path = tempfile.mkdtemp(prefix="scmd-init-")
-    scratch.append(path)
-    return path
+    scratch.append(make_scratch("init", ", or name others with --state and --runtime"))
+    return scratch[-1]
 
 
 def _is_served(runtime: str) -> bool:
