@@ -25,7 +25,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from scmd.testing.checkers import Checkers
 
-_ACTORS = ("SCM", "service", "root", "guest")
+_ACTORS = ("SCM", "service", "root", "guest", "first", "second")
 _ASIDE = {Code.ODD_REPORT, Code.MARKED_FOR_DELETE, Code.NEXT_FAILURE}
 
 

@@ -2,8 +2,9 @@
 
 Three callers, one of them without the right to lock, take, ask about, release and abandon the
 lock. At most one holds it; it is reported with its owner and age; it ends when it is unlocked, and
-with its holder's association; no other handle releases it. They keep their books by what they
-have asked and been answered alone.
+with its holder's association; no other handle releases it. In some worlds it has effect: then
+nobody starts a service while it is held, and nobody but the holder changes the database. They keep
+their books by what they have asked and been answered alone, and by what the clients are.
 
 They have a source of chance of their own, so that what they do is drawn apart from the rest.
 """
@@ -14,14 +15,33 @@ from dataclasses import replace
 
 from scmd.core.locks import SCM_OWNER, LockDatabase, LockStatus, QueryLock, UnlockDatabase
 from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, Call, Caller, HandleId
-from scmd.core.messages.commands import CloseHandle, Command, OpenScm
-from scmd.core.messages.effects import Reply
+from scmd.core.messages.commands import (
+    ChangeConfig,
+    ChangeConfig2,
+    CloseHandle,
+    Command,
+    CreateService,
+    DeleteService,
+    OpenScm,
+    OpenService,
+    SetParameters,
+    StartService,
+)
+from scmd.core.messages.effects import (
+    Effect,
+    LaunchProcess,
+    RemoveRecord,
+    Reply,
+    SaveRecord,
+    StatusChanged,
+)
 from scmd.core.messages.events import AssociationEnded
+from scmd.core.object_security import SetSecurity
 from scmd.security.token import unix_token
-from scmd.testing.simulated_clients import GUEST
+from scmd.testing.simulated_clients import GUEST, NAMES
 from scmd.testing.simulated_visitors import Visitors
 from scmd.vocabulary.errors import Error
-from scmd.vocabulary.service import ScmAccess
+from scmd.vocabulary.service import ScmAccess, ServiceAccess
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +55,12 @@ CALLERS = (
     (Caller(_ADMINISTRATOR, "second", "simulation"), _LOCKING),
     (GUEST, _ASKING),
 )
+_CHANGES = (
+    ChangeConfig | ChangeConfig2 | CreateService | DeleteService | SetParameters | SetSecurity
+)
+_USES = _CHANGES | StartService
+_CONSEQUENCES = LaunchProcess | RemoveRecord | SaveRecord | StatusChanged
+_USING = int(ServiceAccess.START | ServiceAccess.CHANGE_CONFIG)
 
 
 class Locker:
@@ -47,6 +73,8 @@ class Locker:
         self.scm: HandleId | None = None
         self.old_lock: HandleId | None = None
         """A lock that it has had on this association."""
+        self.service: HandleId | None = None
+        """One that it may start and change."""
 
 
 class Lockers(Visitors):
@@ -59,6 +87,8 @@ class Lockers(Visitors):
         self._lockers = [Locker(*who, self._new_association()) for who in CALLERS]
         self._holder: tuple[Locker, HandleId, int] | None = None
         """Who has the lock, its handle, and since when."""
+        # Who meddles with built-in services expects to be kept from nothing.
+        self.has_effect = self.are_there and seed % 2 == 1 and not world.built_ins.are_there
 
     # What they do ----------------------------------------------------------------------------
 
@@ -70,6 +100,8 @@ class Lockers(Visitors):
             self._ask_now(OpenScm(self._call_of(locker), None, locker.access))
         elif self.random.random() < 0.1:
             self._disconnect(locker)
+        elif self.has_effect and self.random.random() < 0.25:
+            self._ask(self._use(locker, locker.scm))
         else:
             self._ask_now(self._draw(locker, locker.scm))
 
@@ -86,6 +118,15 @@ class Lockers(Visitors):
             return CloseHandle(call, self._holder[1])
         return UnlockDatabase(call, held or locker.old_lock or scm)
 
+    def _use(self, locker: Locker, scm: HandleId) -> Command:
+        """The lock may keep it from this."""
+        call = self._call_of(locker)
+        if locker.service is None:
+            return OpenService(call, scm, self.random.choice(NAMES), _USING)
+        if self.random.random() < 0.5:
+            return StartService(call, locker.service)
+        return ChangeConfig(call, locker.service)
+
     def _call_of(self, locker: Locker) -> Call:
         return replace(self._call(locker.caller), association=locker.association)
 
@@ -97,7 +138,7 @@ class Lockers(Visitors):
     def _disconnect(self, locker: Locker) -> None:
         """Its lock goes with it."""
         ended, locker.association = locker.association, self._new_association()
-        locker.scm = locker.old_lock = None
+        locker.scm = locker.old_lock = locker.service = None
         if self._holder is not None and self._holder[0] is locker:
             self._holder = None
             self.seen.add("abandoned")
@@ -107,7 +148,9 @@ class Lockers(Visitors):
 
     def _heard(self, command: Command, reply: Reply) -> None:
         asking = command.call.association
-        locker = next(each for each in self._lockers if each.association == asking)
+        locker = next((each for each in self._lockers if each.association == asking), None)
+        if locker is None:
+            return  # It has waited for the answer, and gone.
         match command:
             case OpenScm():
                 assert isinstance(reply.result, int), f"not opened: {reply.error}"
@@ -118,6 +161,9 @@ class Lockers(Visitors):
                 self._told(reply)
             case UnlockDatabase(lock=lock):
                 self._unlocked(locker, lock, reply)
+            case OpenService():
+                if isinstance(reply.result, int):
+                    locker.service = HandleId(reply.result)
             case CloseHandle():
                 if reply.error == 0:
                     self._holder = None
@@ -162,6 +208,29 @@ class Lockers(Visitors):
             assert reply.error == CONTEXT_MISMATCH, f"another's lock or an old one: {reply.error}"
             self.seen.add("not one's own")
 
+    # What the lock keeps them and others from ----------------------------------------------------
+
+    def effect(self, effect: Effect) -> None:
+        asked = self.world.checkers.message
+        if isinstance(effect, Reply) and effect.error == Error.SERVICE_DATABASE_LOCKED:
+            if isinstance(asked, Command) and asked.call.id == effect.call:
+                is_right = isinstance(asked, LockDatabase) or self._keeps_from(asked)
+            else:  # It had to wait, for the disk.
+                is_right = self.has_effect and self._holder is not None
+            assert is_right, f"the lock keeps from {asked}"
+            self.seen.add("kept out" if not isinstance(asked, LockDatabase) else "refused")
+        elif isinstance(asked, _USES) and self._keeps_from(asked):
+            was_done = isinstance(effect, Reply) and not effect.error
+            assert not was_done, f"not kept from {asked}"
+            assert not isinstance(effect, _CONSEQUENCES), f"not kept from {asked}"
+
+    def _keeps_from(self, asked: Command) -> bool:
+        """Whether the lock keeps the caller from this."""
+        if not self.has_effect or self._holder is None or not isinstance(asked, _USES):
+            return False
+        own = asked.call.association == self._holder[0].association
+        return not own or isinstance(asked, StartService)
+
     # Deaths and the end ------------------------------------------------------------------------
 
     def cut_off(self) -> None:
@@ -170,7 +239,7 @@ class Lockers(Visitors):
         self._holder = None
         for locker in self._lockers:
             locker.association = self._new_association()
-            locker.scm = locker.old_lock = None
+            locker.scm = locker.old_lock = locker.service = None
 
     def leave(self) -> None:
         if self.are_there:

@@ -99,6 +99,7 @@ class World:
     def __init__(self, seed: int, *, keep_story: bool = False) -> None:
         self.random = Chance(seed)
         self.built_ins = BuiltIns(self, seed)
+        self.lockers = Lockers(self, seed)
         self.control: dict[str, RegistryValue] = {
             control_values.GROUP_ORDER: RegistryValue.of(("First", "Second")),
             control_values.PRESHUTDOWN_ORDER: RegistryValue.of(("C", "B")),
@@ -106,6 +107,7 @@ class World:
             control_values.REBOOT_COMMAND: RegistryValue.of("/bin/hook-recover reboot"),
             control_values.AUTO_START_DELAY: RegistryValue.of(self.random.choice((1, 20, 120))),
             control_values.BUILT_IN_SERVICES: RegistryValue.of(int(self.built_ins.are_there)),
+            control_values.LOCK_HAS_EFFECT: RegistryValue.of(int(self.lockers.has_effect)),
         }
         """SCM-wide values on the disk."""
         self._host = Settings(
@@ -131,7 +133,7 @@ class World:
         """The manager is dead and no new one is there yet."""
         self.auto_started = False
         self.processes: dict[LaunchId, SimulatedProcess] = {}
-        self.manager = Crashes(self)
+        self.manager: Crashes = Crashes(self)
         self.story: list[tuple[int, Command | Event | Effect | str]] | None = (
             [] if keep_story else None
         )
@@ -141,7 +143,6 @@ class World:
         self.checkers = Checkers(self)
         self.clients = Clients(self)
         self.watchers = Watchers(self, seed)
-        self.lockers = Lockers(self, seed)
         self.operators = Operators(self, seed)
         self.guards = Guards(self, seed)
         self.tuners = Tuners(self, seed)
