@@ -91,7 +91,7 @@ class House:
         listening = socket.socket(socket.AF_UNIX)
         listening.bind(str(self.path))
         listening.listen()
-        await self.server.start(listening)
+        self.server.start(listening)
 
     async def connected(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         streams = await asyncio.open_unix_connection(str(self.path))

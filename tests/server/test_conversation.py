@@ -190,7 +190,7 @@ class Service:
     async def start(self) -> Service:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listening.bind(self.path)
-        await self.server.start(listening)
+        self.server.start(listening)
         return self
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import random
+import resource
 import secrets
 import socket
 import struct
@@ -158,6 +159,24 @@ def test_a_client_that_does_not_read_is_waited_for_by_nobody(machine: Machine) -
                 silent.send(calls)
         machine.scmd("net", "start", "Sleeper")
         machine.scmd("net", "stop", "Sleeper")
+
+
+def test_clients_that_hold_all_descriptors_are_told_of_in_one_line(bare: Machine) -> None:
+    bare.expected_complaints = "Too many open files"
+    bare.start()
+    services = bare.scm.services()
+    manager = bare.json("status")["manager_pid"]
+    _, hard = resource.prlimit(manager, resource.RLIMIT_NOFILE)
+    few = len(os.listdir(f"/proc/{manager}/fd")) + 10
+    resource.prlimit(manager, resource.RLIMIT_NOFILE, (few, hard))
+    with contextlib.ExitStack() as clients:
+        for _ in range(20):
+            clients.enter_context(connect(bare))
+        bare.await_line(r"who connects to .*/scm.sock has to wait: Too many open files")
+        assert len(bare.scm.services()) == len(services), "who is there is served"
+    bare.sc("query")
+    assert len([line for line in bare.lines if "Too many open files" in line]) == 1
+    assert not any("Traceback" in line for line in bare.lines)
 
 
 def test_handles_end_with_their_connection(machine: Machine) -> None:

@@ -64,7 +64,7 @@ class Endpoint:
         listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         listening.bind(self.path)
         os.chmod(self.path, 0o666)
-        await self.server.start(listening)
+        self.server.start(listening)
         return self
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter, Recorder]:
@@ -251,4 +251,4 @@ sys.stdin.read()
 
 async def test_only_unix_stream_sockets_are_accepted(endpoint: Endpoint) -> None:
     with socket.socket() as wrong, pytest.raises(ValueError, match="not a unix stream socket"):
-        await endpoint.server.start(wrong)
+        endpoint.server.start(wrong)

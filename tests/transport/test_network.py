@@ -52,7 +52,7 @@ class World:
     async def open(self) -> World:
         listening = socket.create_server(("127.0.0.1", 0))
         self.address = listening.getsockname()
-        await self.server.start(listening)
+        self.server.start(listening)
         return self
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
@@ -206,7 +206,7 @@ async def pipe(tmp_path: Path) -> AsyncIterator[tuple[str, PipeServer]]:
     listening.bind(path)
     listening.listen()
     server = PipeServer(accept, trusted=frozenset({os.geteuid()}))
-    await server.start(listening)
+    server.start(listening)
     yield path, server
     server.close()
     await emptied(server)
@@ -235,7 +235,7 @@ async def test_a_pipe_whose_user_is_not_known_yet_waits(tmp_path: Path) -> None:
     server = PipeServer(
         lambda peer, pipe: asked.put_nowait(pipe), trusted=frozenset({os.geteuid()})
     )
-    await server.start(listening)
+    server.start(listening)
     reader, writer = await asyncio.open_unix_connection(path)
     pdu = bytes.fromhex("05000003 10000000 2800 0000 01000000") + bytes(24)
     writer.write(REQUEST + b"\x28\0" + pdu)
@@ -278,7 +278,7 @@ async def test_only_root_is_believed(tmp_path: Path) -> None:
     listening.bind(str(tmp_path / "np"))
     listening.listen()
     server = PipeServer(lambda peer, pipe: pipe.begin(None), trusted=frozenset({4711}))
-    await server.start(listening)
+    server.start(listening)
     reader, writer = await asyncio.open_unix_connection(str(tmp_path / "np"))
     assert await closed(reader)
     await end_of(writer)

@@ -28,6 +28,7 @@ from scmd.daemon.logger_echo import Echo
 from scmd.daemon.logger_files import MAX_LINE, Lines, LogFile
 from scmd.linux.descriptors import for_log_files
 from scmd.linux.standard_error import keep_going
+from scmd.linux.threads import with_threads
 
 MAX_BYTES = 10 << 20
 FILES = 3
@@ -323,4 +324,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(with_threads(lambda: main(sys.argv[1:])))

@@ -39,6 +39,7 @@ from scmd.linux.database import Database, DatabaseError
 from scmd.linux.event_log import EventLog
 from scmd.linux.remote_users import RemoteUsers
 from scmd.linux.spool import Spool
+from scmd.linux.threads import with_threads
 from scmd.server.conversation import Conversations
 from scmd.server.handles import NONCE_SIZE
 from scmd.server.session import Sessions
@@ -148,7 +149,7 @@ class Manager:
         self._shell.submit(events.AutoStart())
         # The built-in services are there before anybody can look for them.
         await self._shell.saved()
-        await self._server.start(listener)
+        self._server.start(listener)
         await self._remote.begin(self._conversations)
         self._watch_sockets()
         self._keeper.ready()
@@ -369,4 +370,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(with_threads(main))

@@ -187,13 +187,13 @@ class Remote:
         listener = self._held.pop(name, None) or await self._listen(name)
         if listener.family == socket.AF_UNIX:
             pipes = self._servers[name] = PipeServer(self._accept_pipe, _pipe_refused)
-            await pipes.start(listener)
+            pipes.start(listener)
             return
         port = listener.getsockname()[1]
         network = self._servers[name] = NetworkServer(
             lambda connection: self._accept(connection, name, port)
         )
-        await network.start(listener)
+        network.start(listener)
 
     async def _serve_if_possible(self, name: str) -> None:
         try:

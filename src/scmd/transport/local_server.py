@@ -38,11 +38,11 @@ class LocalServer(StreamServer):
         self._unlimited = {0, os.geteuid()}
         self._by_user: dict[int, int] = {}
 
-    async def start(self, listening: socket.socket) -> None:
+    def start(self, listening: socket.socket) -> None:
         """Accept from now on. The socket must be a unix stream socket; it becomes ours to close."""
         if listening.family != socket.AF_UNIX or listening.type != socket.SOCK_STREAM:
             raise ValueError(f"{listening!r} is not a unix stream socket")
-        await self.serve_unix(listening, LocalConnection)
+        self.listen(listening, LocalConnection)
 
     def admit(self, connection: StreamConnection, sock: socket.socket) -> Handler | None:
         """None when the connection's user has too many already."""

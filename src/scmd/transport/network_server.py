@@ -72,13 +72,9 @@ class NetworkServer(StreamServer):
         self._limits = limits or Limits()
         self.admission: Admission[NetworkConnection] = Admission(self._limits)
 
-    async def start(self, listening: socket.socket) -> None:
+    def start(self, listening: socket.socket) -> None:
         """Accept there from now on."""
-        loop = asyncio.get_running_loop()
-        server = await loop.create_server(
-            lambda: NetworkConnection(self), sock=listening, backlog=1024
-        )
-        self._servers.append(server)
+        self.listen(listening, NetworkConnection)
 
     def admit(self, connection: StreamConnection, sock: socket.socket) -> Handler | None:
         """None where there are too many."""

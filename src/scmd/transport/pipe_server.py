@@ -166,9 +166,9 @@ class PipeServer(StreamServer):
         self._refused = refused
         self._trusted = trusted
 
-    async def start(self, listening: socket.socket) -> None:
+    def start(self, listening: socket.socket) -> None:
         """Accept there from now on."""
-        await self.serve_unix(listening, StreamConnection)
+        self.listen(listening, StreamConnection)
 
     def admit(self, connection: StreamConnection, sock: socket.socket) -> Handler | None:
         try:

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 from collections.abc import Callable
-from functools import partial
 from typing import Protocol
+
+from scmd.transport.listening import Listening
 
 READ_SIZE = 32 * 1024
 WRITE_LIMIT = 256 * 1024
@@ -123,7 +123,7 @@ class StreamServer:
 
     def __init__(self) -> None:
         self._connections: set[StreamConnection] = set()
-        self._servers: list[asyncio.Server] = []
+        self._listening: list[Listening] = []
         # Shared by all connections: the loop fills it and hands it over in one go.
         self.buffer = memoryview(bytearray(READ_SIZE))
 
@@ -134,20 +134,16 @@ class StreamServer:
 
     def close(self) -> None:
         """Accept no more and abort what is open."""
-        while self._servers:
-            self._servers.pop().close()
+        while self._listening:
+            self._listening.pop().close()
         for connection in tuple(self._connections):
             connection.abort()
 
-    async def serve_unix(
+    def listen(
         self, listening: socket.socket, connection: Callable[[StreamServer], StreamConnection]
     ) -> None:
-        """Accept there from now on; who has made the socket's name will remove it."""
-        create = asyncio.get_running_loop().create_unix_server
-        if sys.version_info >= (3, 13):
-            create = partial(create, cleanup_socket=False)
-        server = await create(lambda: connection(self), sock=listening, backlog=1024)
-        self._servers.append(server)
+        """Accept there from now on; who has made a unix socket's name will remove it."""
+        self._listening.append(Listening(listening, lambda: connection(self)))
 
     def admit(self, connection: StreamConnection, sock: socket.socket) -> Handler | None:
         """The handler of a new connection; None when it is not admitted."""
