@@ -1,10 +1,16 @@
-"""Which services are a template's instances, by their names."""
+"""Which services are a template's instances, and how many there are in the end."""
 
 from __future__ import annotations
 
+import random
+from functools import partial
+
+import pytest
+
 from scmd.client import instances
-from scmd.client.scm import Scm
+from scmd.client.scm import Scm, connect
 from scmd.vocabulary.service import ServiceAccess
+from tests.client.turns import Turns
 
 
 def test_only_a_templates_own_instances_go_with_it(scm: Scm) -> None:
@@ -33,3 +39,27 @@ def test_an_instance_that_is_going_anyway_is_no_obstacle(scm: Scm) -> None:
         instances.remove_all(scm, "Web")
         assert {service.name for service in scm} & {"Web@1", "Web@2"} == {"Web@2"}
     assert "Web@2" not in scm
+
+
+@pytest.mark.parametrize("runs", [False, True])
+@pytest.mark.parametrize("seed", range(40))
+def test_of_several_who_change_the_number_the_last_one_counts(
+    scm: Scm, monkeypatch: pytest.MonkeyPatch, seed: int, runs: bool
+) -> None:
+    dice = random.Random(seed)
+    scm.install("Web", ["/bin/true"], parameters={"AppInstances": 2, "AppSettleTime": 0})
+    instances.adjust(scm, "Web", 2)
+    if runs:
+        scm["Web"].start()
+
+    def adjust(number: int) -> None:
+        with connect() as another:
+            instances.adjust(another, "Web", number)
+
+    numbers = [dice.randrange(5) for _ in range(dice.randint(2, 4))]
+    Turns(monkeypatch, dice).run(*(partial(adjust, number) for number in numbers))
+    count = scm["Web"].parameters["AppInstances"]
+    found = {service.name for service in scm if service.name.startswith("Web@")}
+    assert found == {f"Web@{number}" for number in range(1, count + 1)}
+    if scm["Web"].status.state == 4:
+        assert {scm[name].status.state for name in found} == {4}

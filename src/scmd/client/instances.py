@@ -2,6 +2,10 @@
 
 What is missing is created like the template, what is too much is stopped and removed, the
 highest number first; those between are not touched. Doing it again repairs what was broken off.
+
+Several clients may do it at once: each makes come true what it has written, looks what is written
+then, and goes on with that. So whatever is done for a number that counts no more is followed by
+somebody's look at the right one, and in the end there are as many as the last one wrote.
 """
 
 from __future__ import annotations
@@ -31,15 +35,31 @@ _ACTIVE = (ServiceState.RUNNING, ServiceState.START_PENDING)
 def adjust(scm: Scm, name: str, count: int) -> None:
     """Give the template this many instances; new ones are started if it runs."""
     template = scm[name]
-    present = _present(scm, name)
     template.parameters[COUNT] = count
+    while True:
+        is_undisturbed = _make_so(scm, template, count)
+        before, count = count, _count(template)
+        if is_undisturbed and count == before:
+            return
+
+
+def _count(template: Service) -> int:
+    """What is written now; 0: it is no template any more."""
+    return int(template.parameters.get(COUNT, 0))
+
+
+def _make_so(scm: Scm, template: Service, count: int) -> bool:
+    """Create and remove what it takes; False: somebody else has come between."""
+    name = template.name
+    present = _present(scm, name)
     for number in sorted(number for number in present if number > count)[::-1]:
         _remove(scm, f"{name}@{number}")
     missing = [number for number in range(1, count + 1) if number not in present]
-    made = [_create(scm, template, number) for number in missing]
+    made = list(filter(None, (_create(scm, template, number) for number in missing)))
     if template.status.state in _ACTIVE:
         for instance in made:
             _start(instance)
+    return len(made) == len(missing)
 
 
 def _start(instance: Service) -> None:
@@ -47,7 +67,7 @@ def _start(instance: Service) -> None:
         instance.start(wait=False)
     except WinError as error:
         # A template that is on its way up has its new instances started with the others.
-        if error.winerror != Error.SERVICE_ALREADY_RUNNING:
+        if error.winerror not in (Error.SERVICE_ALREADY_RUNNING, *_GOING):
             raise
 
 
@@ -61,7 +81,17 @@ def _present(scm: Scm, name: str) -> set[int]:
     return found
 
 
-def _create(scm: Scm, template: Service, number: int) -> Service:
+def _create(scm: Scm, template: Service, number: int) -> Service | None:
+    """None: somebody else has created it just now, or is removing it."""
+    try:
+        return _created(scm, template, number)
+    except WinError as error:
+        if error.winerror not in (Error.SERVICE_EXISTS, *_GOING):
+            raise
+        return None
+
+
+def _created(scm: Scm, template: Service, number: int) -> Service:
     """As the template is: account, failure actions, description; the rest it gets from there."""
     config = template.config
     actions = config.failure_actions
