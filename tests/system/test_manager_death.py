@@ -211,6 +211,23 @@ def test_a_lost_journal_costs_no_service(machine: Machine) -> None:
         machine.scmd("net", "stop", name)
 
 
+def test_a_journal_that_no_manager_can_go_on_from_is_set_aside(machine: Machine) -> None:
+    """As one that a newer version has written may be, to which nobody should go back."""
+    machine.install("Web", "sleep", "1000")
+    machine.scmd("net", "start", "Web")
+    before = machine.status("Web")
+    journal = machine.runtime / "journal"
+    with journal.open("a") as file:
+        file.write('I{"epoch":1,"kind":"renamed","service":4711,"name":"Web"}\n')
+    machine.expected_complaints = "journal|a bug; a new manager takes over|Traceback|KeyError"
+    kill_manager(machine)
+    assert machine.status("Web") == before
+    assert "renamed" in journal.with_name("journal.unusable").read_text()
+    kill_manager(machine)
+    assert machine.status("Web") == before
+    machine.scmd("net", "stop", "Web")
+
+
 def test_files_that_cannot_be_used_cost_nothing_but_what_is_in_them(machine: Machine) -> None:
     """Directories, since nothing else is unreadable for root."""
     machine.install("Web", "sleep", "1000")

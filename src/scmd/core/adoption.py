@@ -247,7 +247,8 @@ def _connect(state: State, record: ServiceRecord, memory: ServiceMemory, users: 
         hosted_adoption.restore(record, plan, stage, hook)
         assert record.run is not None
         record.run.refused = refused
-        record.run.watch = Watch(health.restored(memory.health))
+        if memory.health is not None:
+            record.run.watch = Watch(health.restored(memory.health))
         record.run.watch.text, record.run.named = memory.said, memory.named
         if memory.reloading is not None:
             reloads.restore(state, record.run, memory.reloading)

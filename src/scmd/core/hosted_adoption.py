@@ -15,8 +15,13 @@ from scmd.vocabulary.service import ServiceState
 
 
 def restore(record: ServiceRecord, plan: srvany.Plan, stage: Stage, hook: Launch | None) -> None:
-    """The run that a manager has left, without its deadline; see `resume`."""
+    """The run that a manager has left, without its deadline; see `resume`.
+
+    It is asked what its Parameters of now say; whether it was told to keep a watchdog quiet is not
+    known.
+    """
     run = record.run = HostedRun(record, record.attempt, plan)
+    run.watch = Watch(replace(plan.health, watchdog=0))
     run.stage = stage
     run.launch = record.launch
     run.hook = hook
@@ -30,8 +35,6 @@ def take_in(state: State, record: ServiceRecord, plan: srvany.Plan, launch: Laun
     if plan.one_shot:
         one_shots.begin(state, record.run, hosting.give_up)
         return
-    # Whether it was told to keep a watchdog quiet is not known either.
-    record.run.watch = Watch(replace(plan.health, watchdog=0))
     show(state, record.run, ServiceState.RUNNING, 0, "its program was found running")
     hosting.watch(state, record.run)
 
@@ -46,6 +49,9 @@ def resume(state: State, run: HostedRun, deadline: int | None) -> None:
         return
     mains.resume(state, run, left)
     match run.stage:
+        case Stage.READYING if run.watch.plan.ready is None:
+            # What the other version asked is nothing that this one knows.
+            hosting.running(state, run)
         case Stage.READYING:
             hosting.await_readiness(state, run, left)
         case Stage.RUNNING:

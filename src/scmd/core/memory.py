@@ -75,7 +75,7 @@ class ServiceMemory:
     started_at: int = 0
     stop_asked: bool = False
     recovery: RecoveryMemory | None = None
-    health: tuple[tuple[str, str], ...] = ()
+    health: tuple[tuple[str, str], ...] | None = None
     """Of a hosted program's run: what it is asked, and was told when it was launched."""
     process_exit: int | None = None
     essential: bool = False
@@ -353,7 +353,7 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         record.started_at,
         record.stop_asked,
         recovery.memory(record),
-        run.watch.memory() if run is not None else (),
+        run.watch.memory() if run is not None else None,
         record.process_exit,
         record.essential,
         _account_memory(record),

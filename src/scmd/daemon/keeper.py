@@ -321,6 +321,7 @@ class Keeper:
                 say(f"cannot start the {child.name}: {failed}; again in {delay:g} s")
             return
         if child is self._logger and child.socket is not None:
+            child.socket.send(wire.Hello(version=wire.VERSION))
             self._captures.pass_all(child.socket)
 
     # What the manager and the logger say ---------------------------------------------------

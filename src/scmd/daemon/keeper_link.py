@@ -29,6 +29,8 @@ from scmd.core.messages.events import Shutdown as ShutdownRequested
 from scmd.daemon import keeper_messages as wire
 from scmd.vocabulary.errors import Error
 
+TOO_OLD = "this keeper is too old"
+ANEW = "stop the SCM and start `scmd run` anew"
 _READ_SIZE = 1 << 18
 _MAX_DESCRIPTORS = 64
 
@@ -121,6 +123,12 @@ class KeeperLink:
 
     def launch(self, launch: LaunchId, spec: LaunchSpec) -> None:
         """Answered by ProcessStarted or LaunchFailed."""
+        if not self._follows and _asks_for_more(spec):
+            # It would pass over what it does not know, and run the program without.
+            detail = f"{TOO_OLD} for its limits, account, privileges or AppReady: {ANEW}"
+            error = int(Error.NOT_SUPPORTED)
+            self._say(wire.LaunchFailed(number=launch, error=error, detail=detail))
+            return
         self._send(
             wire.Launch(
                 number=launch,
@@ -156,9 +164,14 @@ class KeeperLink:
         if self._follows:
             self._send(wire.Follow(number=launch, process_id=process_id))
         else:
-            answer = ProcessFollowed(launch, process_id, "this keeper is too old to follow it")
-            assert self._on_event is not None
-            asyncio.get_running_loop().call_soon(self._on_event, answer)
+            problem = f"{TOO_OLD} to follow it: {ANEW}"
+            self._say(wire.Followed(number=launch, process_id=process_id, problem=problem))
+
+    def _say(self, message: wire.Message) -> None:
+        """For a keeper that does not know what it was to be asked."""
+        self._early.append((message, []))
+        if self._on_event is not None:
+            asyncio.get_running_loop().call_soon(self._deliver_early)
 
     def kill(self, launch: LaunchId) -> None:
         self._send(wire.Kill(number=launch))
@@ -375,6 +388,12 @@ class KeeperLink:
             loop.add_writer(self._socket, self._flush)
         else:
             loop.remove_writer(self._socket)
+
+
+def _asks_for_more(spec: LaunchSpec) -> bool:
+    """For what a keeper that does not know `Follow` need not know either."""
+    is_somebody = spec.uid or spec.groups or spec.capabilities is not None
+    return bool(is_somebody or spec.shares or spec.awaited_line)
 
 
 def _socket(descriptor: int) -> socket.socket:

@@ -48,7 +48,10 @@ class Message(Value):
 
 
 class Hello(Message):
-    """A manager's first message; answered by `Welcome`, `Adopted`... and exits not forgotten."""
+    """A manager's first message; answered by `Welcome`, `Adopted`... and exits not forgotten.
+
+    And the keeper's first one to a logger, which answers `Ready`: not every keeper knows that.
+    """
 
     version: int
 
@@ -114,7 +117,7 @@ class Forget(Message):
 
 
 class Ready(Message):
-    """The manager serves, and the keeper tells whoever waits for that; the logger writes."""
+    """The manager serves, and the keeper tells whoever waits for that; the logger reads."""
 
 
 class ShutdownDone(Message):

@@ -22,7 +22,7 @@ import threading
 import time
 from collections import OrderedDict
 
-from scmd.daemon.keeper_messages import Capture, LineSeen, OutputEnded, Ready
+from scmd.daemon.keeper_messages import Capture, Hello, LineSeen, OutputEnded, Ready
 from scmd.daemon.keeper_socket import Disconnected, FrameSocket, inherited
 from scmd.daemon.logger_echo import Echo
 from scmd.daemon.logger_files import MAX_LINE, Lines, LogFile
@@ -203,7 +203,6 @@ class Logger:
     def run(self) -> None:
         """Until the keeper closes the connection."""
         self._writer.start()
-        self._keeper.send(Ready())
         try:
             while True:
                 for descriptor, _ in self._poll.poll(self._patience()):
@@ -226,7 +225,9 @@ class Logger:
     def _converse(self) -> None:
         self._keeper.flush()
         for message, descriptors in self._keeper.receive():
-            if isinstance(message, Capture) and len(descriptors) == 1:
+            if isinstance(message, Hello):
+                self._keeper.send(Ready())
+            elif isinstance(message, Capture) and len(descriptors) == 1:
                 output = Output(message, descriptors[0])
                 self._outputs[output.descriptor] = output
                 self._poll.register(output.descriptor, select.EPOLLIN)

@@ -78,6 +78,7 @@ class Manager:
         for problem in database.problems:
             log.error("record ignored: %s", problem)
         self._has_all_records = not database.problems
+        self._is_adopting = False
         self._launches = state.launches
         self._clock: clock.ClockWatch | None = None
         self._sockets: SocketWatch | None = None
@@ -101,7 +102,7 @@ class Manager:
             self._journal,
             on_reply=lambda reply: self._conversations.answer(reply),
             on_notice=self._on_notice,
-            on_failure=_die,
+            on_failure=self._fail,
         )
         self._chronicle = Chronicle(state.state, _spool(state, "history"))
         users = RemoteUsers(state.state / remote_users.NAME)
@@ -173,12 +174,20 @@ class Manager:
 
     def _adopt(self) -> None:
         """Take over what an earlier manager has left: nothing, for the first one."""
+        self._is_adopting = True
         for launch in self._launches:
             if launch.channel is not None:
                 self._channels.open(launch.launch, launch.channel)
                 self._channels.identify(launch.launch, launch.process_id)
             self._notify.know(launch.launch, launch.process_id)
         self._shell.submit(self._adopted)
+        self._is_adopting = False
+
+    def _fail(self, failed: BaseException) -> None:
+        """By a bug; or by what a manager of another version has written down, once."""
+        if self._is_adopting:
+            self._journal.set_aside()
+        _die(failed)
 
     def _watch_clock(self) -> None:
         """Say what time it is, now and whenever somebody has set the clock."""

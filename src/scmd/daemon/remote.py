@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from scmd.core.messages import SaveId
 from scmd.daemon import remote_places as places
 from scmd.daemon.background import Background
-from scmd.daemon.keeper_link import KeeperLink, KeeperState
+from scmd.daemon.keeper_link import ANEW, TOO_OLD, KeeperLink, KeeperState
 from scmd.daemon.keeper_listeners import PIPE, TCP, CannotListen, check_address
 from scmd.daemon.lookups import looked_up
 from scmd.daemon.remote_callers import RemoteCallers, anonymous
@@ -206,7 +206,7 @@ class Remote:
         if name.startswith(TCP) and find_spec("cryptography") is None:
             raise OSError("TCP needs the package cryptography: pip install 'scmd[remote]'")
         if self._keeper_version < LISTENING_VERSION:
-            raise OSError("the keeper is of an older version: start `scmd run` anew first")
+            raise OSError(f"{TOO_OLD} to listen: {ANEW}")
         if name.startswith(PIPE):
             _make_folder(os.path.dirname(name.removeprefix(PIPE)))
         return await self._keeper.listen(name)

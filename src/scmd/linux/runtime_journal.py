@@ -94,6 +94,16 @@ class RuntimeJournal:
         self._limit = 0
         self.append(())
 
+    def set_aside(self) -> None:
+        """Nobody can go on from what the file says: the next manager finds none."""
+        kept = self._path.with_name(f"{NAME}.unusable")
+        try:
+            self._path.replace(kept)
+        except OSError as failed:
+            log.error("%s cannot be used, nor set aside: %s", self._path, failed.strerror)
+        else:
+            log.error("%s cannot be used: it is kept as %s", self._path, kept)
+
     def close(self) -> None:
         if self._file >= 0:
             os.close(self._file)

@@ -1,0 +1,131 @@
+"""Manager and logger of this version with a keeper of an older one, whose part the test plays."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from scmd.core.messages import LaunchId, ServiceId
+from scmd.core.messages.effects import LaunchSpec
+from scmd.core.messages.events import Event, LaunchFailed, ProcessFollowed
+from scmd.daemon import keeper_messages as wire
+from scmd.daemon.keeper_link import KeeperLink
+from scmd.daemon.keeper_socket import FrameSocket
+from scmd.vocabulary.errors import Error
+from tests.daemon.world import readable
+
+LAUNCH = LaunchId(1)
+SPEC = LaunchSpec(
+    ServiceId(1), "Web", argv=("/bin/web",), account="LocalSystem", control_channel=False
+)
+
+
+class OldKeeper:
+    """One of the first version, which passes over what it does not know of an order."""
+
+    def __init__(self) -> None:
+        ours, self.theirs = socket.socketpair()
+        self.connection = FrameSocket(ours)
+        self.events: asyncio.Queue[Event] = asyncio.Queue()
+        self.lent = [os.dup(self.theirs.fileno()) for _ in range(2)]
+
+    async def link(self) -> KeeperLink:
+        welcome = wire.Welcome(
+            version=1, state="/", runtime="/", keeper_pid=1, boot_id="", launches=0
+        )
+        self.connection.send(welcome, *self.lent, lent=True)
+        link, state = await KeeperLink.connect(self.theirs.detach())
+        state.listener.close()
+        state.notify.close()
+        [(greeting, _)] = self.connection.receive()
+        assert isinstance(greeting, wire.Hello)
+        return link
+
+    def start(self, link: KeeperLink) -> None:
+        link.start(self.events.put_nowait, lambda *_: None, lambda _: None)
+
+    def close(self) -> None:
+        self.connection.close()
+        self.theirs.close()
+        for descriptor in self.lent:
+            os.close(descriptor)
+
+
+@pytest.fixture
+async def keeper() -> AsyncIterator[OldKeeper]:
+    made = OldKeeper()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"uid": 1000},
+        {"groups": (1000,)},
+        {"capabilities": 0},
+        {"shares": (("MemoryMax", 1 << 20),)},
+        {"awaited_line": "ready"},
+    ],
+)
+@pytest.mark.parametrize("is_adopting", [True, False])
+async def test_what_it_would_pass_over_is_not_ordered(
+    keeper: OldKeeper, more: dict[str, Any], is_adopting: bool
+) -> None:
+    link = await keeper.link()
+    spec = replace(SPEC, **more)
+    if is_adopting:
+        link.launch(LAUNCH, spec)
+        keeper.start(link)
+    else:
+        keeper.start(link)
+        link.launch(LAUNCH, spec)
+    failed = await keeper.events.get()
+    assert isinstance(failed, LaunchFailed)
+    assert (failed.launch, failed.error) == (LAUNCH, Error.NOT_SUPPORTED)
+    assert "start `scmd run` anew" in failed.detail
+    link.follow(LAUNCH, 4711)
+    followed = await keeper.events.get()
+    assert isinstance(followed, ProcessFollowed)
+    assert "start `scmd run` anew" in followed.problem
+    link.launch(LaunchId(2), SPEC)
+    [(ordered, _)] = keeper.connection.receive()
+    assert isinstance(ordered, wire.Launch)
+    assert ordered.number == 2
+    link.close()
+
+
+@pytest.mark.parametrize("greets", [True, False])
+async def test_a_logger_says_no_more_than_its_keeper_knows(tmp_path: Path, greets: bool) -> None:
+    """The first keepers close the connection when they hear of anything but an end of output."""
+    ours, theirs = socket.socketpair()
+    module = (sys.executable, "-I", "-m", "scmd.daemon.logger")
+    process = await asyncio.create_subprocess_exec(
+        *module, str(tmp_path), str(theirs.fileno()), pass_fds=(theirs.fileno(),)
+    )
+    theirs.close()
+    keeper = FrameSocket(ours)
+    if greets:
+        keeper.send(wire.Hello(version=wire.VERSION))
+    output, written = os.pipe()
+    os.set_blocking(output, False)
+    os.write(written, b"said\n")
+    os.close(written)
+    keeper.send(wire.Capture(number=1, service=7, name="Web"), output)
+    os.close(output)
+    heard: list[wire.Message] = []
+    while not any(isinstance(message, wire.OutputEnded) for message in heard):
+        await readable(keeper.fileno())
+        heard += [message for message, _ in keeper.receive()]
+    assert [type(message) for message in heard] == [wire.Ready] * greets + [wire.OutputEnded]
+    assert (tmp_path / "7.log").read_text() == "said\n"
+    keeper.close()
+    assert await process.wait() == 0
