@@ -238,9 +238,17 @@ def test_an_object_uuid_is_handed_on() -> None:
 def test_a_maybe_call_is_never_answered() -> None:
     _, far = bound()
     data = pdu.encode_call(pdu.REQUEST, "<", 9, 0, 5, b"", FRAGMENT, pdu.MAYBE)
-    [request] = requests(far.receive_data(data))
-    far.respond(request.call_id, b"")
-    assert far.data_to_send() == b""
+    for is_fault in (False, True):
+        [request] = requests(far.receive_data(data))
+        if is_fault:
+            far.fault(request.call_id, ACCESS_DENIED)
+        else:
+            far.respond(request.call_id, b"")
+        assert far.data_to_send() == b""
+        # Its number may be used again, by a call that is.
+        [request] = requests(far.receive_data(fragment(9, pdu.WHOLE, b"")))
+        far.respond(request.call_id, b"")
+        assert far.data_to_send() != b""
 
 
 def test_an_alloc_hint_counts_down() -> None:
@@ -278,6 +286,15 @@ def test_a_request_over_four_mebibytes_is_denied_and_the_rest_ignored() -> None:
     assert far.receive_data(fragment(5, pdu.LAST_FRAGMENT, part)) == []
     assert not far.is_closing
     assert requests(far.receive_data(fragment(6, pdu.WHOLE, b"")))
+
+
+def test_what_is_complete_no_longer_counts() -> None:
+    _, far = bound()
+    part = bytes(65000)
+    for call_id in range(1, 36):
+        assert far.receive_data(fragment(call_id, pdu.FIRST_FRAGMENT, part)) == []
+        [request] = requests(far.receive_data(fragment(call_id, pdu.LAST_FRAGMENT, part)))
+        far.respond(request.call_id, b"")
 
 
 def test_too_many_calls_at_once_are_told_so() -> None:

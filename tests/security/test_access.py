@@ -13,7 +13,7 @@ from scmd.security.defaults import (
     SERVICE_DESCRIPTOR,
     SERVICE_MAPPING,
 )
-from scmd.security.descriptor import AceFlags, AceType, SecurityDescriptor
+from scmd.security.descriptor import Ace, AceFlags, AceType, SecurityDescriptor
 from scmd.security.sddl import descriptor_from_sddl
 from scmd.security.token import Token, unix_token
 from scmd.vocabulary.errors import Error, Refused
@@ -122,11 +122,16 @@ def test_an_administrator_may_take_ownership() -> None:
     nothing = descriptor_from_sddl("D:")
     assert granted(nothing, ROOT, StandardAccess.WRITE_OWNER) == 0x80000
     assert granted(nothing, USER, StandardAccess.WRITE_OWNER) is None
+    assert granted(nothing, ROOT, MAXIMUM) is None
+    assert granted(nothing, ROOT, MAXIMUM | StandardAccess.WRITE_OWNER) == 0x80000
 
 
 def test_inherit_only_entries_and_audit_entries_do_not_count() -> None:
     assert granted(descriptor_from_sddl("D:(A;IO;LC;;;WD)"), USER, 4) is None
     assert granted(descriptor_from_sddl("D:S:(AU;SA;LC;;;WD)"), USER, 4) is None
+    allowed = Ace(type=AceType.ACCESS_ALLOWED, mask=4, sid="S-1-1-0")
+    audited = allowed.replace(type=AceType.SYSTEM_AUDIT)
+    assert granted(SecurityDescriptor(dacl=(audited, allowed)), USER, 4) == 4
 
 
 def test_maximum_together_with_a_right_that_is_missing_is_refused() -> None:

@@ -12,6 +12,7 @@ from scmd.security.descriptor import SecurityDescriptor
 from scmd.security.grants import (
     SCM_WORDS,
     SERVICE_WORDS,
+    Grant,
     granted,
     grants,
     mask_of_words,
@@ -71,6 +72,36 @@ def test_a_grant_takes_the_denial_of_the_same_trustee_back() -> None:
     denied = descriptor_from_sddl(f"D:(D;;RPWP;;;{OPS})(A;;CC;;;{OPS})")
     given = granted(denied, OPS, 0x10)
     assert descriptor_to_sddl(given) == f"D:(D;;WP;;;{OPS})(A;;CCRP;;;{OPS})"
+
+
+@pytest.mark.parametrize(
+    ("entries", "allowed", "denied"),
+    [
+        ("(A;;RP;;;{0})(A;;WP;;;{0})", 0x30, 0),
+        ("(A;;RP;;;{0})(D;;RPWP;;;{0})", 0x10, 0x20),
+        ("(D;;RP;;;{0})(A;;RPWP;;;{0})", 0x20, 0x10),
+        ("(D;;RP;;;{0})(D;;WP;;;{0})", 0, 0x30),
+        ("(A;CI;RP;;;{0})", 0x10, 0),
+        ("(A;IO;RP;;;{0})(A;;WP;;;{0})", 0x20, 0),
+    ],
+)
+def test_of_a_right_the_first_entry_counts(entries: str, allowed: int, denied: int) -> None:
+    found = grants(descriptor_from_sddl("D:" + entries.format(OPS)), SERVICE_MAPPING)
+    assert found == [Grant(sid=OPS, allowed=allowed, denied=denied)]
+
+
+@pytest.mark.parametrize("flag", ["ID", "IO"])
+def test_an_entry_that_is_not_the_services_own_is_left_as_it_is(flag: str) -> None:
+    given = granted(descriptor_from_sddl(f"D:(A;{flag};RP;;;{OPS})"), OPS, 0x20)
+    assert descriptor_to_sddl(given) == f"D:(A;{flag};RP;;;{OPS})(A;;WP;;;{OPS})"
+    merged = granted(descriptor_from_sddl(f"D:(A;CI;RP;;;{OPS})"), OPS, 0x20)
+    assert descriptor_to_sddl(merged) == f"D:(A;CI;RPWP;;;{OPS})"
+
+
+def test_a_denial_stays_when_its_right_is_revoked() -> None:
+    denied = descriptor_from_sddl(f"D:(D;;RP;;;{OPS})(A;;RPWP;;;{OPS})(A;;RP;;;WD)")
+    taken = revoked(denied, OPS, 0x10, SERVICE_MAPPING)
+    assert descriptor_to_sddl(taken) == f"D:(D;;RP;;;{OPS})(A;;WP;;;{OPS})(A;;RP;;;WD)"
 
 
 def test_generic_rights_can_be_revoked_in_part() -> None:

@@ -46,6 +46,21 @@ def test_the_binary_form_is_the_documented_one() -> None:
     assert sid_from_bytes(b"xy" + expected + b"z", 2) == "S-1-5-32-544"
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        ("01010000000000", "at least 8 bytes"),
+        ("020100000000000500000000", "revision 2"),
+        ("0110000000000005" + "00000000" * 16, "16 sub-authorities"),
+        ("010200000000000520000000200200", "past the end"),
+    ],
+)
+def test_bytes_that_are_none_are_refused(data: str, reason: str) -> None:
+    for behind in (b"", b"xyz"):
+        with pytest.raises(SidError, match=reason):
+            sid_from_bytes(behind + bytes.fromhex(data), len(behind))
+
+
 @given(SIDS)
 def test_text_and_bytes_go_round(sid: str) -> None:
     data = sid_to_bytes(sid)
@@ -69,6 +84,7 @@ def test_hostile_bytes_are_one_error(data: bytes, offset: int) -> None:
         "S",
         "S-1",
         "S-2-5-18",
+        "X-1-5-18",
         "S-1-x",
         "S-1-5-",
         "S-1-5--1",
@@ -87,3 +103,4 @@ def test_what_is_not_a_sid_is_refused(text: str) -> None:
 def test_a_sid_has_one_canonical_spelling() -> None:
     assert canonical_sid("s-1-0x5-018") == "S-1-5-18"
     assert canonical_sid("S-1-0x000100000000-1") == "S-1-0x000100000000-1"
+    assert canonical_sid("S-1-0xffffffffffff-1") == "S-1-0xFFFFFFFFFFFF-1"

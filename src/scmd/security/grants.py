@@ -2,8 +2,8 @@
 
 A word stands for a set of access rights. What a trustee was granted is what the entries that
 name it allow, less what is denied before; how groups add up for a caller is `access.py`'s.
-Granting keeps one allowing entry a trustee that is not inherited; revoking also takes rights out
-of the denying entries, so that nothing of a trustee stays behind unseen.
+Granting keeps one allowing entry a trustee that is not inherited, and takes the rights out of the
+denying ones. Revoking rights leaves those as they are: taken out, they might give what a group has.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from scmd.ndr.structure import BIG_ENDIAN, NDR64
-from scmd.rpc import binds, client, events, pdu
+from scmd.rpc import binds, client, events, pdu, server
 from scmd.rpc.errors import (
     ACCESS_DENIED,
     PROTOCOL_ERROR,
@@ -15,6 +15,7 @@ from scmd.rpc.errors import (
     UNSUPPORTED_LEVEL,
     RpcError,
 )
+from scmd.rpc.security.acceptance import MAX_SECURITY_CONTEXTS
 from scmd.rpc.security.initiation import Initiation
 from scmd.rpc.security.provider import (
     CALL,
@@ -93,6 +94,12 @@ def test_calls_below_the_minimum_level_are_denied(auth_type: int, level: int) ->
         assert isinstance(refused, events.AuthenticationRefused)
         assert refused.message.endswith("by ann")
     assert not ends.far.is_closing
+
+
+def test_call_level_is_as_good_as_packet_level() -> None:
+    ends = Ends(KERBEROS, CALL, terms=policy(PACKET))
+    ends.bind()
+    assert isinstance(ends.echo(b"what"), client.Response)
 
 
 def test_who_does_not_say_who_he_is_may_call_what_is_open_to_all() -> None:
@@ -263,6 +270,126 @@ def test_a_call_must_keep_to_what_was_agreed(change: str) -> None:
     expected = SECURITY_PACKAGE_ERROR if change in ("type", "level") else ACCESS_DENIED
     assert pdu.decode_fault(frame) == expected
     assert ends.far.is_closing is (change != "none")
+
+
+def told(far: server.ServerConnection, data: bytes) -> str:
+    """Why what follows of these bytes is refused."""
+    [event] = far.receive_data(data)
+    assert isinstance(event, events.AuthenticationRefused)
+    return event.message
+
+
+def auth_3(trailer: pdu.AuthTrailer) -> bytes:
+    return pdu.encode_secured(pdu.AUTH_3, pdu.WHOLE, "<", 1, bytes(4), trailer)
+
+
+def begun(*legs: bytes, terms: SecurityPolicy | None = None) -> server.ServerConnection:
+    """A server that has heard a bind and other legs, and refused none."""
+    far = Ends(terms=terms).far
+    for data in legs:
+        assert not any(
+            isinstance(event, events.AuthenticationRefused) for event in far.receive_data(data)
+        )
+        if data is legs[0]:
+            far.accept_bind(7)
+    far.data_to_send()
+    return far
+
+
+def call_in(context: int) -> bytes:
+    """The first call in a Kerberos context that the toy has established."""
+    near = Initiation(Toy(2, "ann"), KERBEROS, PRIVACY, context_id=context)
+    near._establish()
+    assert near.protection is not None
+    return near.protection.encode_call(pdu.REQUEST, "<", 9, 0, 0, b"stub", 5840)
+
+
+def test_what_was_not_begun_is_not_finished_and_ends_all_trust() -> None:
+    far = begun(leg(pdu.BIND, token(0, auth_type=KERBEROS)))
+    assert "not begun" in told(far, auth_3(token(2, context=5)))
+    assert "failed" in told(far, call_in(1))
+    assert far.is_closing
+
+
+def test_rpc_auth_3_has_to_be_the_end() -> None:
+    terms = SecurityPolicy(acceptors={SPNEGO: lambda: Toy(6, "ann")}, minimum_level=PRIVACY)
+    far = begun(leg(pdu.BIND, token(0)), terms=terms)
+    assert "does not finish" in told(far, auth_3(token(2)))
+
+
+def test_who_failed_once_is_heard_no_more() -> None:
+    far = begun(
+        leg(pdu.BIND, token(0, auth_type=KERBEROS)),
+        leg(pdu.ALTER_CONTEXT, token(0, context=2, auth_type=NTLM)),
+    )
+    wrong = token(2, context=2, auth_type=NTLM).replace(token=b"2:bob")
+    assert "not the one expected" in told(far, auth_3(wrong))
+    assert "needs none" in told(far, auth_3(token(2, context=2, auth_type=NTLM)))
+    assert "failed" in told(far, call_in(1))
+    assert status_of(far) == ACCESS_DENIED
+    assert far.is_closing
+
+
+def test_an_established_context_takes_no_token() -> None:
+    far = begun(leg(pdu.BIND, token(0, auth_type=KERBEROS)))
+    assert "needs none" in told(far, leg(pdu.ALTER_CONTEXT, token(2, auth_type=KERBEROS)))
+    assert status_of(far) == ACCESS_DENIED
+    assert far.is_closing
+
+
+@pytest.mark.parametrize("other", [token(2, level=INTEGRITY), token(2, auth_type=KERBEROS)])
+def test_type_and_level_stay_what_they_were(other: pdu.AuthTrailer) -> None:
+    far = begun(leg(pdu.BIND, token(0)))
+    assert "have changed" in told(far, leg(pdu.ALTER_CONTEXT, other))
+    assert far.is_closing
+
+
+def test_a_connection_has_so_many_security_contexts() -> None:
+    legs = [
+        leg(kind, token(0, context=number, auth_type=KERBEROS))
+        for number in range(MAX_SECURITY_CONTEXTS)
+        for kind in [pdu.ALTER_CONTEXT if number else pdu.BIND]
+    ]
+    one_more = token(0, context=MAX_SECURITY_CONTEXTS, auth_type=KERBEROS)
+    assert "too many" in told(begun(*legs), leg(pdu.ALTER_CONTEXT, one_more))
+
+
+def status_of(far: server.ServerConnection) -> int:
+    [frame] = pdu.Framer().frames(far.data_to_send())
+    return pdu.decode_fault(frame)
+
+
+def protected(pad: int = 0, object_uuid: bytes = b"", level: int = PRIVACY) -> bytes:
+    """A call put together by hand: 16 bytes of stub, of which `pad` are said to be padding."""
+    toy, stub = Toy(2, "ann"), b"sixteen bytes..."
+    size = toy.signature_size(level == PRIVACY)
+    flags = pdu.WHOLE | (pdu.OBJECT if object_uuid else 0)
+    length = pdu.CALL_HEADER_SIZE + len(object_uuid) + len(stub) + 8 + size
+    head = pdu.call_header(pdu.REQUEST, flags, "<", length, size, 9, len(stub), 0, 5) + object_uuid
+    tail = pdu.security_trailer_bytes("<", KERBEROS, level, pad, 1)
+    if level == PRIVACY:
+        stub, signature = toy.seal(head, stub, tail)
+    else:
+        signature = toy.sign(head, stub, tail)
+    return head + stub + tail + signature
+
+
+@pytest.mark.parametrize("level", [INTEGRITY, PRIVACY])
+@pytest.mark.parametrize("pad", [0, 3, 16])
+def test_an_object_uuid_is_signed_and_never_encrypted(level: int, pad: int) -> None:
+    """[MS-RPCE] 2.2.2.11: it belongs to the header."""
+    bind = leg(pdu.BIND, token(0, auth_type=KERBEROS, level=level), flags=pdu.HEADER_SIGNING)
+    far = begun(bind, terms=policy(INTEGRITY))
+    [request] = far.receive_data(protected(pad, bytes(range(16)), level))
+    assert isinstance(request, events.Request)
+    assert request.object == bytes(range(16))
+    assert request.stub == b"sixteen bytes..."[: 16 - pad]
+
+
+@pytest.mark.parametrize("object_uuid", [b"", bytes(16)])
+def test_padding_is_a_part_of_the_body(object_uuid: bytes) -> None:
+    bind = leg(pdu.BIND, token(0, auth_type=KERBEROS), flags=pdu.HEADER_SIGNING)
+    assert "more padding" in told(begun(bind), protected(17, object_uuid))
 
 
 def test_a_presentation_context_keeps_its_meaning() -> None:

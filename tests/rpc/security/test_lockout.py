@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from scmd.rpc.security.lockout import MAX_ENTRIES, Lockout, LockoutPolicy
 
 POLICY = LockoutPolicy(failures_per_origin=3, failures_per_account=7, lock=1000, forget=5000)
@@ -23,8 +25,11 @@ def test_a_lock_ends_by_itself() -> None:
     lockout = failing(3)
     assert lockout.locked_until("ann", "a", 999) == 1000
     assert lockout.locked_until("ann", "a", 1000) is None
+    for _ in range(2):
+        lockout.failed("ann", "a", 1000)
+        assert lockout.locked_until("ann", "a", 1000) is None
     lockout.failed("ann", "a", 1000)
-    assert lockout.locked_until("ann", "a", 1000) is None
+    assert lockout.locked_until("ann", "a", 1000) == 2000
 
 
 def test_another_spelling_is_the_same_account() -> None:
@@ -44,10 +49,26 @@ def test_guessing_from_many_places_locks_the_account() -> None:
     assert lockout.locked_until("ann", "elsewhere", 0) == 1000
 
 
-def test_old_failures_are_forgotten() -> None:
-    lockout = failing(2)
-    lockout.failed("ann", "a", 5001)
-    assert lockout.locked_until("ann", "a", 5001) is None
+def test_the_later_end_is_told_of_two_locks() -> None:
+    lockout = failing(3)
+    for origin in "bbcc":
+        lockout.failed("ann", origin, 500)
+    assert lockout.locked_until("ann", "a", 600) == 1500
+
+
+@pytest.mark.parametrize("now", [0, 60_000])
+def test_old_failures_are_forgotten(now: int) -> None:
+    for later, locked in ((1, True), (5000, True), (5001, False)):
+        lockout = failing(2, now=now)
+        lockout.failed("ann", "a", now + later)
+        assert (lockout.locked_until("ann", "a", now + later) is not None) is locked
+
+
+def test_it_is_the_last_failure_that_has_to_be_old() -> None:
+    lockout = failing(1, now=0)
+    lockout.failed("ann", "a", 4000)
+    lockout.failed("ann", "a", 8000)
+    assert lockout.locked_until("ann", "a", 8000) == 9000
 
 
 def test_success_forgives_its_own_origin_alone() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import struct
 from collections.abc import Callable
 
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from scmd.rpc.security import ntlm_messages as messages
 from scmd.rpc.security import ntlm_session as keys
 from scmd.rpc.security.md4 import md4, nt_hash
-from scmd.rpc.security.ntlm_acceptor import NtlmAcceptor, ServerNames
+from scmd.rpc.security.ntlm_acceptor import OFFERED, NtlmAcceptor, ServerNames
 from scmd.rpc.security.ntlm_initiator import NtlmInitiator
 from scmd.rpc.security.provider import SecurityError
 from tests.rpc.security.accounts import NAMES, NOW, PASSWORD, World, initiator
@@ -194,7 +195,7 @@ def test_a_weaker_offer_is_refused(flag: int) -> None:
         return token[:12] + flags.to_bytes(4, "little") + token[16:]
 
     with pytest.raises(SecurityError, match="does without"):
-        tampered(weaken, at_negotiate=True)
+        World().acceptor().step(weaken(initiator().step(b"") or b""))
 
 
 def test_a_changed_offer_is_noticed_by_the_mic() -> None:
@@ -230,6 +231,15 @@ def test_guessing_locks_the_guesser_out_and_nobody_else() -> None:
     established(initiator(), world.acceptor(origin="10.0.0.8"))
     world.clock += world.lockout.policy.lock
     established(initiator(), world.acceptor())
+
+
+def test_the_right_password_forgives_what_failed_before() -> None:
+    world = World()
+    for _ in range(2):
+        for _ in range(2):
+            with pytest.raises(SecurityError, match="is wrong"):
+                established(initiator(password="guess"), world.acceptor())
+        established(initiator(), world.acceptor())
 
 
 def test_no_secret_is_shown() -> None:
@@ -322,6 +332,44 @@ def test_impacket_without_ntlmv2_is_refused() -> None:
     type3, _ = ntlm.getNTLMSSPType3(type1, challenge, "ann", PASSWORD, "", use_ntlmv2=False)
     with pytest.raises(SecurityError, match="NTLMv1"):
         far.step(type3.getData())
+
+
+def test_without_a_key_exchange_signatures_are_not_encrypted() -> None:
+    """[MS-NLMP] 3.4.4.2; the key is then what the password and the challenge make of it."""
+    from impacket import ntlm
+
+    far = World().acceptor()
+    type1 = ntlm.getNTLMSSPType1("CLIENT", "", signingRequired=True, use_ntlmv2=True)
+    type1["flags"] &= ~messages.KEY_EXCHANGE
+    challenge = far.step(type1.getData())
+    assert challenge is not None
+    assert not messages.decode_challenge(challenge).flags & messages.KEY_EXCHANGE
+    type3, key = ntlm.getNTLMSSPType3(type1, challenge, "ann", PASSWORD, "", use_ntlmv2=True)
+    far.step(type3.getData())
+    assert far.session_key == key
+    for number in range(2):
+        count = number.to_bytes(4, "little")
+        signing = ntlm.SIGNKEY(type3["flags"], key)
+        checksum = hmac.digest(signing, count + b"headbodytail", "md5")[:8]
+        far.verify(b"head", b"body", b"tail", b"\1\0\0\0" + checksum + count)
+
+
+def test_what_nobody_knows_is_not_offered() -> None:
+    negotiate = (initiator().step(b"") or b"")[:12] + b"\xff" * 4 + bytes(24)
+    offered = messages.decode_challenge(World().acceptor().step(negotiate) or b"").flags
+    ours = messages.TARGET_INFO | messages.REQUEST_TARGET | messages.TARGET_TYPE_SERVER
+    assert offered == OFFERED | ours
+
+
+def test_the_count_of_messages_begins_again_after_the_last() -> None:
+    near, far = established()
+    assert near._keys is not None
+    assert far._keys is not None
+    near._keys[1].count = far._keys[2].count = 0xFFFF_FFFF
+    for count in (b"\xff" * 4, bytes(4)):
+        signature = near.sign(b"", b"body", b"")
+        assert signature[12:] == count
+        far.verify(b"", b"body", b"", signature)
 
 
 def test_pyspnego_is_accepted() -> None:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scmd.rpc.security.verification import SIGNATURE, Agreed, CallHeader, agrees, append
+from scmd.rpc.security.verification import (
+    SIGNATURE,
+    Agreed,
+    CallHeader,
+    agrees,
+    append,
+    may_disagree,
+)
 
 SYNTAXES = bytes(range(40))
 
@@ -25,6 +32,25 @@ def test_what_is_appended_agrees(stub: bytes, header_signing: bool) -> None:
     assert whole.startswith(stub)
     # The client asks for header signing always; without an answer it must not be agreed.
     assert agrees(whole, agreed(header_signing=header_signing), header()) is header_signing
+
+
+def test_the_bytes_of_a_trailer_are_those_of_the_specification() -> None:
+    """[MS-RPCE] 2.2.2.13: the header's command only where the header is not signed."""
+    common = bytes.fromhex("8ae3137102f43671 0100 0400 01000000")
+    short = b"stub!\0\0\0" + common + bytes.fromhex("0240 2800") + SYNTAXES
+    assert append(b"stub!", agreed(), header()) == short
+    whole = bytes.fromhex("0200 2800") + SYNTAXES + bytes.fromhex("0340 1000")
+    told = bytes.fromhex("00 00 0000 10000000 07000000 0100 0f00")
+    unsigned = append(b"stub!", agreed(header_signing=False), header())
+    assert unsigned == b"stub!\0\0\0" + common + whole + told
+
+
+@pytest.mark.parametrize("header_signing", [True, False])
+def test_the_usual_trailer_is_looked_at_where_headers_are_not_signed(header_signing: bool) -> None:
+    whole = append(b"", agreed(), header())
+    assert may_disagree(whole, agreed(header_signing=header_signing)) is not header_signing
+    assert may_disagree(whole, agreed(bytes(40)))
+    assert not may_disagree(b"no trailer at all", agreed(header_signing=header_signing))
 
 
 def test_each_difference_in_what_was_agreed_is_noticed() -> None:
@@ -77,6 +103,7 @@ def test_commands_that_are_not_understood_may_be_passed_over_unless_they_must_no
         b"." + trailer((0xC005, b"")),
         trailer((0x8005, b"")),
         trailer((0x8005, b"past the end"))[:-4],
+        trailer((0xC005, b"past the end"))[:-4],
         trailer((0xC005, b"")) + bytes(2000),
     ],
 )
