@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from dataclasses import replace
 
 import pytest
 
-from scmd.core.changes import Change, ChangeKind
+from scmd.core.changes import KEPT_BYTES, REMEMBERED_BYTES, Change, ChangeKind
 from scmd.core.feed import BEGINNING, MOST_AT_ONCE, FeedPart, WaitForChanges
 from scmd.core.memory import ChangeMemory, Memory, ServiceMemory
 from scmd.core.messages import AssociationId, HandleId, ServiceId, Settings, StoredService
@@ -378,6 +379,39 @@ def test_who_watches_a_quiet_service_is_not_behind_for_what_others_did(
         reader.bench, reader.handle = after, after.handle
         behind[name] = reader.read().behind
     assert behind == {"Quiet": is_older, "Busy": True, "Never": is_older, "Missing": True}
+
+
+def test_large_descriptors_are_kept_of_few_changes(bench: Bench) -> None:
+    """Or memory and journal would hold thousands of copies of what has 60 KiB here."""
+    entries = "(A;;0xf01ff;;;SY)(A;;0xf01ff;;;BA)" + 3_000 * "(A;;CC;;;WD)"
+    large = descriptor_from_sddl(f"D:{entries}").to_bytes()
+    other = bench.create("Other")
+    service = bench.create("Large", security=large)
+    readers = {name: Reader(bench, name) for name in ("Other", "Large")}
+    bench.ask(ChangeConfig2(bench.call(), other, ConfigLevel.DESCRIPTION, "before"))
+    for number in range(KEPT_BYTES // len(large) + 1):
+        bench.ask(ChangeConfig2(bench.call(), service, ConfigLevel.DESCRIPTION, str(number)))
+    assert descriptor_bytes(bench.scm.state.feed.kept) <= KEPT_BYTES
+    journaled = [entry for entry in bench.scm.memory() if isinstance(entry, ChangeMemory)]
+    assert descriptor_bytes(journaled) <= REMEMBERED_BYTES
+    assert journaled[-1].number == bench.scm.state.feed.last
+    for reader in readers.values():
+        assert reader.read().behind
+        assert not reader.read().behind
+
+    after = successor(bench, stored(1, "Other"), stored(2, "Large"))
+    kept = after.scm.state.feed.kept
+    assert descriptor_bytes(kept) <= KEPT_BYTES
+    assert kept[-1].number == bench.scm.state.feed.last
+    for reader in readers.values():
+        reader.bench, reader.handle = after, after.handle
+        assert not reader.read().behind
+    after.ask(ChangeConfig2(after.call(), after.open("Other"), ConfigLevel.DESCRIPTION, "after"))
+    assert kinds(readers["Other"].read()) == [(ChangeKind.CONFIG, "Other")]
+
+
+def descriptor_bytes(changes: Iterable[Change | ChangeMemory]) -> int:
+    return sum(len(change.security or b"") for change in changes)
 
 
 def without_number(entry: Memory) -> Memory:

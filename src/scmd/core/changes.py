@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from enum import StrEnum
+from itertools import islice
 
 from scmd.core.frozen import frozen
 from scmd.core.messages import SCM_ITSELF, Actor, CallId, ServiceId
@@ -14,8 +15,12 @@ if TYPE_CHECKING:
     from scmd.core.feed import Watcher
 
 KEPT = 8_192
+KEPT_BYTES = 16 << 20
+"""So large all their descriptors may be; of services with large ones fewer changes are kept."""
 REMEMBERED = 1_024
 """Of these, as many outlive a manager whose journal has just been written anew."""
+REMEMBERED_BYTES = 4 << 20
+"""So large all their descriptors may be."""
 
 
 class ChangeKind(StrEnum):
@@ -64,6 +69,7 @@ class Feed:
         self.last = 0
         """The number of the last change."""
         self.kept: deque[Change] = deque(maxlen=KEPT)
+        self._kept_bytes = 0
         self.unwritten: list[Change] = []
         """Those that the journal has not got yet."""
         self.intents: dict[ServiceId, Intent] = {}
@@ -80,10 +86,31 @@ class Feed:
         return self.last - len(self.kept) + 1
 
     def remembered(self) -> list[Change]:
-        """The last changes, for a journal that is written anew."""
-        return list(self.kept)[-REMEMBERED:]
+        """The last changes, for a journal that is written anew; oldest first."""
+        size = 0
+        last: list[Change] = []
+        for change in islice(reversed(self.kept), REMEMBERED):
+            size += _size(change)
+            if size > REMEMBERED_BYTES:
+                break
+            last.append(change)
+        last.reverse()
+        return last
 
-    def append(self, change: Change) -> None:
+    def keep(self, change: Change) -> list[Change]:
+        """The number after the last one's comes; what has to go for it, oldest first."""
+        lost: list[Change] = []
+        kept = self.kept
+        self._kept_bytes += _size(change)
+        while kept and (len(kept) == kept.maxlen or self._kept_bytes > KEPT_BYTES):
+            oldest = kept.popleft()
+            self._kept_bytes -= _size(oldest)
+            lost.append(oldest)
+        kept.append(change)
         self.last = change.number
-        self.kept.append(change)
-        self.unwritten.append(change)
+        return lost
+
+
+def _size(change: Change) -> int:
+    """Of its descriptor, in bytes; all else is small."""
+    return len(change.security or b"")

@@ -5,10 +5,11 @@ numbers go on under the next manager, which takes the last changes up from the j
 *epoch* is one unbroken row of numbers: it is another one only where the journal was lost, after
 a boot for instance. A place in the feed is epoch and number.
 
-The last `changes.KEPT` are kept. Whoever asks for those after a place gets them, or waits for
-the first one; who was away for too long, or comes from another epoch, is told that it is behind
-and gets the services as they are now, and the place to go on from. Of watchers of a few
-services only these services' changes count: nothing is lost as long as theirs are there.
+The last `changes.KEPT` are kept, fewer when their descriptors are large. Whoever asks for those
+after a place gets them, or waits for the first one; who was away for too long, or comes from
+another epoch, is told that it is behind and gets the services as they are now, and the place to
+go on from. Of watchers of a few services only these services' changes count: nothing is lost as
+long as theirs are there.
 
 A watcher on the SCM's handle is told what its caller may see, by the descriptor that the
 service had at the change. Waiting costs nothing; a change costs what there are of watchers of
@@ -161,13 +162,11 @@ def add(
 
 
 def _append(state: State, change: Change) -> None:
-    kept = state.feed.kept
-    if len(kept) == kept.maxlen:
-        lost = kept[0]
+    for lost in state.feed.keep(change):
         record = state.by_key.get(name_key(lost.name))
         if record is not None:
             record.last_lost = lost.number
-    state.feed.append(change)
+    state.feed.unwritten.append(change)
 
 
 def _tell(feed: Feed, watchers: dict[CallId, Watcher] | None, change: Change) -> None:
@@ -366,8 +365,7 @@ def resume(
     feed = state.feed
     feed.epoch = epoch
     for change in changes:
-        feed.kept.append(change)
-        feed.last = change.number
+        feed.keep(change)
         record = state.records.get(change.service)
         if record is not None:
             record.last_change = change.number
