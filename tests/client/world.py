@@ -15,9 +15,10 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import Self
+
+from msgspec.structs import replace
 
 from scmd.core.feed import WaitForChanges
 from scmd.core.messages import Caller, LaunchId, ServiceId, Settings

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from scmd.core.memory import Memory
 from scmd.core.messages import HandleId, LaunchId, ServiceId, Settings, StoredService
@@ -46,7 +46,7 @@ HOOK = "/bin/hook"
 def held(launch: int, service: int = 1, **more: object) -> HeldLaunch:
     """A launch that the keeper holds; without a control channel unless it is asked for."""
     given = HeldLaunch(LaunchId(launch), ServiceId(service), PID, control_channel=False)
-    return replace(given, **more)  # type: ignore[arg-type] # by field
+    return replace(given, **more)
 
 
 def successor(bench: Bench, *launches: HeldLaunch, journal: bool = True) -> Bench:

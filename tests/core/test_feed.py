@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from scmd.core.changes import KEPT_BYTES, REMEMBERED_BYTES, Change, ChangeKind
 from scmd.core.feed import BEGINNING, MOST_AT_ONCE, FeedPart, WaitForChanges

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from typing import Any
 
 import pytest
+from msgspec import NODEFAULT, structs
 
 from scmd.core.locks import LockDatabase
 from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, HandleId
@@ -45,7 +45,7 @@ COMMANDS: list[type[Command]] = list(
 
 
 def commands_with(field: str) -> list[type[Command]]:
-    return [kind for kind in COMMANDS if field in {item.name for item in dataclasses.fields(kind)}]
+    return [kind for kind in COMMANDS if field in {item.name for item in structs.fields(kind)}]
 
 
 FILLERS: dict[str, Any] = {
@@ -78,8 +78,8 @@ FILLERS: dict[str, Any] = {
 def filled(bench: Bench, kind: type[Command], **given: Any) -> Command:
     required = [
         item.name
-        for item in dataclasses.fields(kind)
-        if item.default is dataclasses.MISSING and item.name not in ("call", *given)
+        for item in structs.fields(kind)
+        if item.default is NODEFAULT and item.name not in ("call", *given)
     ]
     return kind(call=bench.call(), **{name: FILLERS[name] for name in required}, **given)
 
@@ -110,7 +110,7 @@ def test_a_handle_of_the_wrong_kind_is_6(kind: type[Command]) -> None:
 def test_every_command_is_carried_out() -> None:
     for kind in COMMANDS:
         bench = Bench()
-        fields = {item.name for item in dataclasses.fields(kind)}
+        fields = {item.name for item in structs.fields(kind)}
         given: dict[str, Any] = {}
         if "scm" in fields:
             given["scm"] = bench.handle

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from scmd.core import control_values, handles, object_security, saves
 from scmd.core.messages import Settings
@@ -84,9 +85,7 @@ def _forget_the_scms(patch: pytest.MonkeyPatch) -> None:
     original = control_values.settings_from
 
     def settings_from(values: Any, host: Settings) -> Settings:
-        found = original(values, host)
-        object.__setattr__(found, "security", None)
-        return found
+        return replace(original(values, host), security=None)
 
     patch.setattr(control_values, "settings_from", settings_from)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from scmd.core import (
     database,
@@ -233,8 +234,7 @@ def _send_no_signal(patch: pytest.MonkeyPatch) -> None:
 
     def plan(*arguments: Any) -> srvany.Plan:
         found = original(*arguments)
-        object.__setattr__(found, "reload_signal", found.reload_signal and 10)
-        return found
+        return replace(found, reload_signal=found.reload_signal and 10)
 
     patch.setattr(srvany, "plan", plan)
 

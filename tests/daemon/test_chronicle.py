@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from scmd.core.messages import Actor, LaunchId, ServiceId
 from scmd.core.messages.effects import ServiceFailed, StatusChanged

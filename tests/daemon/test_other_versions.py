@@ -7,11 +7,11 @@ import os
 import socket
 import sys
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.messages.effects import LaunchSpec

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from scmd.core import handles
 from scmd.core.event_ids import EventId
-from scmd.core.frozen import frozen
 from scmd.core.messages.commands import Command
 from scmd.core.messages.effects import LogEvent
 from scmd.core.state import State
@@ -16,8 +15,7 @@ from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.service import ScmAccess
 
 
-@frozen
-class NotifyBoot(Command):
+class NotifyBoot(Command, frozen=True):
     """Result: None. Needs SC_MANAGER_MODIFY_BOOT_CONFIG; 1076 when the boot was accepted before."""
 
     acceptable: bool

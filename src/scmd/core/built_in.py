@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from scmd.core import database, feed, notify_requests, saves
 from scmd.core.changes import ChangeKind
-from scmd.core.frozen import frozen
 from scmd.core.messages import ServiceId
 from scmd.core.messages.effects import ServiceCreated
 from scmd.core.messages.events import Event
@@ -71,8 +70,7 @@ BUILT_INS = (
 assert {name_key(config.name) for config in BUILT_INS} == BUILT_IN_KEYS
 
 
-@frozen
-class SmbFrontChanged(Event):
+class SmbFrontChanged(Event, frozen=True):
     """Samba's smbd has begun, or ceased, to hand the SCM's named pipe over."""
 
     is_there: bool

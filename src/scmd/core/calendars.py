@@ -18,7 +18,8 @@ from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
 from itertools import islice
 
-from scmd.core.frozen import frozen
+from msgspec import Struct
+
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.numbers import decimal
 
@@ -42,15 +43,13 @@ _SHORT = {
 EXPECTED = "`every SPAN`, five fields as cron's, @hourly, @daily, @weekly, @monthly or @yearly"
 
 
-@frozen
-class Every:
+class Every(Struct, frozen=True):
     """So many milliseconds after the last time."""
 
     span: int
 
 
-@frozen
-class Calendar:
+class Calendar(Struct, frozen=True):
     """Every minute that all of these name; days by number or by weekday."""
 
     minutes: tuple[int, ...]

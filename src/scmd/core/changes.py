@@ -6,7 +6,8 @@ from collections import deque
 from enum import StrEnum
 from itertools import islice
 
-from scmd.core.frozen import frozen
+from msgspec import Struct
+
 from scmd.core.messages import SCM_ITSELF, Actor, CallId, ServiceId
 from scmd.vocabulary.status import ServiceStatus
 
@@ -32,8 +33,7 @@ class ChangeKind(StrEnum):
     PARAMETERS = "parameters"
 
 
-@frozen
-class Change:
+class Change(Struct, frozen=True):
     """One change. Of a STATUS, `status` is the new one, and who and what brought it about."""
 
     number: int
@@ -51,8 +51,7 @@ class Change:
     """The service's own descriptor at that time; None: the default one."""
 
 
-@frozen
-class Intent:
+class Intent(Struct, frozen=True):
     """A change of a record that is on its way to the disk."""
 
     kind: ChangeKind

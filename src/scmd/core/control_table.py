@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scmd.core.frozen import frozen
+from msgspec import Struct
+
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
 from scmd.vocabulary.errors import Error
@@ -26,8 +27,7 @@ from scmd.vocabulary.service import (
 _S = ServiceState
 
 
-@frozen
-class ControlRule:
+class ControlRule(Struct, frozen=True):
     """The right a caller needs, and the bit a service must have accepted (0: none)."""
 
     right: int

@@ -8,10 +8,11 @@ the machine's services from starting; one that is set by command is checked firs
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from struct import Struct
 
-from scmd.core.frozen import frozen
+import msgspec
+from msgspec.structs import replace
+
 from scmd.core.messages import Settings
 from scmd.vocabulary.command_line import split_command_line
 from scmd.vocabulary.errors import Error, Refused
@@ -94,8 +95,7 @@ def number(values: Values, name: str, default: int) -> int:
 # The table -----------------------------------------------------------------------------------
 
 
-@frozen
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """One value, or with a name that ends in `\\` one for each load-order group."""
 
     name: str
@@ -243,7 +243,7 @@ def settings_from(values: Values, host: Settings) -> Settings:
     fields: dict[str, object] = {"stored": dict(values), "security": data(values, SECURITY)}
     for setting in SETTINGS:
         fields.update(setting.read(values, _DEFAULT))
-    return replace(host, **fields)  # type: ignore[arg-type] # each by its own reader
+    return replace(host, **fields)
 
 
 Changes = Mapping[str, RegistryValue | None]

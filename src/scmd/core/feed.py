@@ -22,9 +22,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from msgspec import Struct
+
 from scmd.core import handles
 from scmd.core.changes import Change, ChangeKind, Feed, Intent
-from scmd.core.frozen import frozen
 from scmd.core.messages import SCM_ITSELF, Actor, CallId, HandleId, ServiceId
 from scmd.core.messages.commands import Command
 from scmd.core.records import ServiceRecord
@@ -49,8 +50,7 @@ NO_LIMIT = 0xFFFF_FFFF
 MOST_NAMES = 1_024
 
 
-@frozen
-class WaitForChanges(Command):
+class WaitForChanges(Command, frozen=True):
     """Result: FeedPart. At once when there are changes after the place, else with the first one.
 
     On a service's handle (QUERY_STATUS) those of this service; on the SCM's (ENUMERATE_SERVICE)
@@ -67,8 +67,7 @@ class WaitForChanges(Command):
     """Not 0: the services above this record number, as an answer has said."""
 
 
-@frozen
-class ServiceView:
+class ServiceView(Struct, frozen=True):
     """A service as it is; of the whole picture that one who is behind gets."""
 
     id: ServiceId
@@ -78,8 +77,7 @@ class ServiceView:
     marked: bool
 
 
-@frozen
-class FeedPart:
+class FeedPart(Struct, frozen=True):
     epoch: int
     number: int
     """With the epoch the place to go on from."""

@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 
+from msgspec import Struct
+
 from scmd.core import instances, recovery, schedules, status
 from scmd.core.deadlines import Deadline
 from scmd.core.dependencies import group_of, is_group
-from scmd.core.frozen import frozen
 from scmd.core.hosted_runs import HostedRun, Stage
 from scmd.core.records import AttemptPhase, Launch, LaunchPhase, ServiceRecord, StartRequest
 from scmd.core.reloads import Reload
@@ -71,8 +72,7 @@ class Code(StrEnum):
     SAYS = "says"
 
 
-@frozen
-class Finding:
+class Finding(Struct, frozen=True):
     code: Code
     service: str
     """Whom it is about: a key name."""

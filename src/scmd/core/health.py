@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from scmd.core.frozen import frozen
+from msgspec import Struct
+
 from scmd.vocabulary.command_line import split_command_line
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.numbers import decimal
@@ -50,8 +51,7 @@ class Way(Enum):
     LOG = "log"
 
 
-@frozen
-class Probe:
+class Probe(Struct, frozen=True):
     """One question. TCP: a connection is accepted; HTTP: GET is answered with a status below
     400; COMMAND: it exits with 0. The NOTIFYs and LOG are not asked: the program says it, or writes
     a line with the text `path` in it."""
@@ -63,8 +63,7 @@ class Probe:
     argv: tuple[str, ...] = ()
 
 
-@frozen
-class HealthPlan:
+class HealthPlan(Struct, frozen=True):
     """What a program is asked. Milliseconds."""
 
     ready: Probe | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from scmd.core import hooks, hosting, instances, mains, one_shots, srvany
 from scmd.core.hosted_runs import HostedRun, Stage, arm, show

@@ -11,7 +11,8 @@ services share gets what any of them requires, and everything if one of them has
 
 from __future__ import annotations
 
-from scmd.core.frozen import frozen
+from msgspec import Struct
+
 from scmd.core.messages import ServiceId, Settings
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
@@ -24,8 +25,7 @@ from scmd.vocabulary.service import ServiceType, SidType
 _DOMAIN = name_key("NT SERVICE\\")
 
 
-@frozen
-class Identity:
+class Identity(Struct, frozen=True):
     """As the fields of `LaunchSpec`."""
 
     account: str

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from scmd.core.frozen import frozen
+from msgspec import Struct
+
 from scmd.core.messages import Parameters
 from scmd.core.parameter_readers import wrong
 from scmd.vocabulary.numbers import decimal
@@ -41,8 +42,7 @@ _LARGEST_WEIGHT = 10_000
 _LARGEST_TASKS = 1 << 22
 
 
-@frozen
-class Limits:
+class Limits(Struct, frozen=True):
     """What a launch is given, each in the names' order."""
 
     limits: tuple[tuple[str, int], ...] = ()

@@ -8,8 +8,9 @@ SCM itself counts as the holder. [MS-SCMR] 3.1.4.4, 3.1.4.9, 3.1.4.18.
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from scmd.core import auto_start, handles
-from scmd.core.frozen import frozen
 from scmd.core.handles import HandleKind
 from scmd.core.messages import Call, HandleId
 from scmd.core.messages.commands import Command
@@ -20,29 +21,25 @@ from scmd.vocabulary.service import ScmAccess
 SCM_OWNER = ".\\NT Service Control Manager"
 
 
-@frozen
-class LockDatabase(Command):
+class LockDatabase(Command, frozen=True):
     """Result: HandleId of the lock. Needs SC_MANAGER_LOCK; 1055 when somebody has it."""
 
     scm: HandleId
 
 
-@frozen
-class UnlockDatabase(Command):
+class UnlockDatabase(Command, frozen=True):
     """Result: None; 1071 for a handle that is no lock."""
 
     lock: HandleId
 
 
-@frozen
-class QueryLock(Command):
+class QueryLock(Command, frozen=True):
     """Result: LockStatus. Needs SC_MANAGER_QUERY_LOCK_STATUS."""
 
     scm: HandleId
 
 
-@frozen
-class LockStatus:
+class LockStatus(Struct, frozen=True):
     """QUERY_SERVICE_LOCK_STATUS; no owner: it is not locked."""
 
     owner: str = ""

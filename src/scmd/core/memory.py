@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections import deque
 from operator import attrgetter
 
+from msgspec import Struct
+
 from scmd.core import recovery, reloads, schedules, shutdown
 from scmd.core.changes import KEPT, Change, Feed, Intent
-from scmd.core.frozen import frozen
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.records import (
     AttemptPhase,
@@ -38,8 +39,7 @@ if TYPE_CHECKING:
     from scmd.core.state import State
 
 
-@frozen
-class AccountMemory:
+class AccountMemory(Struct, frozen=True):
     """Why a service is in its state; who brought that about, and who asked for what goes on."""
 
     cause: str
@@ -49,8 +49,7 @@ class AccountMemory:
     killed: bool
 
 
-@frozen
-class ServiceMemory:
+class ServiceMemory(Struct, frozen=True):
     """What is true of a service. The last entry of each service counts."""
 
     service: int
@@ -97,8 +96,7 @@ class ServiceMemory:
     """The number of its last change in the feed; 0: there was none, as of one without an entry."""
 
 
-@frozen
-class LaunchMemory:
+class LaunchMemory(Struct, frozen=True):
     """What is true of a launch. The last entry of each launch counts."""
 
     launch: int
@@ -118,15 +116,13 @@ class LaunchMemory:
     without: tuple[str, ...] = ()
 
 
-@frozen
-class LaunchOver:
+class LaunchOver(Struct, frozen=True):
     """The exit of a launch has been dealt with; the keeper may still hold it."""
 
     launch: int
 
 
-@frozen
-class AutoStartMemory:
+class AutoStartMemory(Struct, frozen=True):
     """The automatic starts have begun; these are still to come."""
 
     batches: tuple[tuple[int, ...], ...] = ()
@@ -138,8 +134,7 @@ class AutoStartMemory:
     """The boot was accepted by NotifyBootConfigStatus."""
 
 
-@frozen
-class ChangeMemory:
+class ChangeMemory(Struct, frozen=True):
     """A change of the feed; see `changes.Change`."""
 
     epoch: int
@@ -155,8 +150,7 @@ class ChangeMemory:
     security: bytes | None = None
 
 
-@frozen
-class IntentMemory:
+class IntentMemory(Struct, frozen=True):
     """A change of a record is on its way to the disk; the last entry of each service counts."""
 
     epoch: int

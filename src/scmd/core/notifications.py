@@ -7,7 +7,6 @@ follows from it `announcements`'.
 
 from __future__ import annotations
 
-from scmd.core.frozen import frozen
 from scmd.core.messages import LaunchId
 from scmd.core.messages.events import Event
 from scmd.vocabulary.numbers import decimal
@@ -21,8 +20,7 @@ LONGEST_SPAN = 3_600_000
 """Milliseconds; a longer span counts as an hour."""
 
 
-@frozen
-class ProcessNotified(Event):
+class ProcessNotified(Event, frozen=True):
     """A process of this launch has said so. Spans are milliseconds; None: not said."""
 
     launch: LaunchId

@@ -24,8 +24,9 @@ from __future__ import annotations
 
 from enum import Enum, auto
 
+from msgspec import Struct
+
 from scmd.core import handles
-from scmd.core.frozen import frozen
 from scmd.core.messages import Call, CallId, HandleId
 from scmd.core.messages.commands import Command
 from scmd.core.records import ServiceRecord
@@ -57,8 +58,7 @@ MOST_UNCLOSED = 16
 # Commands -------------------------------------------------------------------------------------
 
 
-@frozen
-class NotifyStatusChange(Command):
+class NotifyStatusChange(Command, frozen=True):
     """Result: HandleId, of the notify handle. [MS-SCMR] 3.1.4.43."""
 
     handle: HandleId
@@ -66,22 +66,19 @@ class NotifyStatusChange(Command):
     level: int = 2
 
 
-@frozen
-class GetNotifyResults(Command):
+class GetNotifyResults(Command, frozen=True):
     """Result: Notification, when there is one; 1235 when there will be none. 3.1.4.44."""
 
     notify_handle: HandleId
 
 
-@frozen
-class CloseNotifyHandle(Command):
+class CloseNotifyHandle(Command, frozen=True):
     """Result: bool, whether its notification had come. 3.1.4.45."""
 
     notify_handle: HandleId
 
 
-@frozen
-class Notification:
+class Notification(Struct, frozen=True):
     """What a request comes to. `error` 1072: its service was marked, and nothing else happened."""
 
     level: int

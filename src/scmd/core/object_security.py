@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from scmd.core import feed, handles, saves
 from scmd.core.changes import ChangeKind
 from scmd.core.control_values import SECURITY
-from scmd.core.frozen import frozen
 from scmd.core.handles import Handle, HandleKind
 from scmd.core.locks import refuse_change
 from scmd.core.messages import HandleId
@@ -68,16 +67,14 @@ _SACL_BITS = int(
 )
 
 
-@frozen
-class QuerySecurity(Command):
+class QuerySecurity(Command, frozen=True):
     """Result: the self-relative descriptor, of the asked components only. Either kind of handle."""
 
     handle: HandleId
     information: int
 
 
-@frozen
-class SetSecurity(Command):
+class SetSecurity(Command, frozen=True):
     """Replace the components that `information` names. Either kind of handle. Result: None."""
 
     handle: HandleId

@@ -22,10 +22,11 @@ action follows, 7034 none does, 7032 one has failed.
 
 from __future__ import annotations
 
+from msgspec import Struct
+
 from scmd.core import identities, instances, launches, starting
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
-from scmd.core.frozen import frozen
 from scmd.core.messages import Actor
 from scmd.core.messages.effects import LaunchSpec
 from scmd.core.messages.events import ProcessExited
@@ -322,8 +323,7 @@ def cancel(state: State) -> None:
 # For a new manager, and for people ------------------------------------------------------------
 
 
-@frozen
-class RecoveryMemory:
+class RecoveryMemory(Struct, frozen=True):
     """What a new manager has to know; see `memory`. Instants, milliseconds."""
 
     failed_at: int
@@ -353,8 +353,7 @@ def restore(state: State, record: ServiceRecord, remembered: RecoveryMemory) -> 
         _wait(state, record, known, max(0, remembered.due - state.now))
 
 
-@frozen
-class Step:
+class Step(Struct, frozen=True):
     """What a failure to come would lead to."""
 
     failure: int
@@ -366,8 +365,7 @@ class Step:
     """A run shorter than this many milliseconds makes a restart wait longer, each time."""
 
 
-@frozen
-class Preview:
+class Preview(Struct, frozen=True):
     """Where a service's recovery stands, and what would come next."""
 
     failures: int

@@ -24,11 +24,12 @@ from __future__ import annotations
 from collections import deque
 from enum import Enum, auto
 
+from msgspec import Struct
+
 from scmd.core import attempts, auto_start, essential, hosting, launches, requests, status
 from scmd.core.control_table import refusal
 from scmd.core.deadlines import Deadline
 from scmd.core.event_ids import EventId
-from scmd.core.frozen import frozen
 from scmd.core.messages import Actor, ServiceId
 from scmd.core.messages.effects import ShutdownCompleted
 from scmd.core.records import (
@@ -103,8 +104,7 @@ class ShutdownRun:
         return self.phase in (Phase.KILLING, Phase.COMPLETED)
 
 
-@frozen
-class NoticeMemory:
+class NoticeMemory(Struct, frozen=True):
     """A `Notice`, for a new manager."""
 
     control: int
@@ -114,8 +114,7 @@ class NoticeMemory:
     due: int | None
 
 
-@frozen
-class ShutdownMemory:
+class ShutdownMemory(Struct, frozen=True):
     """The shutdown has begun, and is so far; who was told what is the services' memory."""
 
     phase: str

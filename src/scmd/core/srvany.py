@@ -11,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import Struct
+
 from scmd.core import essential, health, identities, limits
-from scmd.core.frozen import frozen
 from scmd.core.messages import Parameters, ServiceId
 from scmd.core.messages.effects import LaunchSpec
 from scmd.core.parameter_readers import (
@@ -42,8 +43,7 @@ RELOAD_COMMAND = "AppReloadCommand"
 ONE_SHOT = "AppOneShot"
 
 
-@frozen
-class Plan:
+class Plan(Struct, frozen=True):
     """What is to be launched, and how it is to be settled and stopped. Milliseconds."""
 
     spec: LaunchSpec

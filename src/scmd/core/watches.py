@@ -10,7 +10,8 @@ to is `hosting`'s, which gives the callbacks.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from scmd.core import launches
 from scmd.core.deadlines import Deadline

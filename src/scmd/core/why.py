@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import replace
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from scmd.core import schedules, status
 from scmd.core.findings import Code, Finding, examine
-from scmd.core.frozen import frozen
 from scmd.core.messages import HandleId
 from scmd.core.records import ServiceRecord
 from scmd.core.state import State
@@ -29,8 +30,7 @@ MAX_HOLDERS = 100
 """Holders of handles that are named; the last one stands for the others."""
 
 
-@frozen
-class Holder:
+class Holder(Struct, frozen=True):
     """Somebody with open handles to the service."""
 
     name: str
@@ -38,8 +38,7 @@ class Holder:
     handles: int
 
 
-@frozen
-class Explanation:
+class Explanation(Struct, frozen=True):
     """What RExplain sends, as JSON."""
 
     service: str

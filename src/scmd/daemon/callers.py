@@ -11,7 +11,8 @@ import asyncio
 import os
 import pwd
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from scmd.core.messages import Caller
 from scmd.core.messages.commands import ChangeConfig, Command, CreateService

@@ -11,11 +11,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Collection
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.messages.effects import ServiceFailed, StatusChanged

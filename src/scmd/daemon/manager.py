@@ -16,7 +16,8 @@ import socket
 import sys
 import threading
 from contextlib import ExitStack, closing
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from scmd.control_pipe import packets
 from scmd.core import messages

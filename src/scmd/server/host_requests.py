@@ -7,22 +7,20 @@ command is.
 
 from __future__ import annotations
 
-from scmd.core.frozen import frozen
+from msgspec import Struct
+
 from scmd.core.messages import Call, ServiceId
 
 
-@frozen
-class HostRequest:
+class HostRequest(Struct, frozen=True):
     call: Call
 
 
-@frozen
-class QueryManagerStatus(HostRequest):
+class QueryManagerStatus(HostRequest, frozen=True):
     """Result: bytes, a JSON object (docs/scmd-interface.md)."""
 
 
-@frozen
-class ReadLog(HostRequest):
+class ReadLog(HostRequest, frozen=True):
     """Result: (start, bytes, next), at most `count` bytes; positions as RReadLog has them."""
 
     service: ServiceId
@@ -30,8 +28,7 @@ class ReadLog(HostRequest):
     count: int
 
 
-@frozen
-class ReadEvents(HostRequest):
+class ReadEvents(HostRequest, frozen=True):
     """Result: (bytes, next). JSON lines of at most `count` events numbered above `after`."""
 
     after: int
@@ -39,23 +36,20 @@ class ReadEvents(HostRequest):
     source: str | None
 
 
-@frozen
-class ReadHistory(HostRequest):
+class ReadHistory(HostRequest, frozen=True):
     """Result: bytes, JSON lines of a service's newest transitions, oldest first."""
 
     service: ServiceId
 
 
-@frozen
-class ReadCrash(HostRequest):
+class ReadCrash(HostRequest, frozen=True):
     """Result: bytes, the newest crash bundle or the one `age` before; empty: there is none."""
 
     service: ServiceId
     age: int
 
 
-@frozen
-class ReportEvent(HostRequest):
+class ReportEvent(HostRequest, frozen=True):
     """Result: None. An entry in the event log by a program that is no service."""
 
     source: str
@@ -64,25 +58,21 @@ class ReportEvent(HostRequest):
     strings: tuple[str, ...]
 
 
-@frozen
-class QueryUsage(HostRequest):
+class QueryUsage(HostRequest, frozen=True):
     """Result: bytes, a JSON object, of the service with this process; 0: it has none."""
 
     process_id: int
 
 
-@frozen
-class QueryRemote(HostRequest):
+class QueryRemote(HostRequest, frozen=True):
     """Result: bytes, a JSON object: end points for other machines, and their users."""
 
 
-@frozen
-class ChangeRemote(HostRequest):
+class ChangeRemote(HostRequest, frozen=True):
     """Result: None, or with an error a text that says what was wrong."""
 
     change: bytes
 
 
-@frozen
-class ReplaceManager(HostRequest):
+class ReplaceManager(HostRequest, frozen=True):
     """Result: None, and then a new manager and logger from what is installed now."""

@@ -11,7 +11,7 @@ They have a source of chance of their own, so that what they do is drawn apart f
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from scmd.core.locks import SCM_OWNER, LockDatabase, LockStatus, QueryLock, UnlockDatabase
 from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, Call, Caller, HandleId

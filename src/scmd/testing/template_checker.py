@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from msgspec import Struct
+
 from scmd.core import instances
-from scmd.core.frozen import frozen
 from scmd.core.memory import Memory, ServiceMemory
 from scmd.core.messages import ServiceId
 from scmd.core.messages.effects import LaunchProcess, SendControl, StatusChanged
@@ -28,8 +29,7 @@ _UP = (_S.RUNNING, _S.CONTINUE_PENDING, _S.PAUSE_PENDING, _S.PAUSED)
 _STARTS, _STOPS = "starts its instances", "stops its instances"
 
 
-@frozen
-class Member:
+class Member(Struct, frozen=True):
     """An instance, as the checkers know it."""
 
     name: str

@@ -3,7 +3,7 @@
 What a frozen, slotted, keyword-only dataclass gives, without `dataclasses` and the
 `inspect` it imports: fields come from the annotations, defaults from the class body. A class
 that is used much gets an `__init__` of its own, which a short command does not wait for.
-The daemon's own values are dataclasses; what `sc`, `net` and the SDK import are these.
+The daemon's own values are msgspec's structs; what `sc`, `net` and the SDK import are these.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from operator import attrgetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from typing import Any, ClassVar, Self, dataclass_transform
 else:
 
@@ -71,7 +71,7 @@ class Value(metaclass=_ValueType):
         self._made[0] += 1
         if self._made[0] == OFTEN and self._fields:
             kind = type(self)
-            kind.__init__ = initializer(kind, kind._fields, kind._defaults, "self, *")  # type: ignore[method-assign] # the same, spelled out
+            kind.__init__ = _initializer(kind)  # type: ignore[method-assign] # the same, spelled out
         if len(values) != len(self._fields):
             values = {**self._defaults, **values}
             if len(values) != len(self._fields):
@@ -124,14 +124,13 @@ class Value(metaclass=_ValueType):
         return type(self)(**{**self.as_dict(), **changes})
 
 
-def initializer(
-    kind: type, fields: Sequence[str], defaults: Mapping[str, Any], first: str = "self"
-) -> Callable[..., None]:
-    """An `__init__` that fills these slots; `first` is what its parameters begin with.
+def _initializer(kind: type[Value]) -> Callable[..., None]:
+    """An `__init__` that fills the slots of this class.
 
     A few are set by their descriptors. With more it is faster to let the value be of another
     class meanwhile, to whose instances can be assigned as to any others.
     """
+    fields, defaults = kind._fields, kind._defaults
     names: dict[str, Any] = {f"_default_{field}": value for field, value in defaults.items()}
     if len(fields) <= FEW:
         names.update({f"_set_{field}": getattr(kind, field).__set__ for field in fields})
@@ -143,10 +142,7 @@ def initializer(
         lines += [f"self.{field} = {field}" for field in fields]
         lines.append("self.__class__ = _kind")
     parameters = [f"{field}=_default_{field}" if field in defaults else field for field in fields]
-    exec(
-        f"def __init__({', '.join([first, *parameters])}):\n " + "\n ".join(lines or ["pass"]),
-        names,
-    )
+    exec(f"def __init__(self, *, {', '.join(parameters)}):\n " + "\n ".join(lines), names)
     made: Callable[..., None] = names["__init__"]
     made.__qualname__ = f"{kind.__qualname__}.__init__"
     return made

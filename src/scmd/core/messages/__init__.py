@@ -8,11 +8,11 @@ SCM starts with.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import NewType
 
+from msgspec import Struct, field
+
 from scmd.core.calendars import Zone, only_utc
-from scmd.core.frozen import frozen
 from scmd.security.token import Token
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.registry import RegistryValue
@@ -37,8 +37,7 @@ Parameters = Mapping[str, RegistryValue]
 """A service's own values; a name may hold `\\` for a subkey (`AppEvents\\Start\\Pre`)."""
 
 
-@frozen
-class Caller:
+class Caller(Struct, frozen=True):
     """The identity behind a call."""
 
     token: Token
@@ -48,8 +47,7 @@ class Caller:
     """Where the call came from: `local pid 4711`, `10.0.0.7:49152`."""
 
 
-@frozen
-class Actor:
+class Actor(Struct, frozen=True):
     """Who or what brought a change about: a caller, or one of the two below."""
 
     name: str
@@ -62,8 +60,7 @@ SERVICE_ITSELF = Actor("service")
 """Nobody had asked for it."""
 
 
-@frozen
-class Call:
+class Call(Struct, frozen=True):
     """One request: its number, its association group (which owns handles) and its caller."""
 
     id: CallId
@@ -71,8 +68,7 @@ class Call:
     caller: Caller
 
 
-@frozen
-class StoredService:
+class StoredService(Struct, frozen=True):
     """A record as the database gave it."""
 
     id: ServiceId
@@ -81,8 +77,7 @@ class StoredService:
     deleted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(Struct, frozen=True):
     """SCM-wide values (Control in the registry) and what the host is like. Milliseconds."""
 
     pipe_timeout: int = 30_000

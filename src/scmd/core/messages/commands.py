@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scmd.core.frozen import frozen
+from msgspec import Struct
+
 from scmd.core.messages import Call, HandleId, ServiceId
 from scmd.vocabulary.configuration import FailureAction, ServiceConfig, Trigger
 from scmd.vocabulary.registry import RegistryValue
@@ -12,21 +13,18 @@ from scmd.vocabulary.service import ConfigLevel
 from scmd.vocabulary.status import ServiceStatus
 
 
-@frozen
-class Command:
+class Command(Struct, frozen=True):
     call: Call
 
 
-@frozen
-class OpenScm(Command):
+class OpenScm(Command, frozen=True):
     """Result: HandleId. [MS-SCMR] 3.1.4.15."""
 
     database: str | None
     desired_access: int
 
 
-@frozen
-class OpenService(Command):
+class OpenService(Command, frozen=True):
     """Result: HandleId. [MS-SCMR] 3.1.4.16."""
 
     scm: HandleId
@@ -34,15 +32,13 @@ class OpenService(Command):
     desired_access: int
 
 
-@frozen
-class CloseHandle(Command):
+class CloseHandle(Command, frozen=True):
     """Result: None. [MS-SCMR] 3.1.4.1."""
 
     handle: HandleId
 
 
-@frozen
-class CreateService(Command):
+class CreateService(Command, frozen=True):
     """Result: (HandleId, tag). [MS-SCMR] 3.1.4.12. `config.display_name` "" means the key name."""
 
     scm: HandleId
@@ -53,13 +49,11 @@ class CreateService(Command):
     """The host knows nobody by the name of `config.account`: error 1057."""
 
 
-@frozen
-class DeleteService(Command):
+class DeleteService(Command, frozen=True):
     service: HandleId
 
 
-@frozen
-class ChangeConfig(Command):
+class ChangeConfig(Command, frozen=True):
     """Result: the tag. None keeps a value. [MS-SCMR] 3.1.4.11."""
 
     service: HandleId
@@ -76,8 +70,7 @@ class ChangeConfig(Command):
     """The host knows nobody by the name of `account`: error 1057."""
 
 
-@frozen
-class FailureActionsChange:
+class FailureActionsChange(Struct, frozen=True):
     """What level 2 changes: None keeps. Actions None keeps the actions and the reset period."""
 
     reset_period_s: int
@@ -91,8 +84,7 @@ Config2Value = (
 )
 
 
-@frozen
-class ChangeConfig2(Command):
+class ChangeConfig2(Command, frozen=True):
     """[MS-SCMR] 3.1.4.35. The value by level: 1 str; 2 FailureActionsChange; 3, 4, 11 bool; 5, 7,
     10, 12 int; 6 tuple of str; 8 tuple of Trigger; 9 int or None to delete. A None at another level
     keeps."""
@@ -102,29 +94,25 @@ class ChangeConfig2(Command):
     value: Config2Value
 
 
-@frozen
-class QueryConfig(Command):
+class QueryConfig(Command, frozen=True):
     """Result: ServiceConfig, for QueryServiceConfig and every QueryServiceConfig2 level."""
 
     service: HandleId
 
 
-@frozen
-class QueryStatus(Command):
+class QueryStatus(Command, frozen=True):
     """Result: ServiceStatus with process id and flags."""
 
     service: HandleId
 
 
-@frozen
-class QueryRecovery(Command):
+class QueryRecovery(Command, frozen=True):
     """Result: `recovery.Preview`. Needs SERVICE_QUERY_STATUS."""
 
     service: HandleId
 
 
-@frozen
-class EnumServices(Command):
+class EnumServices(Command, frozen=True):
     """Result: tuple of ServiceEntry with numbers above `after`, ascending. [MS-SCMR] 3.1.4.14, 42.
 
     `group`: None all; "" services without a group; else members (1060 if unknown).
@@ -137,16 +125,14 @@ class EnumServices(Command):
     after: int = 0
 
 
-@frozen
-class EnumDependents(Command):
+class EnumDependents(Command, frozen=True):
     """Result: tuple of ServiceEntry in the order in which to stop them. [MS-SCMR] 3.1.4.13."""
 
     service: HandleId
     state_mask: int
 
 
-@frozen
-class StartService(Command):
+class StartService(Command, frozen=True):
     """Result: ServiceStatus. Replied when ServiceMain's thread exists. [MS-SCMR] 3.1.4.19."""
 
     service: HandleId
@@ -154,8 +140,7 @@ class StartService(Command):
     """What follows argv[0], the service name."""
 
 
-@frozen
-class ControlService(Command):
+class ControlService(Command, frozen=True):
     """Result: ServiceStatus, given with the errors 1051, 1052, 1061 and 1062 too. 3.1.4.2, 51."""
 
     service: HandleId
@@ -166,8 +151,7 @@ class ControlService(Command):
     """By RControlServiceEx: INTERROGATE of a START_PENDING service gets what is known. 3.1.4.47."""
 
 
-@frozen
-class SetStatus(Command):
+class SetStatus(Command, frozen=True):
     """A status report by whoever holds a handle with SERVICE_SET_STATUS. Result: None. 3.1.4.8.
 
     6: no such right, or the service runs in no process that speaks for it; 13: illegal values.
@@ -177,31 +161,27 @@ class SetStatus(Command):
     status: ServiceStatus
 
 
-@frozen
-class GetDisplayName(Command):
+class GetDisplayName(Command, frozen=True):
     """Result: str."""
 
     scm: HandleId
     name: str
 
 
-@frozen
-class GetKeyName(Command):
+class GetKeyName(Command, frozen=True):
     """Result: str."""
 
     scm: HandleId
     display_name: str
 
 
-@frozen
-class QueryParameters(Command):
+class QueryParameters(Command, frozen=True):
     """Result: Parameters. Needs SERVICE_QUERY_CONFIG."""
 
     service: HandleId
 
 
-@frozen
-class SetParameters(Command):
+class SetParameters(Command, frozen=True):
     """All of the values or none; None deletes a value. Needs SERVICE_CHANGE_CONFIG.
 
     A value that is refused for what it is: error 87, result a text that names it and says what
@@ -212,8 +192,7 @@ class SetParameters(Command):
     values: Mapping[str, RegistryValue | None]
 
 
-@frozen
-class PrepareService(Command):
+class PrepareService(Command, frozen=True):
     """What the next CreateService on this SCM handle is to make besides, in one step with it.
 
     `values` are its Parameters, checked now for a service with this image path, as by
@@ -227,31 +206,27 @@ class PrepareService(Command):
     changes: tuple[tuple[ConfigLevel, Config2Value], ...]
 
 
-@frozen
-class IdentifyService(Command):
+class IdentifyService(Command, frozen=True):
     """Result: ServiceId, if the handle was granted all of `access`; else error 5."""
 
     service: HandleId
     access: int
 
 
-@frozen
-class CheckScmHandle(Command):
+class CheckScmHandle(Command, frozen=True):
     """Result: None, if the SCM handle was granted all of `access`; else error 5."""
 
     scm: HandleId
     access: int
 
 
-@frozen
-class QuerySettings(Command):
+class QuerySettings(Command, frozen=True):
     """Result: the `Settings`. Needs SC_MANAGER_ENUMERATE_SERVICE."""
 
     scm: HandleId
 
 
-@frozen
-class SetSettings(Command):
+class SetSettings(Command, frozen=True):
     """SCM-wide values, all of them or none; None deletes one. Needs SC_MANAGER_ALL_ACCESS.
 
     What is refused is error 87, with a text as for SetParameters.
@@ -261,16 +236,14 @@ class SetSettings(Command):
     values: Mapping[str, RegistryValue | None]
 
 
-@frozen
-class QueryBoot(Command):
+class QueryBoot(Command, frozen=True):
     """Result: a list of BootEntry, of records above `after`. Needs ENUMERATE_SERVICE."""
 
     scm: HandleId
     after: int
 
 
-@frozen
-class BootEntry:
+class BootEntry(Struct, frozen=True):
     """How one service's start went when the SCM began; see `boot`. Milliseconds since then."""
 
     id: ServiceId
@@ -285,15 +258,13 @@ class BootEntry:
     """0: it was RUNNING at `ended`."""
 
 
-@frozen
-class ExplainService(Command):
+class ExplainService(Command, frozen=True):
     """Result: `why.Explanation`. Needs SERVICE_QUERY_STATUS."""
 
     service: HandleId
 
 
-@frozen
-class KillService(Command):
+class KillService(Command, frozen=True):
     """Kill the process tree the service runs in, or break its start off. Result: None.
 
     Answered when the order is given; STOPPED follows. 1062 when there is nothing to kill.
@@ -303,8 +274,7 @@ class KillService(Command):
     service: HandleId
 
 
-@frozen
-class ServiceEntry:
+class ServiceEntry(Struct, frozen=True):
     """One line of an enumeration. `id` is the resume index."""
 
     id: ServiceId

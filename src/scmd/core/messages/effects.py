@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from scmd.core.frozen import frozen
+from msgspec import Struct
+
 from scmd.core.health import Probe
 from scmd.core.messages import (
     SCM_ITSELF,
@@ -26,13 +27,11 @@ if TYPE_CHECKING:
     from scmd.core.memory import Memory
 
 
-@frozen
-class Effect:
+class Effect(Struct, frozen=True):
     pass
 
 
-@frozen
-class Reply(Effect):
+class Reply(Effect, frozen=True):
     """The answer to a call. `result` is as the command's docstring says; None on most errors."""
 
     call: CallId
@@ -40,8 +39,7 @@ class Reply(Effect):
     result: object = None
 
 
-@frozen
-class SaveRecord(Effect):
+class SaveRecord(Effect, frozen=True):
     """Make the record durable, then report RecordSaved. `parameters` None: unchanged."""
 
     save: SaveId
@@ -52,24 +50,21 @@ class SaveRecord(Effect):
     """DeleteFlag: marked for delete."""
 
 
-@frozen
-class RemoveRecord(Effect):
+class RemoveRecord(Effect, frozen=True):
     """Remove the record, its Parameters and its files durably, then report RecordSaved."""
 
     save: SaveId
     service: ServiceId
 
 
-@frozen
-class SaveControl(Effect):
+class SaveControl(Effect, frozen=True):
     """Make SCM-wide values durable, by their paths below Control; None deletes one."""
 
     save: SaveId
     values: Mapping[str, RegistryValue | None]
 
 
-@frozen
-class WriteJournal(Effect):
+class WriteJournal(Effect, frozen=True):
     """Append to the runtime journal; the first of the effects, and written before the others.
 
     It has to outlive this process, not the machine: no need to sync.
@@ -78,8 +73,7 @@ class WriteJournal(Effect):
     entries: tuple[Memory, ...]
 
 
-@frozen
-class LaunchSpec:
+class LaunchSpec(Struct, frozen=True):
     """How a process is to be run. What is absent is inherited from the SCM's clean defaults."""
 
     service: ServiceId
@@ -117,16 +111,14 @@ class LaunchSpec:
     """What stands before each captured line."""
 
 
-@frozen
-class LaunchProcess(Effect):
+class LaunchProcess(Effect, frozen=True):
     """Answered by ProcessStarted or LaunchFailed; a started one always by ProcessExited."""
 
     launch: LaunchId
     spec: LaunchSpec
 
 
-@frozen
-class SignalProcess(Effect):
+class SignalProcess(Effect, frozen=True):
     """Send a signal to the process, or to everything it started."""
 
     launch: LaunchId
@@ -134,15 +126,13 @@ class SignalProcess(Effect):
     tree: bool = False
 
 
-@frozen
-class KillProcess(Effect):
+class KillProcess(Effect, frozen=True):
     """SIGKILL for the whole process tree; ProcessExited follows, again if it came before."""
 
     launch: LaunchId
 
 
-@frozen
-class ForgetLaunch(Effect):
+class ForgetLaunch(Effect, frozen=True):
     """The exit has been dealt with: what is left of the tree may go, and the keeper may forget."""
 
     launch: LaunchId
@@ -150,8 +140,7 @@ class ForgetLaunch(Effect):
     """Leave what the process started alone (AppKillProcessTree 0)."""
 
 
-@frozen
-class FollowProcess(Effect):
+class FollowProcess(Effect, frozen=True):
     """From now on the launch's process is this one, or the one that a file names.
 
     Answered by ProcessFollowed. It has to live and to belong to the launch.
@@ -162,8 +151,7 @@ class FollowProcess(Effect):
     pid_file: str = ""
 
 
-@frozen
-class StartProbe(Effect):
+class StartProbe(Effect, frozen=True):
     """Ask a hosted program how it is, TCP or HTTP; answered by ProbeAnswered within the limit."""
 
     launch: LaunchId
@@ -173,8 +161,7 @@ class StartProbe(Effect):
     """Milliseconds."""
 
 
-@frozen
-class SendStart(Effect):
+class SendStart(Effect, frozen=True):
     """Ask a connected process to run ServiceMain; answered by StartAnswered."""
 
     launch: LaunchId
@@ -183,8 +170,7 @@ class SendStart(Effect):
     """argv[0], the service name, included."""
 
 
-@frozen
-class SendControl(Effect):
+class SendControl(Effect, frozen=True):
     """Deliver a control to a Handler; answered by ControlAnswered."""
 
     launch: LaunchId
@@ -195,15 +181,13 @@ class SendControl(Effect):
     event_data: bytes = b""
 
 
-@frozen
-class SendResync(Effect):
+class SendResync(Effect, frozen=True):
     """Ask an adopted process to repeat its table, and what its services said last."""
 
     launch: LaunchId
 
 
-@frozen
-class LogEvent(Effect):
+class LogEvent(Effect, frozen=True):
     """An entry of the SCM in the event log (source "Service Control Manager")."""
 
     event_id: int
@@ -212,8 +196,7 @@ class LogEvent(Effect):
     """The inserts %1, %2... of the message."""
 
 
-@frozen
-class Audited(Effect):
+class Audited(Effect, frozen=True):
     """For the audit trail: what a caller asked of a service or the SCM, and what came of it."""
 
     caller: Caller
@@ -223,8 +206,7 @@ class Audited(Effect):
     error: int
 
 
-@frozen
-class StatusChanged(Effect):
+class StatusChanged(Effect, frozen=True):
     """A service's status is now this one; `cause` says why, for people."""
 
     service: ServiceId
@@ -239,8 +221,7 @@ class StatusChanged(Effect):
     """Milliseconds in the state before; None: the same state goes on, or it is not known."""
 
 
-@frozen
-class ServiceFailed(Effect):
+class ServiceFailed(Effect, frozen=True):
     """A service has failed, after `StatusChanged` said so: what there is to know of it."""
 
     launch: LaunchId
@@ -258,28 +239,24 @@ class ServiceFailed(Effect):
     """Whose log has the output of the process, when it is not the service's own."""
 
 
-@frozen
-class ServiceCreated(Effect):
+class ServiceCreated(Effect, frozen=True):
     service: ServiceId
     name: str
 
 
-@frozen
-class ServiceDeleted(Effect):
+class ServiceDeleted(Effect, frozen=True):
     service: ServiceId
     name: str
 
 
-@frozen
-class ParametersChanged(Effect):
+class ParametersChanged(Effect, frozen=True):
     """Tell a running service process that its Parameters are now these."""
 
     launch: LaunchId
     service: ServiceId
 
 
-@frozen
-class ShutdownCompleted(Effect):
+class ShutdownCompleted(Effect, frozen=True):
     exit_status: int = 0
     """What the SCM's process is to end with; see `essential`."""
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from scmd.core.frozen import frozen
+from msgspec import Struct
+
 from scmd.core.messages import AssociationId, CallId, ControlId, LaunchId, SaveId, ServiceId
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.status import ServiceStatus
@@ -12,46 +13,39 @@ if TYPE_CHECKING:
     from scmd.core.memory import Memory
 
 
-@frozen
-class Event:
+class Event(Struct, frozen=True):
     pass
 
 
-@frozen
-class AssociationEnded(Event):
+class AssociationEnded(Event, frozen=True):
     """The last connection of an association is gone: its handles are closed."""
 
     association: AssociationId
 
 
-@frozen
-class CallsAbandoned(Event):
+class CallsAbandoned(Event, frozen=True):
     """Nobody waits for these calls any more: those that may wait for ever are answered 1235."""
 
     calls: tuple[CallId, ...]
 
 
-@frozen
-class RecordSaved(Event):
+class RecordSaved(Event, frozen=True):
     save: SaveId
 
 
-@frozen
-class SaveFailed(Event):
+class SaveFailed(Event, frozen=True):
     save: SaveId
     error: Error
 
 
-@frozen
-class ProcessStarted(Event):
+class ProcessStarted(Event, frozen=True):
     launch: LaunchId
     process_id: int
     without: tuple[str, ...] = ()
     """Limits that this host cannot put in force, each with the reason, for people."""
 
 
-@frozen
-class LaunchFailed(Event):
+class LaunchFailed(Event, frozen=True):
     """The program could not be executed: 2, 3, 193, 5, 1069... by errno and step."""
 
     launch: LaunchId
@@ -59,8 +53,7 @@ class LaunchFailed(Event):
     detail: str
 
 
-@frozen
-class ProcessExited(Event):
+class ProcessExited(Event, frozen=True):
     """`exit_code` or `signal`, the other is None; both are when only another process was told.
 
     Once another process is followed, it is that one's exit that counts.
@@ -73,8 +66,7 @@ class ProcessExited(Event):
     """The kernel had killed some of it at its memory limit."""
 
 
-@frozen
-class ProbeAnswered(Event):
+class ProbeAnswered(Event, frozen=True):
     """The answer to a `StartProbe`: what is wrong, or ""."""
 
     launch: LaunchId
@@ -82,8 +74,7 @@ class ProbeAnswered(Event):
     problem: str
 
 
-@frozen
-class ProcessFollowed(Event):
+class ProcessFollowed(Event, frozen=True):
     """The answer to a `FollowProcess`: this is the launch's process now, or what is wrong."""
 
     launch: LaunchId
@@ -91,30 +82,26 @@ class ProcessFollowed(Event):
     problem: str = ""
 
 
-@frozen
-class LineSeen(Event):
+class LineSeen(Event, frozen=True):
     """A launch has written the line that its spec says is awaited."""
 
     launch: LaunchId
 
 
-@frozen
-class DispatcherConnected(Event):
+class DispatcherConnected(Event, frozen=True):
     """StartServiceCtrlDispatcher was called with this table of service names."""
 
     launch: LaunchId
     table: tuple[str, ...]
 
 
-@frozen
-class ChannelClosed(Event):
+class ChannelClosed(Event, frozen=True):
     """The control channel ended: closed by the process, or after a malformed packet."""
 
     launch: LaunchId
 
 
-@frozen
-class StartAnswered(Event):
+class StartAnswered(Event, frozen=True):
     """ServiceMain's thread exists (SUCCESS) or could not be made."""
 
     launch: LaunchId
@@ -122,14 +109,12 @@ class StartAnswered(Event):
     error: int
 
 
-@frozen
-class HandlerRegistered(Event):
+class HandlerRegistered(Event, frozen=True):
     launch: LaunchId
     service: ServiceId
 
 
-@frozen
-class StatusReported(Event):
+class StatusReported(Event, frozen=True):
     """SetServiceStatus; only the seven SERVICE_STATUS fields of `status` mean anything."""
 
     launch: LaunchId
@@ -137,8 +122,7 @@ class StatusReported(Event):
     status: ServiceStatus
 
 
-@frozen
-class ControlAnswered(Event):
+class ControlAnswered(Event, frozen=True):
     """The Handler returned `error` (0: NO_ERROR)."""
 
     launch: LaunchId
@@ -146,8 +130,7 @@ class ControlAnswered(Event):
     error: int
 
 
-@frozen
-class HeldLaunch:
+class HeldLaunch(Struct, frozen=True):
     """A launch of an earlier manager that the keeper has not been told to forget."""
 
     launch: LaunchId
@@ -160,8 +143,7 @@ class HeldLaunch:
     """Its process is gone; `ProcessExited` follows."""
 
 
-@frozen
-class Adopted(Event):
+class Adopted(Event, frozen=True):
     """The first message to an SCM whose manager is not the first of its keeper.
 
     What the journal of the one before says, in the order written, and what the keeper holds.
@@ -171,19 +153,16 @@ class Adopted(Event):
     held: tuple[HeldLaunch, ...]
 
 
-@frozen
-class ClockRead(Event):
+class ClockRead(Event, frozen=True):
     """The time of day now: when the SCM begins, and whenever somebody has set the clock."""
 
     wall: int
     """Milliseconds since 1970, UTC."""
 
 
-@frozen
-class AutoStart(Event):
+class AutoStart(Event, frozen=True):
     """The machine is up: start what is AUTO_START."""
 
 
-@frozen
-class Shutdown(Event):
+class Shutdown(Event, frozen=True):
     """Stop everything; `ShutdownCompleted` follows within the budget."""
