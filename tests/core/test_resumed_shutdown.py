@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
+from scmd.core.memory import Memory
 from scmd.core.messages import LaunchId, Settings
 from scmd.core.messages.commands import StartService
 from scmd.core.messages.effects import (
@@ -15,6 +17,7 @@ from scmd.core.messages.effects import (
     SignalProcess,
 )
 from scmd.core.messages.events import AutoStart, ProcessExited, ProcessStarted, Shutdown
+from scmd.core.shutdown import ShutdownMemory, ShutdownOrder
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import Control, ServiceState
 from tests.core.bench import PID, Bench
@@ -69,6 +72,43 @@ def test_a_preshutdown_keeps_its_order_and_its_limits() -> None:
     new.pass_time(1)
     assert new.one(LogEvent).strings == ("A", "preshutdown")
     assert new.one(SendControl).service == ids["C"]
+
+
+@pytest.mark.parametrize("managers", [1, 2, 3])
+@pytest.mark.parametrize("done", [0, 1, 2])
+@pytest.mark.parametrize("earlier", [False, True])
+def test_the_order_goes_on_where_it_was(managers: int, done: int, earlier: bool) -> None:
+    names = ("B", "A", "D", "C")
+    bench = Bench(settings=Settings(preshutdown_order=names[:3]))
+    services = {name: bench.create(name) for name in sorted(names)}
+    launches = {name: bench.running(services[name], accepted=0x100) for name in services}
+    ids = {name: bench.id(services[name]) for name in names}
+    bench.tell(Shutdown())
+    for name in names[:done]:
+        bench.tell(ProcessExited(launches[name], 0, None))
+    alive = [held(launches[n], ids[n], control_channel=True) for n in names[done:]]
+    for _ in range(managers):
+        if earlier:
+            bench.journal = as_earlier(bench)
+        bench = successor(bench, *alive)
+        assert [control.service for control in bench.found(SendControl)] == [ids[names[done]]]
+    for name, following in zip(names[done:], [*names[done + 1 :], None], strict=True):
+        bench.tell(ProcessExited(launches[name], 0, None))
+        told = [ids[following]] if following else []
+        assert [control.service for control in bench.found(SendControl)] == told
+    assert bench.found(ShutdownCompleted)
+
+
+def as_earlier(bench: Bench) -> list[Memory]:
+    """The journal as a manager would have left it that wrote down all who are still to come."""
+    run = bench.scm.state.shutdown
+    assert run is not None
+    queue = tuple(tuple(record.id for record in records) for records in run.queue)
+    return [
+        replace(entry, queue=queue, left=0) if isinstance(entry, ShutdownMemory) else entry
+        for entry in bench.journal
+        if not isinstance(entry, ShutdownOrder)
+    ]
 
 
 def test_a_shutdown_starts_nothing_and_stops_programs_by_their_limit() -> None:

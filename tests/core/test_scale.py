@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from scmd.core.messages import HandleId, ServiceId, StoredService
+from scmd.core.messages import HandleId, ServiceId, Settings, StoredService
 from scmd.core.messages.commands import (
     ChangeConfig,
     Command,
@@ -61,8 +61,13 @@ PROGRAM = {"Application": RegistryValue.of("/bin/program")}
 class Crowd:
     """Services whose processes behave well, and a disk; all are asked before anyone answers."""
 
-    def __init__(self, stored: list[StoredService], accepted: int = STOP_AND_SHUTDOWN) -> None:
-        self.bench = Bench(stored)
+    def __init__(
+        self,
+        stored: list[StoredService],
+        accepted: int = STOP_AND_SHUTDOWN,
+        settings: Settings | None = None,
+    ) -> None:
+        self.bench = Bench(stored, settings)
         self._accepted = accepted
         self._lines = 0
 
@@ -166,13 +171,23 @@ def start_with_all_others(count: int) -> int:
     return lines
 
 
-def shut_down(stored: list[StoredService], accepted: int = STOP_AND_SHUTDOWN) -> int:
-    crowd = Crowd(stored, accepted)
+def shut_down(
+    stored: list[StoredService],
+    accepted: int = STOP_AND_SHUTDOWN,
+    settings: Settings | None = None,
+) -> int:
+    crowd = Crowd(stored, accepted, settings)
     crowd.tell(AutoStart())
     assert crowd.running == len(stored)
     lines = crowd.tell(Shutdown())
     assert crowd.bench.found(ShutdownCompleted)
     return lines
+
+
+def shut_down_in_order(count: int) -> int:
+    stored = processes(count)
+    names = tuple(service.config.name for service in stored)
+    return shut_down(stored, PRESHUTDOWN, Settings(preshutdown_order=names))
 
 
 def adopt(stored: list[StoredService]) -> int:
@@ -224,6 +239,7 @@ CASES: dict[str, Callable[[int], int]] = {
     "shutdown of programs": lambda count: shut_down(programs(count)),
     "shutdown of processes": lambda count: shut_down(processes(count)),
     "shutdown, PRESHUTDOWN": lambda count: shut_down(processes(count), PRESHUTDOWN),
+    "shutdown, PRESHUTDOWN one after the other": shut_down_in_order,
     "shutdown that nobody is told of": lambda count: shut_down(processes(count), 0),
     "adoption of programs": lambda count: adopt(programs(count)),
     "adoption of processes": lambda count: adopt(processes(count)),

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from scmd.core.memory import AutoStartMemory, LaunchMemory, LaunchOver, Memory, ServiceMemory
+from scmd.core.shutdown import ShutdownMemory, ShutdownOrder
 from scmd.linux import runtime_journal
 from scmd.linux.runtime_journal import RuntimeJournal, owner_of, read
 from scmd.storage.journal import Owner
@@ -61,6 +62,15 @@ def test_the_first_entry_writes_everything_and_the_others_are_added(told: Told) 
     more = (LaunchMemory(3, "PROGRAM", 1, "READY"), LaunchOver(3), AutoStartMemory(((1, 2),)))
     told.journal.append(more)
     assert told.read() == (service(1), service(2), *more)
+
+
+def test_a_shutdown_is_read_as_this_and_earlier_versions_write_it(told: Told) -> None:
+    told.now = (ShutdownOrder(((2,), (3, 4))), ShutdownMemory("PRESHUTDOWN", None, 0, 2))
+    told.journal.append([])
+    with told.path.open("ab") as file:
+        file.write(b'D{"phase":"PRESHUTDOWN","queue":[[3,4]],"due":null,"ended":9}\n')
+    earlier = ShutdownMemory("PRESHUTDOWN", None, 9, queue=((3, 4),))
+    assert told.read() == (*told.now, earlier)
 
 
 def test_it_is_private(told: Told) -> None:

@@ -71,7 +71,7 @@ from scmd.core.records import (
     ServiceRecord,
     StartAttempt,
 )
-from scmd.core.shutdown import ShutdownMemory
+from scmd.core.shutdown import ShutdownMemory, ShutdownOrder
 from scmd.core.state import State
 from scmd.core.watches import Watch
 from scmd.vocabulary.errors import Refused
@@ -97,9 +97,13 @@ def adopt(state: State, event: Adopted) -> None:
         for entry in entries
         if isinstance(entry, ServiceMemory) and entry.service in state.records
     ]
+    order = ShutdownOrder(())
+    for entry in entries:
+        if isinstance(entry, ShutdownOrder):
+            order = entry
     for entry in entries:
         if isinstance(entry, ShutdownMemory):
-            shutdown.restore(state, entry)
+            shutdown.restore(state, entry, order)
     for record, memory in services:
         _restore_record(state, record, memory)
     known = [

@@ -29,7 +29,7 @@ from scmd.core.records import (
     never_started,
 )
 from scmd.core.recovery import RecoveryMemory
-from scmd.core.shutdown import NoticeMemory, ShutdownMemory
+from scmd.core.shutdown import NoticeMemory, ShutdownMemory, ShutdownOrder
 from scmd.vocabulary.status import ServiceStatus
 
 TYPE_CHECKING = False
@@ -160,7 +160,7 @@ class IntentMemory(Struct, frozen=True):
     security: bytes | None = None
 
 
-Known = ServiceMemory | LaunchMemory | LaunchOver | AutoStartMemory | ShutdownMemory
+Known = ServiceMemory | LaunchMemory | LaunchOver | AutoStartMemory | ShutdownOrder | ShutdownMemory
 Memory = Known | ChangeMemory | IntentMemory
 
 
@@ -228,8 +228,9 @@ class Journal:
     def _look_at_shutdown(self, state: State, changed: list[Memory]) -> None:
         key = shutdown.memory_key(state)
         if key != self._shutdown:
+            order, now = _shutdown_memory(state)
+            changed.extend((now,) if self._shutdown is not None else (order, now))
             self._shutdown = key
-            changed.extend(_shutdown_memory(state))
 
 
 def snapshot(state: State) -> tuple[Known, ...]:
@@ -242,8 +243,9 @@ def snapshot(state: State) -> tuple[Known, ...]:
 
 
 def _shutdown_memory(state: State) -> tuple[Known, ...]:
-    memory = shutdown.memory(state)
-    return () if memory is None else (memory,)
+    """What stays the same, and how far it is; nothing when there is none."""
+    run = state.shutdown
+    return () if run is None else (run.order, shutdown.memory(run))
 
 
 def snapshot_of_feed(feed: Feed) -> tuple[Memory, ...]:

@@ -82,7 +82,7 @@ class Notice:
 class ShutdownRun:
     """How far the shutdown is."""
 
-    __slots__ = ("deadline", "ended", "has_killed", "notices", "phase", "queue", "told")
+    __slots__ = ("deadline", "ended", "has_killed", "notices", "order", "phase", "queue", "told")
 
     def __init__(self, ended: ServiceRecord | None) -> None:
         self.ended = ended
@@ -90,6 +90,7 @@ class ShutdownRun:
         self.phase = Phase.PRESHUTDOWN
         self.queue: deque[list[ServiceRecord]] = deque()
         """Who gets PRESHUTDOWN next, list after list."""
+        self.order = ShutdownOrder(())
         self.notices: dict[ServiceId, Notice] = {}
         """Of those whose PRESHUTDOWN is waited for."""
         self.told: deque[ServiceRecord] = deque()
@@ -114,16 +115,24 @@ class NoticeMemory(Struct, frozen=True):
     due: int | None
 
 
+class ShutdownOrder(Struct, frozen=True):
+    """Who gets PRESHUTDOWN, list after list, by record numbers: written once by each manager."""
+
+    lists: tuple[tuple[int, ...], ...]
+
+
 class ShutdownMemory(Struct, frozen=True):
     """The shutdown has begun, and is so far; who was told what is the services' memory."""
 
     phase: str
-    queue: tuple[tuple[int, ...], ...]
-    """Who gets PRESHUTDOWN next, by record numbers."""
     due: int | None
     """The end of the budget."""
     ended: int = 0
     """The essential service whose end is the reason."""
+    left: int = 0
+    """So many of the lists of the `ShutdownOrder`, the last ones, are still to come."""
+    queue: tuple[tuple[int, ...], ...] = ()
+    """Who gets PRESHUTDOWN next, in the journal of a manager that wrote no `ShutdownOrder`."""
 
 
 def begin(state: State, ended: ServiceRecord | None = None) -> None:
@@ -141,6 +150,11 @@ def begin(state: State, ended: ServiceRecord | None = None) -> None:
     ordered = sorted((r for r in first if r.key in places), key=lambda r: places[r.key])
     run.queue.extend([record] for record in ordered)
     run.queue.append([record for record in first if record.key not in places])
+    run.order = _order(run)
+
+
+def _order(run: ShutdownRun) -> ShutdownOrder:
+    return ShutdownOrder(tuple(tuple(record.id for record in records) for records in run.queue))
 
 
 def _break_off(state: State, attempt: StartAttempt) -> None:
@@ -336,15 +350,12 @@ def _complete(state: State, run: ShutdownRun) -> None:
 # For a new manager ----------------------------------------------------------------------------
 
 
-def memory(state: State) -> ShutdownMemory | None:
-    run = state.shutdown
-    if run is None:
-        return None
+def memory(run: ShutdownRun) -> ShutdownMemory:
     return ShutdownMemory(
         run.phase.name,
-        tuple(tuple(record.id for record in records) for records in run.queue),
         None if run.deadline is None else run.deadline.at,
         0 if run.ended is None else run.ended.id,
+        len(run.queue),
     )
 
 
@@ -365,14 +376,16 @@ def notice_memory(record: ServiceRecord) -> NoticeMemory | None:
     return NoticeMemory(control, notice.told_at, notice.answered, notice.check_point, due)
 
 
-def restore(state: State, remembered: ShutdownMemory) -> None:
+def restore(state: State, remembered: ShutdownMemory, order: ShutdownOrder) -> None:
     """It shuts down; this comes before anything else is gone on with, `resume` after it."""
     records = state.records
+    to_come = remembered.queue or order.lists[len(order.lists) - remembered.left :]
     run = state.shutdown = ShutdownRun(records.get(ServiceId(remembered.ended)))
     run.phase = Phase[remembered.phase]
-    for ids in remembered.queue:
+    for ids in to_come:
         known = [records[ServiceId(id)] for id in ids if ServiceId(id) in records]
         run.queue.append(known)
+    run.order = _order(run)
     if run.phase is Phase.PRESHUTDOWN:
         return
     left = 0 if remembered.due is None else max(0, remembered.due - state.now)

@@ -23,7 +23,7 @@ from scmd.core.memory import (
     Memory,
     ServiceMemory,
 )
-from scmd.core.shutdown import ShutdownMemory
+from scmd.core.shutdown import ShutdownMemory, ShutdownOrder
 from scmd.storage.journal import Lines, Owner, header
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,7 @@ _TYPES = {
     "O": LaunchOver,
     "A": AutoStartMemory,
     "D": ShutdownMemory,
+    "P": ShutdownOrder,
     "C": ChangeMemory,
     "I": IntentMemory,
 }

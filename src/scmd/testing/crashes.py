@@ -43,7 +43,7 @@ from scmd.core.messages.events import (
 )
 from scmd.core.notifications import ProcessNotified
 from scmd.core.scm import Scm
-from scmd.core.shutdown import ShutdownMemory
+from scmd.core.shutdown import ShutdownMemory, ShutdownOrder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -71,6 +71,8 @@ def key_of(entry: Known) -> tuple[str, int]:
             return "launch", entry.launch
         case AutoStartMemory():
             return "auto start", 0
+        case ShutdownOrder():
+            return "shutdown order", 0
         case ShutdownMemory():
             return "shutdown", 0
 
