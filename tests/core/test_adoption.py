@@ -378,6 +378,17 @@ def test_without_a_journal_a_program_counts_as_running() -> None:
     assert new.one(SignalProcess).launch == 1
 
 
+def test_without_a_journal_no_watchdog_is_waited_for() -> None:
+    """By no manager after that: nobody knows whether the program was told of one."""
+    bench = Bench()
+    running_program(bench, AppWatchdogTime=1_000)
+    new = successor(bench, held(1), journal=False)
+    for _ in range(2):
+        new.pass_time(1_500)
+        assert not new.found(KillProcess)
+        new = successor(new, held(1))
+
+
 def test_without_a_journal_a_process_says_what_runs_in_it() -> None:
     bench = Bench()
     launch = bench.running(bench.create("A"))

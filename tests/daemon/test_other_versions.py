@@ -1,9 +1,10 @@
-"""Manager and logger of this version with a keeper of an older one, whose part the test plays."""
+"""Keeper, manager and logger, one of an older version, whose part the test plays."""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 import sys
 from collections.abc import AsyncIterator
@@ -15,12 +16,13 @@ from msgspec.structs import replace
 
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.messages.effects import LaunchSpec
-from scmd.core.messages.events import Event, LaunchFailed, ProcessFollowed
+from scmd.core.messages.events import Event, LaunchFailed, LineSeen, ProcessFollowed
 from scmd.daemon import keeper_messages as wire
 from scmd.daemon.keeper_link import KeeperLink
 from scmd.daemon.keeper_socket import FrameSocket
 from scmd.vocabulary.errors import Error
-from tests.daemon.world import readable
+from tests.daemon.world import SHELL, World, readable
+from tests.free_ports import free_port
 
 LAUNCH = LaunchId(1)
 SPEC = LaunchSpec(
@@ -129,3 +131,34 @@ async def test_a_logger_says_no_more_than_its_keeper_knows(tmp_path: Path, greet
     assert (tmp_path / "7.log").read_text() == "said\n"
     keeper.close()
     assert await process.wait() == 0
+
+
+async def test_a_keeper_says_no_more_than_its_manager_knows(world: World) -> None:
+    """As after an upgrade that was undone: the first managers end when they hear of more."""
+    first = await world.start()
+    with await first.link.listen(f"tcp:127.0.0.1:{free_port()}"):
+        pass
+    await first.launch(1, SHELL, "-c", "echo ready; exit 1", awaited_line="ready")
+    await first.exit_of(1)
+    await first.end_of_output(1)
+    os.kill(first.pid, signal.SIGKILL)
+    await first.wait_until_lost()
+    relay, _, descriptor = await world.next_relay()
+    manager = FrameSocket(socket.socket(fileno=descriptor))
+    manager.send(wire.Hello(version=1))
+    heard: list[wire.Message] = []
+    while not any(isinstance(message, wire.Exited) for message in heard):
+        await readable(manager.fileno())
+        for message, descriptors in manager.receive():
+            heard.append(message)
+            for each in descriptors:
+                os.close(each)
+    assert [type(message) for message in heard] == [wire.Welcome, wire.Adopted, wire.Exited]
+    manager.close()
+    relay.close()
+    second = await world.next_manager()
+    assert len(second.state.listeners) == 1
+    for _, listener in second.state.listeners:
+        listener.close()
+    await second.wait(lambda event: event == LineSeen(LaunchId(1)))
+    await second.end_of_output(1)

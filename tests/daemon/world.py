@@ -175,14 +175,19 @@ class World:
         return await self.next_manager()
 
     async def next_manager(self) -> Manager:
+        control, pid, descriptor = await self.next_relay()
+        link, state = await KeeperLink.connect(descriptor)
+        manager = Manager(control, pid, link, state)
+        self.managers.append(manager)
+        return manager
+
+    async def next_relay(self) -> tuple[socket.socket, int, int]:
+        """What stands for the next manager: its process, and its end of the keeper's socket."""
         loop = asyncio.get_running_loop()
         control, _ = await loop.sock_accept(self._listener)
         await readable(control.fileno())
         pid, descriptors, _, _ = socket.recv_fds(control, 4, 1)
-        link, state = await KeeperLink.connect(descriptors[0])
-        manager = Manager(control, int.from_bytes(pid, "little"), link, state)
-        self.managers.append(manager)
-        return manager
+        return control, int.from_bytes(pid, "little"), descriptors[0]
 
     async def line(self) -> str:
         """The next line on the keeper's stderr."""

@@ -127,6 +127,11 @@ def restored(given: tuple[tuple[str, str], ...]) -> HealthPlan:
         return _NOTHING
 
 
+def without_watchdog(plan: HealthPlan) -> HealthPlan:
+    """For a program of which nobody knows whether it was told to keep a watchdog quiet."""
+    return restored(tuple({**dict(plan.given), WATCHDOG: "0"}.items()))
+
+
 def parse_ready(name: str, text: str) -> Probe | None:
     """None: ready when executed, or settled. Refused: 87."""
     word = text.strip().lower()

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
-from scmd.core import hooks, hosting, instances, mains, one_shots, srvany
+from scmd.core import health, hooks, hosting, instances, mains, one_shots, srvany
 from scmd.core.hosted_runs import HostedRun, Stage, arm, show
 from scmd.core.messages.effects import SignalProcess
 from scmd.core.records import Launch, LaunchPhase, ServiceRecord
@@ -17,11 +15,10 @@ from scmd.vocabulary.service import ServiceState
 def restore(record: ServiceRecord, plan: srvany.Plan, stage: Stage, hook: Launch | None) -> None:
     """The run that a manager has left, without its deadline; see `resume`.
 
-    It is asked what its Parameters of now say; whether it was told to keep a watchdog quiet is not
-    known.
+    It is asked what its Parameters of now say, unless the manager has said more.
     """
     run = record.run = HostedRun(record, record.attempt, plan)
-    run.watch = Watch(replace(plan.health, watchdog=0))
+    run.watch = Watch(health.without_watchdog(plan.health))
     run.stage = stage
     run.launch = record.launch
     run.hook = hook

@@ -75,7 +75,10 @@ class ServiceMemory(Struct, frozen=True):
     stop_asked: bool = False
     recovery: RecoveryMemory | None = None
     health: tuple[tuple[str, str], ...] | None = None
-    """Of a hosted program's run: what it is asked, and was told when it was launched."""
+    """Of a hosted program's run: what it is asked, and was told when it was launched.
+
+    None: not written by the first versions, which cannot read it either.
+    """
     process_exit: int | None = None
     essential: bool = False
     account: AccountMemory | None = None
@@ -349,7 +352,7 @@ def service_memory(record: ServiceRecord) -> ServiceMemory:
         record.started_at,
         record.stop_asked,
         recovery.memory(record),
-        run.watch.memory() if run is not None else None,
+        run.watch.memory() if run is not None else (),
         record.process_exit,
         record.essential,
         _account_memory(record),

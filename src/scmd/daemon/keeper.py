@@ -25,7 +25,7 @@ from scmd.daemon import keeper_messages as wire
 from scmd.daemon import keeper_setup as setup
 from scmd.daemon.keeper_captures import Captures
 from scmd.daemon.keeper_child import Child
-from scmd.daemon.keeper_greeting import channels, exited, greeting
+from scmd.daemon.keeper_greeting import channels, exited, greeting, is_known
 from scmd.daemon.keeper_launches import Launches
 from scmd.daemon.keeper_listeners import CannotListen, Listeners
 from scmd.daemon.keeper_signals import Signals
@@ -130,8 +130,8 @@ class Keeper:
         self._replacing: list[Child] = []
         """Those whose end was ordered, and is no failure."""
         self._ready = False
-        self._greeted = False
-        """Whether the present manager has said Hello; until then it is told nothing."""
+        self._manager_version = 0
+        """What the present manager has said in Hello; until then it is told nothing."""
         self._exit_status: int | None = None
         self._watchdog = setup.Watchdog()
         if init is not None:
@@ -265,7 +265,7 @@ class Keeper:
             if self._manager.socket is not None:
                 happened = {self._manager.socket.fileno(): select.POLLIN}
                 self._converse(self._manager, happened, self._obey)
-        self._greeted = False
+        self._manager_version = 0
         how = setup.describe(status)
         misconfigured = os.WIFEXITED(status) and os.WEXITSTATUS(status) == CONFIGURATION_STATUS
         delay = self._restart_delay(self._manager)
@@ -307,7 +307,7 @@ class Keeper:
         return None
 
     def _tell_manager(self, message: wire.Message) -> None:
-        if self._greeted and self._manager.socket is not None:
+        if self._manager.socket is not None and is_known(message, self._manager_version):
             self._manager.socket.send(message)
 
     def _start(self, child: Child) -> None:
@@ -341,6 +341,7 @@ class Keeper:
         elif isinstance(message, wire.Forget):
             launches.forget(message.number, message.keep_tree)
         elif isinstance(message, wire.Hello):
+            self._manager_version = message.version
             self._welcome(manager)
         elif isinstance(message, wire.Listen):
             self._listen(message, manager)
@@ -400,8 +401,8 @@ class Keeper:
         )
         for message, descriptors in whole:
             # Nothing of it ends before the manager, who does not know it yet, says so.
-            manager.send(message, *descriptors, lent=True)
-        self._greeted = True
+            if is_known(message, self._manager_version):
+                manager.send(message, *descriptors, lent=True)
         if self._stopping:
             manager.send(wire.Shutdown())
 

@@ -1,4 +1,7 @@
-"""What the keeper tells a new manager: where it is, and what outlived the last one."""
+"""What the keeper tells a new manager: where it is, and what outlived the last one.
+
+That manager may be of an older version, if an upgrade was undone.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,25 @@ from scmd.daemon.keeper_setup import boot_id
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from scmd.daemon.keeper_captures import Captures
     from scmd.daemon.keeper_launches import Launches, Record
     from scmd.daemon.keeper_listeners import Listeners
     from scmd.daemon.keeper_setup import OwnSockets
+
+SINCE: Mapping[type[wire.Message], int] = {
+    wire.Listening: 2,
+    wire.ListenFailed: 2,
+    wire.LineSeen: 2,
+    wire.OutputEnded: 2,
+}
+"""The version of a manager that expects it; to an older one it is nonsense, of which it dies."""
+
+
+def is_known(message: wire.Message, version: int) -> bool:
+    """Whether a manager of this version may be told."""
+    return SINCE.get(type(message), 1) <= version
 
 
 def greeting(
