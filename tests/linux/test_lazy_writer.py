@@ -98,6 +98,20 @@ def test_what_an_earlier_process_left_comes_first_and_may_be_there(tmp_path: Pat
     assert not list(tmp_path.iterdir())
 
 
+def test_what_was_left_is_let_go_as_soon_as_it_is_in_its_place(tmp_path: Path) -> None:
+    """Or each process that is killed soon would leave one more file to those after it."""
+    for number in range(3):
+        Spool(tmp_path / "w", "x").add(b"%d\n" % number)
+    store = Store()
+    writer = LazyWriter("test", store.write, Spool(tmp_path / "w", "x"), linger_s=3600)
+    writer.add(b"3\n")
+    kept: list[list[str]] = []
+    writer.call(lambda: kept.append([path.name for path in tmp_path.iterdir()]))
+    writer.close()
+    assert kept == [["w.4"]]
+    assert store.lines == [b"0\n", b"1\n", b"2\n", b"3\n"]
+
+
 @pytest.mark.parametrize(
     "other", [b"", b"notes\n1\n", b'{"scmd_spool":99,"owner":"x"}\n1\n', b"[" * 100_000]
 )

@@ -92,6 +92,8 @@ class LazyWriter:
         if self._spool is not None and self._spool.found:
             self._write(self._spool.found, again=True)
             self._spool.found.clear()
+            with self._changing:
+                self._spool.done(self._spool.last_found)
         while not self._closing:
             self._wake.wait()
             self._hurry.wait(self._linger_s)

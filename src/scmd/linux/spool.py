@@ -50,6 +50,8 @@ class Spool:
         for number in self._numbers():
             self._number = number + 1
             self._take_up(number)
+        self.last_found = self._number - 1
+        """For `done`, when what was found is in its place."""
         self._file = -1
 
     def add(self, line: bytes) -> None:
@@ -73,7 +75,7 @@ class Spool:
         return self._number - 1
 
     def done(self, begun: int) -> None:
-        """It is in its place, and so is what was found."""
+        """It is in its place, and so is all before it."""
         for number in [number for number in self._kept if number <= begun]:
             self._kept.remove(number)
             with suppress(OSError):
