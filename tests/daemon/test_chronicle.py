@@ -132,6 +132,19 @@ async def test_ends_of_output_are_forgotten_in_the_end(made: Chronicle) -> None:
     assert len(made._ends) == chronicle.MAX_ENDED
 
 
+async def test_what_one_that_is_waited_for_has_held_up_is_forgotten_after_it(
+    made: Chronicle,
+) -> None:
+    made.failed(failure(launch=5))
+    question = await begun(crash(made))
+    for launch in range(6, 2 * chronicle.MAX_ENDED):
+        made.output_ended(LaunchId(launch))
+    made.output_ended(LaunchId(5))
+    await question
+    made.output_ended(LaunchId(4 * chronicle.MAX_ENDED))
+    assert len(made._ends) == chronicle.MAX_ENDED
+
+
 async def test_how_the_process_ended_is_added_when_it_comes_out(made: Chronicle) -> None:
     made.failed(replace(failure(), exit_code=None))
     question = await begun(crash(made))

@@ -125,8 +125,10 @@ class Chronicle:
         end = self._ends.get(launch)
         if end is None:
             end = self._ends[launch] = _End()
-            oldest = next(iter(self._ends))
-            if len(self._ends) > MAX_ENDED and not self._ends[oldest].awaited:
+            while len(self._ends) > MAX_ENDED:
+                oldest = next(iter(self._ends))
+                if self._ends[oldest].awaited:
+                    break
                 del self._ends[oldest]
         return end
 
