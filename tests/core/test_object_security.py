@@ -132,6 +132,32 @@ def shown_alone(descriptor: SecurityDescriptor, bit: SecurityInformation) -> Sec
     }[bit]
 
 
+def test_the_control_bits_of_a_list_go_with_it_and_no_others() -> None:
+    bench = Bench()
+    bench.create("A")
+    handle = handle_of(bench, "A", EVERYTHING)
+    assert set_error(bench, handle, DACL | SACL) == 0
+    plain = descriptor_from_sddl("D:(A;;GA;;;BA)S:(AU;SA;GA;;;WD)").to_bytes()
+    protected = [int(DescriptorControl.DACL_PROTECTED), int(DescriptorControl.SACL_PROTECTED)]
+    bits = [shown(bench, handle, bit).control for bit in (DACL, SACL)]
+    assert bits == protected
+    assert set_error(bench, handle, DACL, plain) == 0
+    assert [shown(bench, handle, bit).control for bit in (DACL, SACL)] == [0, protected[1]]
+    assert set_error(bench, handle, DACL) == 0
+    assert set_error(bench, handle, SACL, plain) == 0
+    assert [shown(bench, handle, bit).control for bit in (DACL, SACL)] == [protected[0], 0]
+
+
+def test_a_null_sacl_is_none_and_a_sacl_is_no_null_dacl() -> None:
+    bench = Bench()
+    bench.create("A")
+    handle = handle_of(bench, "A", EVERYTHING)
+    null = SecurityDescriptor(control=int(DescriptorControl.SACL_PRESENT)).to_bytes()
+    assert set_error(bench, handle, DACL, null) == 87
+    assert set_error(bench, handle, SACL, null) == 0
+    assert shown(bench, handle, SACL) == SecurityDescriptor()
+
+
 def test_components_that_are_too_long_together_are_87() -> None:
     """Labels and audits are set apart, and stored in one ACL of at most 65,535 bytes."""
     bench = Bench()

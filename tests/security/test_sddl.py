@@ -116,10 +116,16 @@ def test_a_null_dacl_has_its_own_word() -> None:
         "D:(A;ZZ;CC;;;WD)",
         "D:(A;;0xfffffffff;;;WD)",
         "D:(A;;1_0;;;WD)",
+        "D:(A;;0xg;;;WD)",
+        "D:(A;;08;;;WD)",
+        "D:(A;;0000000000017;;;WD)",
+        "D:(A;;NW;;;WD)",
+        "S:(ML;;QQ;;;LW)",
         "D:(AU;;CC;;;WD)",
         "S:(A;;CC;;;WD)",
         "D:(OA;;CC;;;WD)",
         "D:(A;;CC;guid;;WD)",
+        "D:(A;;CC;;guid;WD)",
         "D:Q(A;;CC;;;WD)",
         "D:D:",
         "O:",
@@ -130,6 +136,18 @@ def test_a_null_dacl_has_its_own_word() -> None:
 def test_what_is_wrong_is_named(text: str) -> None:
     with pytest.raises(DescriptorError, match="SDDL"):
         descriptor_from_sddl(text)
+
+
+def test_a_text_has_a_largest_size() -> None:
+    text = "D:(A;;CC;;;WD)"
+    assert descriptor_from_sddl(text.ljust(0x20000)) == descriptor_from_sddl(text)
+    with pytest.raises(DescriptorError, match="131073 characters"):
+        descriptor_from_sddl(text.ljust(0x20001))
+
+
+def test_who_needs_a_domain_is_told_so() -> None:
+    with pytest.raises(DescriptorError, match="'DA' needs a domain"):
+        descriptor_from_sddl("O:DA")
 
 
 def test_nothing_describes_nothing() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 from collections.abc import Callable, Iterator
+from ctypes import byref, c_int, c_uint32
 
 import pytest
 
@@ -25,7 +26,8 @@ from scmd.rpc.security.provider import (
 )
 from scmd.rpc.security.spnego import SpnegoAcceptor
 from scmd.rpc.security.spnego_tokens import MS_KERBEROS_OID
-from scmd.transport.kerberos import KerberosAcceptor, KerberosInitiator
+from scmd.transport import gssapi
+from scmd.transport.kerberos import ASKED, KerberosAcceptor, KerberosInitiator
 from tests.rpc.security.accounts import World, initiator
 from tests.rpc.security.spnego_initiator import SpnegoInitiator
 from tests.rpc.security.toy import Ends
@@ -75,8 +77,9 @@ def test_a_principal_is_known_after_three_tokens(site: Realm, user: str) -> None
     assert established(near, far) == 3
     assert (far.identity.user, far.identity.domain) == (user, REALM)
     assert near.session_key == far.session_key
-    with pytest.raises(SecurityError, match="after the last one"):
-        far.step(b"more")
+    for end in (near, far):
+        with pytest.raises(SecurityError, match="after the last one"):
+            end.step(b"more")
 
 
 def test_somebody_of_another_realm_is_not_who_has_the_same_name_here(site: Realm) -> None:
@@ -125,6 +128,45 @@ def test_changes_repetitions_and_gaps_are_noticed(site: Realm) -> None:
     later = near.seal(b"head", bytes(32), b"tail")
     with pytest.raises(SecurityError):
         far.unseal(b"head", later[0], b"tail", later[1])
+
+
+class Careless(KerberosInitiator):
+    """A client that does not mind what was not agreed on."""
+
+    def _settle(self, major: int, flags: int) -> None:
+        self._is_done = not major & gssapi.CONTINUE_NEEDED
+
+
+class Trusting(KerberosAcceptor):
+    """A server that does not mind either."""
+
+    def _settle(self, major: int, flags: int) -> None:
+        self._is_done = not major & gssapi.CONTINUE_NEEDED
+
+
+@pytest.mark.parametrize("without", [gssapi.REPLAY, gssapi.SEQUENCE])
+def test_who_does_without_the_order_of_messages_is_refused(
+    site: Realm, monkeypatch: pytest.MonkeyPatch, without: int
+) -> None:
+    monkeypatch.setattr("scmd.transport.kerberos.ASKED", ASKED & ~without)
+    near = Careless(TARGET, site.ticket("ann"))
+    with pytest.raises(SecurityError, match="does without"):
+        established(near, KerberosAcceptor(site.keytab))
+    with pytest.raises(SecurityError, match="does without"):
+        established(pair(site)[0], Trusting(site.keytab))
+
+
+def test_a_body_that_was_only_signed_is_no_sealed_one(site: Realm) -> None:
+    near, far = pair(site)
+    established(near, far)
+    array, memory = gssapi.pieces((gssapi.HEADER, 100), (gssapi.DATA, bytes(32)))
+    is_sealed = c_int()
+    call = ("gss_wrap_iov", near._context, c_int(0), c_uint32(0), byref(is_sealed), array, c_int(2))
+    gssapi.call(*call)
+    token, body = memory[0].raw[: array[0].buffer.length], memory[1].raw
+    assert (is_sealed.value, body) == (0, bytes(32))
+    with pytest.raises(SecurityError, match="not encrypted"):
+        far.unseal(b"", body, b"", token)
 
 
 def test_who_has_no_ticket_gets_no_token(site: Realm) -> None:

@@ -140,8 +140,9 @@ def test_what_is_wrong_is_refused(change: dict[int, int]) -> None:
 def test_a_request_is_as_long_as_it_says_within_reason() -> None:
     assert request_size(REQUEST[:3]) is None
     assert request_size(REQUEST) == len(REQUEST)
+    assert request_size((MAX_REQUEST_BYTES - 4).to_bytes(4, "big")) == MAX_REQUEST_BYTES
     with pytest.raises(PipeAuthError):
-        request_size((MAX_REQUEST_BYTES).to_bytes(4, "big"))
+        request_size((MAX_REQUEST_BYTES - 3).to_bytes(4, "big"))
 
 
 def test_the_reply_echoes_the_level() -> None:

@@ -17,6 +17,7 @@ from scmd.rpc.errors import (
 )
 from scmd.rpc.security.acceptance import MAX_SECURITY_CONTEXTS
 from scmd.rpc.security.initiation import Initiation
+from scmd.rpc.security.protection import Protection
 from scmd.rpc.security.provider import (
     CALL,
     CONNECT,
@@ -296,18 +297,21 @@ def begun(*legs: bytes, terms: SecurityPolicy | None = None) -> server.ServerCon
     return far
 
 
-def call_in(context: int) -> bytes:
-    """The first call in a Kerberos context that the toy has established."""
-    near = Initiation(Toy(2, "ann"), KERBEROS, PRIVACY, context_id=context)
+def established(level: int = PRIVACY, *, auth_type: int = KERBEROS, context: int = 1) -> Protection:
+    """A client's context that the toy has established."""
+    near = Initiation(Toy(2, "ann"), auth_type, level, context_id=context)
     near._establish()
     assert near.protection is not None
-    return near.protection.encode_call(pdu.REQUEST, "<", 9, 0, 0, b"stub", 5840)
+    return near.protection
+
+
+CALL_9 = (pdu.REQUEST, "<", 9, 0, 0, b"stub", 5840)
 
 
 def test_what_was_not_begun_is_not_finished_and_ends_all_trust() -> None:
     far = begun(leg(pdu.BIND, token(0, auth_type=KERBEROS)))
     assert "not begun" in told(far, auth_3(token(2, context=5)))
-    assert "failed" in told(far, call_in(1))
+    assert "failed" in told(far, established().encode_call(*CALL_9))
     assert far.is_closing
 
 
@@ -325,7 +329,7 @@ def test_who_failed_once_is_heard_no_more() -> None:
     wrong = token(2, context=2, auth_type=NTLM).replace(token=b"2:bob")
     assert "not the one expected" in told(far, auth_3(wrong))
     assert "needs none" in told(far, auth_3(token(2, context=2, auth_type=NTLM)))
-    assert "failed" in told(far, call_in(1))
+    assert "failed" in told(far, established().encode_call(*CALL_9))
     assert status_of(far) == ACCESS_DENIED
     assert far.is_closing
 
@@ -384,6 +388,50 @@ def test_an_object_uuid_is_signed_and_never_encrypted(level: int, pad: int) -> N
     assert isinstance(request, events.Request)
     assert request.object == bytes(range(16))
     assert request.stub == b"sixteen bytes..."[: 16 - pad]
+
+
+@pytest.mark.parametrize(
+    ("size", "hints"),
+    [
+        (0, [0]),
+        (1984, [1984]),
+        (1985, [1985, 1]),
+        (3968, [3968, 1984]),
+        (3969, [3969, 1985, 1]),
+    ],
+)
+def test_fragments_are_as_long_as_was_agreed_and_whole_blocks(size: int, hints: list[int]) -> None:
+    """Header, stub, trailer and signature together: 24, up to 1984, 8 and 24 of 2048 bytes."""
+    sealed = established(PRIVACY).encode_call(pdu.REQUEST, "<", 9, 3, 5, bytes(size), 2048)
+    frames = pdu.Framer().frames(sealed)
+    assert [int.from_bytes(frame[5][16:20], "little") for frame in frames] == hints
+    assert all(len(frame[5]) <= 2048 and len(frame[5]) % 16 == 8 for frame in frames)
+    flags = [frame[1] for frame in frames]
+    assert (flags[0] & pdu.FIRST_FRAGMENT, flags[-1] & pdu.LAST_FRAGMENT) == (1, 2)
+    assert not any(flags[1:-1])
+    assert sum(flags) == pdu.WHOLE
+
+
+def test_at_connect_level_a_call_is_sent_as_it_is() -> None:
+    call = (pdu.REQUEST, "<", 9, 3, 5, bytes(5000), 2048)
+    assert established(CONNECT).encode_call(*call) == pdu.encode_call(*call)
+
+
+def test_at_connect_level_no_header_is_signed() -> None:
+    trailer = token(0, auth_type=KERBEROS, level=CONNECT)
+    far = Ends(terms=policy(CONNECT)).far
+    heard = far.receive_data(leg(pdu.BIND, trailer, flags=pdu.HEADER_SIGNING))
+    assert isinstance(heard[-1], events.Authenticated)
+    assert not heard[-1].context.header_signing
+
+
+@pytest.mark.parametrize(("level", "auth_type"), [(PACKET, KERBEROS), (INTEGRITY, SPNEGO)])
+def test_type_and_level_count_where_no_header_is_signed(level: int, auth_type: int) -> None:
+    bind = leg(pdu.BIND, token(0, auth_type=KERBEROS, level=INTEGRITY))
+    far = begun(bind, terms=policy(INTEGRITY))
+    call = established(level, auth_type=auth_type).encode_call(*CALL_9)
+    assert "another authentication type or level" in told(far, call)
+    assert status_of(far) == SECURITY_PACKAGE_ERROR
 
 
 @pytest.mark.parametrize("object_uuid", [b"", bytes(16)])

@@ -68,6 +68,15 @@ def test_each_difference_in_the_header_is_noticed(other: CallHeader) -> None:
     assert not agrees(whole, agreed(), other)
 
 
+@pytest.mark.parametrize(
+    ("bits", "claims"), [(0, False), (1, True), (2, False), (0xFFFFFFFE, False)]
+)
+def test_only_the_lowest_bit_claims_that_headers_are_signed(bits: int, claims: bool) -> None:
+    whole = trailer((0x4001, bits.to_bytes(4, "little")))
+    assert agrees(whole, agreed(header_signing=False), header()) is not claims
+    assert agrees(whole, agreed(), header())
+
+
 def trailer(*commands: tuple[int, bytes]) -> bytes:
     return SIGNATURE + b"".join(
         kind.to_bytes(2, "little") + len(value).to_bytes(2, "little") + value
