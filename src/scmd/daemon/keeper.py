@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from os import PathLike
 
+    from scmd.daemon.keeper_child import Heed
+
 MANAGER_DELAYS = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
 ONE_REQUEST = 1.0
 """Seconds in which signals to stop are one request: timeout(1) sends two, and so does a Ctrl-C that
@@ -50,8 +52,6 @@ CONFIGURATION_STATUS = 78
 """EX_CONFIG: a manager that exits with it would only do so again."""
 CLEANING_LIMIT = 5.0
 """Seconds for killed processes to be gone, and as many for the logger to finish."""
-ENDING_LIMIT = 10.0
-"""Seconds for a manager or logger to end after it closed its connection."""
 _LAST_READS = 64
 
 
@@ -161,9 +161,7 @@ class Keeper:
         poll = select.poll()
         poll.register(self._signals.wakeup, select.POLLIN)
         for child in (self._manager, self._logger):
-            if child.socket is not None:
-                wanted = select.POLLIN | (select.POLLOUT if child.socket.unsent else 0)
-                poll.register(child.socket, wanted)
+            child.register(poll)
         for handle in self._launches.handles:
             poll.register(handle, select.POLLIN)
         # Rounded up: waking before the deadline would mean a second, useless turn.
@@ -180,30 +178,15 @@ class Keeper:
         self._converse(self._logger, happened, self._heed_logger)
         self._do_what_is_due(time.monotonic())
 
-    def _converse(self, child: Child, happened: dict[int, int], heed: _Heed) -> None:
-        if child.socket is None or child.socket.fileno() not in happened:
-            return
-        connection = child.socket
-        if happened[connection.fileno()] & select.POLLOUT:
-            connection.flush()
-        try:
-            for message, descriptors in connection.receive():
-                for descriptor in descriptors:
-                    os.close(descriptor)
-                heed(message, connection)
-        except Disconnected as reason:
-            if "malformed" in str(reason):
-                say(f"the {child.name} is {reason}")
-            child.disconnect()
-            # Without its connection it is useless, and should be about to end.
-            child.kill_at = time.monotonic() + ENDING_LIMIT
+    def _converse(self, child: Child, happened: dict[int, int], heed: Heed) -> None:
+        problem = child.converse(happened, heed, time.monotonic())
+        if problem:
+            say(f"the {child.name} is {problem}")
 
     def _do_what_is_due(self, now: float) -> None:
         self._watchdog.turn(now)
         for child in (self._logger, self._manager):
-            if child.pid is not None and child.kill_at is not None and now >= child.kill_at:
-                os.kill(child.pid, signal.SIGKILL)
-                child.kill_at = None
+            child.kill_if_due(now)
             if child.restart_at is not None and now >= child.restart_at:
                 self._start(child)
         self._launches.sweep(now, self._own_pids())
@@ -368,8 +351,7 @@ class Keeper:
         """New ones from what is installed now; the logger first writes what it has read."""
         say("manager and logger are replaced; services go on")
         self._replacing = [self._manager, self._logger]
-        self._logger.disconnect()
-        self._logger.kill_at = time.monotonic() + ENDING_LIMIT
+        self._logger.dismiss(time.monotonic())
 
     def _launch(self, launch: wire.Launch, manager: FrameSocket) -> None:
         try:
@@ -446,9 +428,6 @@ class Keeper:
         self._launches.close()
         setup.release_lock(self._lock, clean=not self._launches.doomed)
 
-
-if TYPE_CHECKING:
-    _Heed = Callable[[wire.Message, FrameSocket], None]
 
 if __name__ == "__main__":
     sys.exit(run(sys.argv[1], sys.argv[2]))

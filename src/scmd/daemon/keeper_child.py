@@ -1,7 +1,7 @@
 """A program that is part of the SCM, the manager or the logger, as the keeper's child.
 
-Owns its process and its socket: starting, noticing its end, and when to start it again.
-What is said over the socket is the keeper's.
+Owns its process and its socket: starting, hearing it, noticing its end, and when to start it
+again. What is said over the socket is the keeper's.
 """
 
 from __future__ import annotations
@@ -11,18 +11,22 @@ import os
 import select
 import signal
 
-from scmd.daemon.keeper_socket import FrameSocket
+from scmd.daemon.keeper_socket import Disconnected, FrameSocket
 from scmd.linux.spawn import failure, fork_exec_compatible, read_to_end
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
+    from scmd.daemon.keeper_messages import Message
+
+    Heed = Callable[[Message, FrameSocket], None]
+
+ENDING_LIMIT = 10.0
+"""Seconds for it to end after its connection was closed."""
 HEALTHY_AFTER = 1.0
 """Seconds after it was ready; who ran this long begins with the first delay again."""
 _NOT_FOR_CHILDREN = ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "LISTEN_FDS", "LISTEN_PID")
-
-
 _QUICK = 10
 """So many deaths of one that was ready count as one of another that never was."""
 _LONGEST_QUICK = 0.1
@@ -63,6 +67,42 @@ class Child:
         finally:
             theirs.close()
         self.socket = FrameSocket(ours)
+
+    def register(self, poll: select.poll) -> None:
+        """Have `poll` tell what `converse` wants to know."""
+        if self.socket is not None:
+            wanted = select.POLLIN | (select.POLLOUT if self.socket.unsent else 0)
+            poll.register(self.socket, wanted)
+
+    def converse(self, happened: Mapping[int, int], heed: Heed, now: float) -> str:
+        """Send what waits and have each message heeded; what was wrong with one, or "".
+
+        `happened` is what poll has told. Without its connection it is useless, and is to end.
+        """
+        connection = self.socket
+        if connection is None or connection.fileno() not in happened:
+            return ""
+        if happened[connection.fileno()] & select.POLLOUT:
+            connection.flush()
+        try:
+            for message, descriptors in connection.receive():
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                heed(message, connection)
+        except Disconnected as reason:
+            self.dismiss(now)
+            return str(reason) if "malformed" in str(reason) else ""
+        return ""
+
+    def dismiss(self, now: float) -> None:
+        """Close its connection: it ends by itself, or is killed some time later."""
+        self.disconnect()
+        self.kill_at = now + ENDING_LIMIT
+
+    def kill_if_due(self, now: float) -> None:
+        if self.pid is not None and self.kill_at is not None and now >= self.kill_at:
+            os.kill(self.pid, signal.SIGKILL)
+            self.kill_at = None
 
     def ready(self, now: float) -> None:
         """It has begun to do its work."""
