@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import asyncio
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,6 +16,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+import scmd
 from scmd.core.messages import LaunchId, ServiceId
 from scmd.core.messages.effects import LaunchSpec
 from scmd.core.messages.events import Event, LaunchFailed, LineSeen, ProcessFollowed
@@ -162,3 +165,25 @@ async def test_a_keeper_says_no_more_than_its_manager_knows(world: World) -> Non
         listener.close()
     await second.wait(lambda event: event == LineSeen(LaunchId(1)))
     await second.end_of_output(1)
+
+
+def test_the_keeper_has_loaded_what_it_may_ever_need() -> None:
+    """It outlives its own files: what it loaded later would be the new version's."""
+    code = "import sys, scmd.daemon.keeper; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = {name for name in found.stdout.split() if name.startswith("scmd.")}
+    later = {
+        name if _source(name).exists() else imported.module
+        for module in loaded
+        for function in ast.walk(ast.parse(_source(module).read_text()))
+        if isinstance(function, ast.FunctionDef)
+        for imported in ast.walk(function)
+        if isinstance(imported, ast.ImportFrom)
+        for name in (f"{imported.module}.{alias.name}" for alias in imported.names)
+    }
+    assert later - loaded == {"scmd.vocabulary.error_texts"}  # A table, and nothing else.
+
+
+def _source(module: str) -> Path:
+    path = Path(scmd.__path__[0]).parent.joinpath(*module.split("."))
+    return path / "__init__.py" if path.is_dir() else path.with_suffix(".py")

@@ -2,7 +2,7 @@
 
 See capabilities(7). The bounding set takes from root, and from set-user-ID programs, what is
 not in it. A user that is not root gets what is in it as ambient capabilities, which outlast
-execve(2). Only imported where a service has a list.
+execve(2).
 """
 
 from __future__ import annotations

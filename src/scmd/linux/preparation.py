@@ -11,6 +11,7 @@ import errno
 import os
 import resource
 
+from scmd.linux import capabilities
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.privileges import ALL_CAPABILITIES
 
@@ -87,8 +88,6 @@ def _identity_change(request: Request, account: Account) -> Callable[[], None] |
     wanted = request.capabilities
     if wanted is None:
         return _account_change(request, account) if request.groups else None
-    from scmd.linux import capabilities
-
     available = capabilities.available()
     if wanted & ~available and wanted != ALL_CAPABILITIES:
         detail = f"scmd itself has not: {capabilities.names(wanted & ~available)}"
