@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from impacket.dcerpc.v5 import epm
 
 from scmd.core.messages import AssociationId, Call, Caller, CallId
 from scmd.endpoint_mapper.operations import (
@@ -182,6 +183,18 @@ def test_a_look_up_of_everything_and_of_nothing() -> None:
     assert ask(LOOKUP, everything.replace(inquiry=2)).error == NOT_REGISTERED
     for inquiry in (1, 3, 4):
         assert ask(LOOKUP, everything.replace(inquiry=inquiry)).error == CANNOT_PERFORM
+
+
+@pytest.mark.parametrize("form", [0, NDR64])
+def test_impacket_reads_a_look_up(form: int) -> None:
+    """The counts of the annotation, which C706 declares as a varying array, grow with NDR64."""
+    answer = ask(LOOKUP, LookupRequest(inquiry=0, version_option=1, max_entries=9))
+    stub = LOOKUP.encode_response(answer, form)
+    read = epm.ept_lookupResponse(stub, isNDR64=form == NDR64)
+    assert (read["num_ents"], read["status"]) == (len(SERVED), 0)
+    assert [b"".join(entry["annotation"]) for entry in read["entries"]] == [b"SCM\0"] * len(SERVED)
+    octets = [b"".join(entry["tower"]["tower_octet_string"]) for entry in read["entries"]]
+    assert octets == [encode_tower(tower) for tower in SERVED]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])

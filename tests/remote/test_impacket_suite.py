@@ -1,4 +1,4 @@
-"""impacket's own test cases of MS-SCMR, from its source distribution, against our end points.
+"""impacket's own test cases of our interfaces, from its source distribution, against our server.
 
 They know no ports: the endpoint mapper's is 135 and smbd's 445, at an address of the test's own.
 """
@@ -89,6 +89,8 @@ machineuserhashes =
 WRONG_IN_NDR64 = ["test_RChangeServiceConfig2W", "test_REnumServicesStatusExW"]
 """The first puts a structure laid out for NDR into a request in NDR64; of the second's answer
 impacket takes the error from the wrong place. tests/svcctl/test_impacket_ndr64.py has the bytes."""
+FOR_SAMR = ["test_hept_map", "test_hlookup", "test_map"]
+"""Those of the endpoint mapper that ask for interfaces which Windows has and we have not."""
 
 
 @pytest.fixture
@@ -124,6 +126,7 @@ def cases(
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore"),
         *("-k", ways, f"--remote-config={configuration}"),
         *("tests/dcerpc/test_scmr.py", "tests/dcerpc/test_scmr64.py"),
+        *("tests/dcerpc/test_mgmt.py", "tests/dcerpc/test_epm.py"),
     ]
     environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
@@ -144,16 +147,31 @@ def cases(
     return passed, skipped, failed, done.stdout + done.stderr
 
 
-def test_every_case_in_both_syntaxes_by_tcp_and_by_pipe(
-    machine: Machine, suite: Path, administrator: None
-) -> None:
-    """All pass, but for two in NDR64, which pass when impacket's mistakes in them are corrected."""
-    samba = Samba(machine.folder, f"127.78.{os.getpid() % 250}.{os.getpid() // 250 % 250}", 445)
-    samba.prepare()
-    samba.add_user("root")
-    reach = Reach(machine, samba.address)
+@pytest.fixture
+def address(machine: Machine) -> str:
+    """Where the machine is reached, with its endpoint mapper at the usual port."""
+    reach = Reach(machine, f"127.78.{os.getpid() % 250}.{os.getpid() // 250 % 250}")
     reach.mapper = 135
     reach.open()
+    return reach.address
+
+
+def test_management_and_endpoint_mapper_in_both_syntaxes_by_tcp(suite: Path, address: str) -> None:
+    ways = "MGMTTestsTCP or EPMTestsTCP"
+    passed, skipped, failed, said = cases(suite, ways, address, ADMINISTRATOR, PASSWORD)
+    wrong = [f"EPMTestsTCPTransport{ndr}::{case}" for ndr in ("", "64") for case in FOR_SAMR]
+    assert failed == sorted(wrong), said
+    assert said.count("- ept_s_not_registered\n") == len(failed), said
+    assert (passed, skipped) == (2 * (10 + 1), 0), said
+
+
+def test_every_case_in_both_syntaxes_by_tcp_and_by_pipe(
+    machine: Machine, suite: Path, address: str, administrator: None
+) -> None:
+    """All pass, but for two in NDR64, which pass when impacket's mistakes in them are corrected."""
+    samba = Samba(machine.folder, address, 445)
+    samba.prepare()
+    samba.add_user("root")
     configuration = ("--smb-conf", str(samba.configuration))
     machine.scmd("remote", "enable", "--smbd", str(samba.front), *configuration)
     for name, display in EXPECTED.items():

@@ -13,6 +13,7 @@ from scmd.ndr.types import (
     HANDLE,
     Annotated,
     Array,
+    Count,
     Fixed,
     Integer,
     NotSent,
@@ -54,8 +55,8 @@ class Entry(Structure):
 
     object: GUID = NULL_GUID
     tower: UniqueTower
-    annotation_offset: DWORD = 0
-    annotation_length: DWORD = 4
+    annotation_offset: Annotated[int, Count()] = 0
+    annotation_length: Annotated[int, Count()] = 4
     annotation: Annotated[bytes, Fixed(4)] = b"SCM\0"
 
 

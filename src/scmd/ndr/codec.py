@@ -197,7 +197,7 @@ def _steps(kind: type[Structure], form: Form) -> list[Step]:
     run: list[tuple[str, Leaf]] = []
     fields = dict(fields_of(kind))
     for field, wire in fields.items():
-        leaf = leaf_of(field, wire, form.order)
+        leaf = leaf_of(field, wire, form)
         if leaf is not None and run and leaf.alignment > run[0][1].alignment:
             steps.append(Run(form, kind, run))
             run = []
@@ -232,7 +232,7 @@ def _step(kind: type[Structure], field: str, wire: WireType, form: Form) -> Step
 
 
 def _element(wire: WireType, form: Form) -> Element:
-    leaf = leaf_of("value", wire, form.order)
+    leaf = leaf_of("value", wire, form)
     if leaf is not None:
         return LeafElement(form, leaf)
     match wire:

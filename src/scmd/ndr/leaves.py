@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from scmd.ndr.elements import Form
     from scmd.ndr.types import WireType
     from scmd.vocabulary.value import Value
 
@@ -52,13 +53,15 @@ class Leaf:
         return taken if self.from_wire is None else self.from_wire(taken)
 
 
-def leaf_of(field: str, wire: WireType, order: str) -> Leaf | None:
+def leaf_of(field: str, wire: WireType, form: Form) -> Leaf | None:
     """The leaf of a type, or None when its size is not fixed; `field` is for errors."""
     match wire:
         case types.Integer():
             return _integer_leaf(field, wire)
+        case types.Count():
+            return Leaf("Q", 8, 8) if form.ndr64 else Leaf("I", 4, 4)
         case types.Fixed():
-            return _fixed_leaf(wire, order)
+            return _fixed_leaf(wire, form.order)
         case types.Dwords():
             parts = wire.kind._fields[: wire.count]
             build = _value_builder(wire.kind, wire.count)

@@ -61,6 +61,12 @@ class SizeOf(WireType):
         self.strict = strict
 
 
+class Count(WireType):
+    """A count or an offset of an array, where a structure declares it: 8 bytes in NDR64, else 4."""
+
+    __slots__ = ()
+
+
 class Fixed(WireType):
     """Exactly `size` bytes, aligned as said, turned round by `swap` for big endian."""
 
