@@ -35,11 +35,12 @@ from scmd.core.messages.events import (
     Shutdown,
     StatusReported,
 )
+from scmd.core.object_security import SetSecurity
 from scmd.security.sddl import descriptor_from_sddl
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.registry import RegistryValue
-from scmd.vocabulary.service import ConfigLevel, ServiceState
+from scmd.vocabulary.service import ConfigLevel, SecurityInformation, ServiceState
 from scmd.vocabulary.status import ServiceStatus
 from tests.core.bench import GUEST, Bench
 
@@ -105,6 +106,8 @@ def test_every_kind_of_change_is_told_in_order(bench: Bench) -> None:
     reader = Reader(bench)
     service = bench.create("Web")
     bench.ask(ChangeConfig2(bench.call(), service, ConfigLevel.DESCRIPTION, "pages"))
+    closed = descriptor_from_sddl("D:(A;;GA;;;BA)").to_bytes()
+    bench.ask(SetSecurity(bench.call(), service, int(SecurityInformation.DACL), closed))
     bench.ask(SetParameters(bench.call(), service, {"Port": RegistryValue.of(80)}))
     launch = bench.running(service)
     bench.ask(DeleteService(bench.call(), service))
@@ -115,7 +118,8 @@ def test_every_kind_of_change_is_told_in_order(bench: Bench) -> None:
     part = reader.read()
     assert [change.number for change in part.changes] == list(range(1, part.number + 1))
     told = [change.kind for change in part.changes]
-    assert told[:3] == [ChangeKind.CREATED, ChangeKind.CONFIG, ChangeKind.PARAMETERS]
+    configured = [ChangeKind.CONFIG, ChangeKind.CONFIG, ChangeKind.PARAMETERS]
+    assert told[:4] == [ChangeKind.CREATED, *configured]
     assert told[-1] is ChangeKind.DELETED
     states = [change.status.state for change in part.changes if change.kind is ChangeKind.STATUS]
     assert states[0] == ServiceState.START_PENDING

@@ -168,6 +168,15 @@ def test_connect_is_implicit() -> None:
     assert bench.error(CheckScmHandle(bench.call(), handle, 4)) == 5
 
 
+def test_a_creator_gets_what_he_asks_for_and_all_if_he_asks_for_that() -> None:
+    bench = Bench()
+    for name, asked, error in (("A", 0x02000000, 0), ("B", 0x02000004, 0), ("C", 4, 5)):
+        handle = bench.create(name, asked)
+        assert bench.error(QueryStatus(bench.call(), handle)) == 0
+        assert bench.error(DeleteService(bench.call(), handle)) == error
+        assert not bench.scm.state.handles[handle].granted & 0x02000000
+
+
 def test_a_services_own_descriptor_counts_and_filters_enumerations() -> None:
     bench = Bench()
     secret = descriptor_from_sddl("O:BAG:BAD:(A;;GA;;;BA)").to_bytes()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scmd.core.messages import AssociationId, HandleId
+from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, HandleId
 from scmd.core.messages.commands import (
     CloseHandle,
     DeleteService,
@@ -419,6 +419,9 @@ def test_a_notify_handle_is_no_service_handle(bench: Bench) -> None:
     watch = Watch(bench, bench.handle, OF_SCM)
     assert bench.error(QueryStatus(bench.call(), watch.notify)) == Error.INVALID_HANDLE
     assert bench.error(CloseHandle(bench.call(), watch.notify)) == Error.INVALID_HANDLE
+    # Of somebody else's there is nothing to be said, not even what it is.
+    stranger = bench.call(association=2)
+    assert bench.error(QueryStatus(stranger, watch.notify)) == CONTEXT_MISMATCH
 
 
 def test_notify_handles_that_nobody_closes_are_few(bench: Bench) -> None:

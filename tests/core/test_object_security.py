@@ -158,6 +158,16 @@ def test_a_null_sacl_is_none_and_a_sacl_is_no_null_dacl() -> None:
     assert shown(bench, handle, SACL) == SecurityDescriptor()
 
 
+def test_a_sacl_that_has_a_label_alone_is_empty_and_not_absent() -> None:
+    bench = Bench()
+    bench.create("A")
+    handle = handle_of(bench, "A", EVERYTHING)
+    assert set_error(bench, handle, LABEL) == 0
+    assert set_error(bench, handle, SACL, SecurityDescriptor().to_bytes()) == 0
+    assert shown(bench, handle, SACL).sacl == ()
+    assert shown(bench, handle, LABEL) == shown_alone(GIVEN, LABEL)
+
+
 def test_components_that_are_too_long_together_are_87() -> None:
     """Labels and audits are set apart, and stored in one ACL of at most 65,535 bytes."""
     bench = Bench()
@@ -297,7 +307,8 @@ def test_who_owns_it_can_undo_a_dacl_that_shuts_everybody_out(name: str) -> None
         call = bench.call(token)
         opening = OpenService(call, bench.handle, name, mask) if name else OpenScm(call, None, mask)
         assert bench.error(opening) == Error.ACCESS_DENIED
-    again = handle_of(bench, name, WRITE_DAC | READ_CONTROL)
+    # CONNECT, which goes with every handle to the SCM, may be asked for besides.
+    again = handle_of(bench, name, WRITE_DAC | READ_CONTROL | (0 if name else 0x1))
     assert shown(bench, again, DACL).dacl == ()
     assert set_error(bench, again, DACL) == 0
     assert handle_of(bench, name, 0x4)

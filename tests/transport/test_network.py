@@ -176,6 +176,27 @@ def test_there_is_an_end_to_all_connections() -> None:
     assert admission.admit("c", 4) == (False, None)
 
 
+def test_who_leaves_makes_room() -> None:
+    admission: Admission[int] = Admission(Limits(in_all=3, proved_of_origin=2))
+    for connection in (1, 2):
+        assert admission.admit("a", connection) == (True, None)
+        admission.prove("a", connection)
+    assert admission.admit("a", 3) == (False, None)
+    admission.forget_proved("a")
+    assert len(admission) == 1
+    assert admission.admit("a", 3) == (True, None)
+    admission.prove("a", 3)
+    assert admission.admit("a", 4) == (False, None)
+    assert admission.admit("b", 5) == (True, None)
+    assert admission.admit("c", 6) == (False, None)
+    assert admission.forget_new("b", 5)
+    for _ in range(2):
+        admission.forget_proved("a")
+    assert len(admission) == 0
+    # An origin that has gone is not the one with the most.
+    assert admission.admit("c", 6) == (True, None)
+
+
 # smbd's pipe ----------------------------------------------------------------------------------
 
 

@@ -98,7 +98,8 @@ def test_a_later_level_is_understood() -> None:
     assert later.level == 8
     for name in ("account", "domain", "sids", "uid", "gids", "is_guest", "session_key"):
         assert getattr(later, name) == getattr(earlier, name)
-    assert decode_request(level_8(flags=1)).is_guest
+    assert decode_request(level_8(flags=3)).is_guest
+    assert not decode_request(level_8(flags=2)).is_guest
     guest = bytearray(REQUEST)
     guest[_FLAGS] = 0
     assert decode_request(bytes(guest)).is_guest
@@ -111,30 +112,66 @@ def test_behind_claims_nothing_is_guessed() -> None:
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "reason"),
     [
-        {8: 6, 12: 6},
-        {8: 9, 12: 9},
-        {12: 8},
-        {4: 0x4F},
-        {0x10: 2},
-        {0xC8: 9},
-        {0xC8: 0, 0xCC: 0},
-        {0xCB: 0xFF, 0xCF: 0xFF},
-        {0x16F: 0xFF, 0x183: 0xFF},
-        {0x177: 1},
-        {0x80: 0, 0x82: 0},
-        {0x98: 1},
-        {0x9F: 0xFF},
-        {0x200: 0xFF, 0x203: 0xFF, 0x208: 0xFF, 0x20B: 0xFF},
+        ({8: 6, 12: 6}, "level 6"),
+        ({8: 9, 12: 9}, "level 9"),
+        ({12: 8}, "level 7"),
+        ({4: 0x4F}, "not understood"),
+        ({0x10: 2}, "not a named pipe"),
+        ({0x2C: 0, 0x2E: 0}, "no session"),
+        ({0x80: 0, 0x82: 0}, "no session"),
+        ({0x88: 0, 0x8A: 0}, "without a token"),
+        ({0x90: 0, 0x92: 0}, "or a user"),
+        ({0x98: 1}, "Samba's own tests"),
+        ({0x9F: 0xFF}, "ends too early"),
+        ({0xB0: 1}, "cannot travel"),
+        ({0xC8: 9}, "8 SIDs"),
+        ({0xC8: 0, 0xCC: 0}, "0 SIDs"),
+        ({0xC8: 0x80, 0xCC: 0x80}, "128 SIDs"),
+        ({0xCB: 0xFF, 0xCF: 0xFF}, "SIDs"),
+        ({0xD0: 2}, "malformed: SID revision 2"),
+        ({0x16C: 2}, "1 groups"),
+        ({0x16C: 0x80, 0x180: 0x80}, "128 groups"),
+        ({0x16F: 0xFF, 0x183: 0xFF}, "groups"),
+        ({0x174: 1}, "32 bits"),
+        ({0x17C: 1}, "32 bits"),
+        ({0x18C: 1}, "32 bits"),
+        ({0x1FC: 1}, "string counts 5, 1, 5"),
+        ({0x200: 0}, "string counts 5, 0, 0"),
+        ({0x200: 6}, "string counts 5, 0, 6"),
+        ({0x1F9: 0x20, 0x201: 0x20}, "string counts 8197, 0, 8197"),
+        ({0x200: 0xFF, 0x203: 0xFF, 0x208: 0xFF, 0x20B: 0xFF}, "string counts"),
+        ({0x204: 0xFF}, "malformed: .* codec"),
     ],
 )
-def test_what_is_wrong_is_refused(change: dict[int, int]) -> None:
+def test_what_is_wrong_is_refused(change: dict[int, int], reason: str) -> None:
     request = bytearray(REQUEST)
     for position, byte in change.items():
         request[position] = byte
-    with pytest.raises(PipeAuthError):
+    with pytest.raises(PipeAuthError, match=reason):
         decode_request(bytes(request))
+
+
+def test_numbers_have_32_bits() -> None:
+    request = bytearray(REQUEST)
+    for position in (0x170, 0x178, 0x188):
+        request[position : position + 4] = b"\xff" * 4
+    peer = decode_request(bytes(request))
+    assert (peer.uid, peer.gids) == (0xFFFFFFFF, (0xFFFFFFFF,))
+
+
+def test_claims_have_to_be_counted() -> None:
+    request = bytearray(level_8())
+    request[_RIGHTS_END + 16] = 1
+    with pytest.raises(PipeAuthError, match="not counted"):
+        decode_request(bytes(request))
+
+
+@pytest.mark.parametrize("end", range(5, len(REQUEST) - 64, 16))
+def test_a_request_that_is_cut_is_refused(end: int) -> None:
+    with pytest.raises(PipeAuthError, match=r"malformed|too early|SIDs|groups"):
+        decode_request(REQUEST[:end])
 
 
 def test_a_request_is_as_long_as_it_says_within_reason() -> None:

@@ -75,7 +75,7 @@ def decode_request(data: bytes) -> PipePeer:
     """The peer a whole request speaks of."""
     try:
         return _Request(data).peer()
-    except (StructError, SidError, UnicodeDecodeError, OverflowError) as error:
+    except (StructError, SidError, UnicodeDecodeError) as error:
         raise PipeAuthError(f"the request is malformed: {error}") from error
 
 
