@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from impacket.ntlm import compute_nthash
 
 from tests.remote.reach import ADMINISTRATOR, PASSWORD, Reach
 from tests.remote.samba import PASSWORD as SMB_PASSWORD
@@ -80,7 +81,7 @@ machine = {address}
 username = {user}
 password = {password}
 domain =
-hashes =
+hashes = aad3b435b51404eeaad3b435b51404ee:{nt_hash}
 aesKey128 =
 aesKey256 =
 machineuser =
@@ -89,8 +90,16 @@ machineuserhashes =
 WRONG_IN_NDR64 = ["test_RChangeServiceConfig2W", "test_REnumServicesStatusExW"]
 """The first puts a structure laid out for NDR into a request in NDR64; of the second's answer
 impacket takes the error from the wrong place. tests/svcctl/test_impacket_ndr64.py has the bytes."""
-FOR_SAMR = ["test_hept_map", "test_hlookup", "test_map"]
-"""Those of the endpoint mapper that ask for interfaces which Windows has and we have not."""
+REFUSED = {
+    "EPMTestsTCPTransport": ["test_hept_map", "test_hlookup", "test_map"],
+    "EPMTestsTCPTransport64": ["test_hept_map", "test_hlookup", "test_map"],
+    "RPCRTTestsTCPTransport": [
+        "test_AnonWINNTPacketPrivacy",
+        "test_bigRequestMustFragment",
+        "test_packetAnonWINNTPacketIntegrity",
+    ],
+}
+"""They want interfaces that Windows has and we have not, or come without a name."""
 
 
 @pytest.fixture
@@ -121,12 +130,15 @@ def cases(
 ) -> tuple[int, int, list[str], str]:
     """How many passed, how many it skips itself, those that failed, and all that was said."""
     configuration = suite / "cases.cfg"
-    configuration.write_text(CONFIGURATION.format(address=address, user=user, password=password))
+    nt_hash = compute_nthash(password).hex()
+    configuration.write_text(
+        CONFIGURATION.format(address=address, user=user, password=password, nt_hash=nt_hash)
+    )
     command = [
         *(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore"),
         *("-k", ways, f"--remote-config={configuration}"),
         *("tests/dcerpc/test_scmr.py", "tests/dcerpc/test_scmr64.py"),
-        *("tests/dcerpc/test_mgmt.py", "tests/dcerpc/test_epm.py"),
+        *("tests/dcerpc/test_mgmt.py", "tests/dcerpc/test_epm.py", "tests/SMB_RPC/test_rpcrt.py"),
     ]
     environment = {key: value for key, value in os.environ.items() if "PYTEST" not in key}
     environment["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
@@ -156,13 +168,15 @@ def address(machine: Machine) -> str:
     return reach.address
 
 
-def test_management_and_endpoint_mapper_in_both_syntaxes_by_tcp(suite: Path, address: str) -> None:
-    ways = "MGMTTestsTCP or EPMTestsTCP"
+def test_management_endpoint_mapper_and_authentication_by_tcp(suite: Path, address: str) -> None:
+    """In both syntaxes; the cases of the connection itself in NDR, as impacket has them."""
+    ways = "MGMTTestsTCP or EPMTestsTCP or (RPCRTTestsTCP and not Kerberos)"
     passed, skipped, failed, said = cases(suite, ways, address, ADMINISTRATOR, PASSWORD)
-    wrong = [f"EPMTestsTCPTransport{ndr}::{case}" for ndr in ("", "64") for case in FOR_SAMR]
-    assert failed == sorted(wrong), said
-    assert said.count("- ept_s_not_registered\n") == len(failed), said
-    assert (passed, skipped) == (2 * (10 + 1), 0), said
+    refused = [f"{kind}::{case}" for kind, names in REFUSED.items() for case in names]
+    assert failed == sorted(refused), said
+    assert said.count("- ept_s_not_registered\n") == 7, said
+    assert len(re.findall("^E .* rpc_s_access_denied$", said, re.MULTILINE)) == 2, said
+    assert (passed, skipped) == (2 * (10 + 1) + 12, 0), said
 
 
 def test_every_case_in_both_syntaxes_by_tcp_and_by_pipe(
