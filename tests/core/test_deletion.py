@@ -128,3 +128,22 @@ def test_nothing_is_changed_during_a_shutdown() -> None:
     assert bench.error(DeleteService(bench.call(), handle)) == 1115
     assert bench.error(StartService(bench.call(), handle)) == 1115
     assert bench.queried(handle).state == 1
+
+
+def test_a_delete_waits_for_a_change_that_is_on_its_way_and_keeps_it() -> None:
+    bench = Bench()
+    handle = bench.create()
+    bench.saving = False
+    change = ChangeConfig2(bench.call(), handle, ConfigLevel.DESCRIPTION, "the first")
+    delete = DeleteService(bench.call(), handle)
+    bench.tell(change)
+    bench.tell(delete)
+    [save] = bench.pending_saves
+    bench.pending_saves.clear()
+    assert not bench.answered(delete)
+    bench.tell(RecordSaved(save.save))
+    [save] = bench.pending_saves
+    assert isinstance(save, SaveRecord)
+    assert (save.config.description, save.config.start_type, save.deleted) == ("the first", 4, True)
+    bench.tell(RecordSaved(save.save))
+    assert [bench.replies[each.call.id].error for each in (change, delete)] == [0, 0]

@@ -244,12 +244,13 @@ class ClientConnection:
 
     def _response(self, frame: pdu.Frame, events: list[ClientEvent]) -> None:
         _, flags, order, call_id, _, _ = frame
+        if self._security is not None:
+            # Whoever waits for it or not: the next signature counts this PDU too.
+            frame = self._security.check(frame)
         if call_id not in self._calls:
             if 0 < call_id < self._next_call:
                 return
             raise RpcError(f"an answer to call {call_id}, which was not made", call_id)
-        if self._security is not None:
-            frame = self._security.check(frame)
         stub = pdu.decode_call(frame)[2]
         if flags & pdu.WHOLE != pdu.WHOLE:
             whole = self._assemble(flags, call_id, stub)
