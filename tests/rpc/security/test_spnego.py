@@ -162,6 +162,33 @@ def test_tokens_without_end_are_not_listened_to() -> None:
         far.step(empty)
 
 
+def test_a_client_may_give_up() -> None:
+    far = SpnegoAcceptor({NTLM_OID: World().acceptor})
+    near = initiator()
+    listed = (NTLM_OID,)
+    init = InitToken(
+        mechanisms=listed, mechanism_list=tokens.encode_mechanisms(listed), token=near.step(b"")
+    )
+    far.step(tokens.encode_init(init))
+    with pytest.raises(SecurityError, match="has given up"):
+        far.step(tokens.encode_response(ResponseToken(state=tokens.REJECT)))
+
+
+def test_so_many_mechanisms_are_listened_to() -> None:
+    for count in (tokens.MAX_MECHANISMS, tokens.MAX_MECHANISMS + 1):
+        listed = (NTLM_OID,) * count
+        data = tokens.encode_init(
+            InitToken(
+                mechanisms=listed, mechanism_list=tokens.encode_mechanisms(listed), token=None
+            )
+        )
+        if count == tokens.MAX_MECHANISMS:
+            assert tokens.decode_init(data).mechanisms == listed
+        else:
+            with pytest.raises(SecurityError, match="too many"):
+                tokens.decode_init(data)
+
+
 # Bytes -----------------------------------------------------------------------------------------
 
 octets = st.none() | st.binary(max_size=300)
