@@ -42,8 +42,11 @@ RUNNING = ServiceStatus(
 class Exchange:
     """Serves `request` with the results given in turn; an int is an error, a pair both."""
 
-    def __init__(self, form: int = NDR, resume: ResumeIndexes | None = None) -> None:
+    def __init__(
+        self, form: int = NDR, resume: ResumeIndexes | None = None, call: Call = CALL
+    ) -> None:
         self.form = form
+        self.call = call
         self.resume = resume or ResumeIndexes()
         self.asked: list[Asked] = []
 
@@ -53,7 +56,7 @@ class Exchange:
         """The response, encoded and decoded. The core must be asked as often as it replies."""
         tables = SVCCTL_OPERATIONS if operation.interface is SVCCTL else SCMD_OPERATIONS
         entry = tables[operation.opnum]
-        work = Work(CALL, HANDLES, self.resume, operation.charset)
+        work = Work(self.call, HANDLES, self.resume, operation.charset)
         decoded = operation.decode_request(operation.encode_request(request, self.form), self.form)
         steps = entry.perform(work, decoded)
         answers = iter(replies)
