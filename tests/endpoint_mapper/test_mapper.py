@@ -166,6 +166,7 @@ def test_no_more_than_asked_for_and_no_second_part() -> None:
     [
         *((1, 9, 9, True), (2, 1, 0, True), (2, 1, 99, False), (2, 2, 0, False)),
         *((3, 1, SCMD.minor, True), (3, 1, 99, False), (4, 1, 99, True), (4, 2, 0, False)),
+        (5, 1, SCMD.minor, True),
         *((5, 1, 99, True), (5, 0, 99, False), (0, 1, 0, False), (6, 1, 0, False)),
     ],
 )
@@ -213,10 +214,17 @@ def test_a_look_up_goes_on_until_there_is_nothing_more(size: int) -> None:
     assert answer.error == (0 if len(SERVED) % size else NOT_REGISTERED)
 
 
-@pytest.mark.parametrize("uuid", [b"scmd look-up" + bytes([255] * 4), b"1" * 16])
-def test_a_look_up_with_a_handle_of_nobodys_finds_nothing(uuid: bytes) -> None:
+@pytest.mark.parametrize(
+    "handle",
+    [
+        bytes(4) + b"scmd look-up" + bytes([255] * 4),
+        bytes(4) + b"1" * 16,
+        b"\1\0\0\0scmd look-up\1\0\0\0",
+    ],
+)
+def test_a_look_up_with_a_handle_of_nobodys_finds_nothing(handle: bytes) -> None:
     request = LookupRequest(
-        inquiry=0, version_option=1, max_entries=9, handle=ContextHandle.of(uuid)
+        inquiry=0, version_option=1, max_entries=9, handle=ContextHandle(handle)
     )
     answer = ask(LOOKUP, request)
     assert (answer.error, answer.entries, answer.handle) == (NOT_REGISTERED, (), NULL_HANDLE)

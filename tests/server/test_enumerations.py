@@ -12,7 +12,7 @@ from scmd.core.messages.commands import (
     ServiceEntry,
 )
 from scmd.core.messages.effects import Reply
-from scmd.server.resume import LAST_DIRECT
+from scmd.server.resume import LAST_DIRECT, SUBSTITUTES, ResumeIndexes
 from scmd.svcctl import buffers, control
 from scmd.vocabulary.service import ScmAccess
 from tests.server.exchange import (
@@ -125,6 +125,18 @@ def test_a_page_without_an_entry_says_which_is_the_next_one(index: int) -> None:
     )
     response = Exchange().run(control.ENUM_SERVICES_STATUS_W, request, ok(entries("One")))
     assert (response.returned, response.resume_index, response.error) == (0, 10, 234)
+
+
+def test_a_resume_index_stays_within_the_wires_range() -> None:
+    resume = ResumeIndexes()
+    assert resume.index(ServiceId(LAST_DIRECT)) == LAST_DIRECT
+    given = [resume.index(ServiceId(1_000_000 + number)) for number in range(SUBSTITUTES)]
+    assert given == list(range(LAST_DIRECT + 1, LAST_DIRECT + SUBSTITUTES + 1))
+    assert [resume.after(index) for index in given] == list(range(999_999, 999_999 + SUBSTITUTES))
+    # The next one takes the place of the oldest.
+    assert resume.index(ServiceId(5_000_000)) == LAST_DIRECT + 1
+    assert resume.after(LAST_DIRECT + 1) == 4_999_999
+    assert [resume.after(index) for index in (0, 1, 2)] == [0, 0, 1]
 
 
 def test_record_numbers_past_the_range_of_a_resume_index_page_all_the_same() -> None:

@@ -164,24 +164,28 @@ def test_changes_and_services_as_they_are(form: int) -> None:
         8, ChangeKind.STATUS, ServiceId(1), "Web", RUNNING, 2, None, "x" * 5_000, Actor("a", "b")
     )
     after_50_days = Change(9, ChangeKind.STATUS, ServiceId(1), "Web", RUNNING, 2, 1 << 32)
+    soon = Change(10, ChangeKind.PARAMETERS, ServiceId(1), "Web", RUNNING, 2, 5)
     exchange = Exchange(form)
-    part = FeedPart(3, 8, (change, after_50_days))
+    part = FeedPart(3, 8, (change, after_50_days, soon))
     answer = exchange.run(WAIT_FOR_CHANGES, asked, ok(part))
     (question,) = exchange.asked
     assert isinstance(question, WaitForChanges)
     assert (question.epoch, question.after, question.limit) == (3, 4, 5)
     assert (question.names, question.resume) == (("Web",), 0)
     assert answer.entries is not None
-    entry, later = answer.entries
+    entry, later, latest = answer.entries
     assert (entry.number, entry.kind, entry.name, entry.status) == (8, 1, "Web", RUNNING)
     assert (entry.before, entry.lasted, later.lasted) == (2, 0xFFFF_FFFF, 0xFFFF_FFFF)
-    assert (entry.actor, entry.origin) == ("a", "b")
+    assert (latest.number, latest.kind, latest.lasted) == (10, 6, 5)
+    assert (entry.actor, entry.origin, entry.cause) == ("a", "b", "x" * 511)
     view = ServiceView(ServiceId(1), "Web", "The Web", RUNNING, True)
     answer = Exchange(form).run(WAIT_FOR_CHANGES, asked, ok(FeedPart(3, 8, (), True, (view,), 1)))
     assert (answer.behind, answer.resume) == (1, 1)
     assert answer.entries is not None
     (entry,) = answer.entries
     assert (entry.kind, entry.display_name, entry.marked) == (0, "The Web", 1)
+    refused = Exchange(form).run(WAIT_FOR_CHANGES, asked, error(1235))
+    assert (refused.epoch, refused.number, refused.entries, refused.error) == (0, 0, None, 1235)
 
 
 # What waits for ever

@@ -316,6 +316,12 @@ def test_of_a_history_that_does_not_fit_the_newest_lines_are_sent() -> None:
         scmd_operations.READ_HISTORY, request, ok(ServiceId(44)), ok(line * 2000)
     )
     assert response.document == line * 1048
+    line = b"x" * 1023 + b"\n"
+    for count in (1024, 1025):
+        response = Exchange().run(
+            scmd_operations.READ_HISTORY, request, ok(ServiceId(44)), ok(line * count)
+        )
+        assert response.document == line * 1024
 
 
 def test_an_explanation_is_sent_as_json() -> None:
@@ -384,6 +390,11 @@ def test_what_is_prepared_comes_to_the_core_as_changes_would() -> None:
         (ConfigLevel.FAILURE_ACTIONS, restart),
     )
     assert exchange.asked == [PrepareService(CALL, SCM, "srvany", VALUES, changes)]
+    exchange = Exchange()
+    exchange.run(
+        scmd_operations.PREPARE_SERVICE, scmd_operations.PrepareServiceRequest(scm=WIRE_SCM), ok()
+    )
+    assert exchange.asked == [PrepareService(CALL, SCM, "", {}, ())]
 
 
 @pytest.mark.parametrize(
