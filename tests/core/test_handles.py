@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec import NODEFAULT, structs
 
+from scmd.core import handles
 from scmd.core.locks import LockDatabase
 from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, HandleId
 from scmd.core.messages.commands import (
@@ -27,7 +28,9 @@ from scmd.core.messages.commands import (
 from scmd.core.messages.events import AssociationEnded, RecordSaved
 from scmd.security.defaults import SERVICE_DESCRIPTOR
 from scmd.security.sddl import descriptor_from_sddl
+from scmd.security.token import unix_token
 from scmd.vocabulary.configuration import ServiceConfig
+from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ConfigLevel
 from scmd.vocabulary.status import ServiceStatus
 from tests.core.bench import ALL, GUEST, Bench
@@ -231,3 +234,38 @@ def test_identify_gives_the_record_number_to_those_with_the_right() -> None:
 
 def test_context_mismatch_is_no_win32_error() -> None:
     assert CONTEXT_MISMATCH == 0x1C00001A
+
+
+def test_who_is_no_administrator_has_so_many_handles_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In all associations together; others are not in his way, nor he in theirs."""
+    monkeypatch.setattr(handles, "MOST_OF_A_USER", 3)
+    bench = Bench()
+    bench.create("A")
+    scm = bench.result(OpenScm(bench.call(GUEST, 2), None, 0x4))
+    service = bench.result(OpenService(bench.call(GUEST, 2), scm, "A", 0x4))
+    bench.result(OpenScm(bench.call(GUEST, 3), None, 0x4))
+    too_many = (
+        lambda: OpenService(bench.call(GUEST, 2), scm, "A", 0x4),
+        lambda: OpenScm(bench.call(GUEST, 3), None, 0x4),
+        lambda: OpenScm(bench.call(GUEST, 4), None, 0x4),
+    )
+    for one in too_many:
+        assert bench.ask(one()).error == Error.NOT_ENOUGH_MEMORY
+    # What is refused for another reason is told so.
+    assert bench.ask(OpenService(bench.call(GUEST, 2), scm, "A", ALL)).error == Error.ACCESS_DENIED
+    other = unix_token(1001, [1001], administrator=False)
+    assert bench.ask(OpenScm(bench.call(other, 5), None, 0x4)).error == 0
+    for _ in range(5):
+        bench.open("A")
+
+    bench.ask(CloseHandle(bench.call(GUEST, 2), service))
+    service = bench.result(OpenService(bench.call(GUEST, 2), scm, "A", 0x4))
+    assert bench.ask(too_many[0]()).error == Error.NOT_ENOUGH_MEMORY
+    bench.tell(AssociationEnded(AssociationId(3)))
+    bench.result(OpenScm(bench.call(GUEST, 4), None, 0x4))
+    assert bench.ask(too_many[2]()).error == Error.NOT_ENOUGH_MEMORY
+    for association in (2, 4, 5):
+        bench.tell(AssociationEnded(AssociationId(association)))
+    assert not bench.scm.state.handles_of

@@ -216,6 +216,7 @@ def _open_scm(state: State, command: OpenScm) -> None:
     if error:
         raise Refused(error)
     granted = handles.grant_scm(state, command.call.caller.token, command.desired_access)
+    handles.check_room(state, command.call.caller.token)
     handle = handles.open_handle(state, command.call, None, granted)
     state.reply(command.call.id, Error.SUCCESS, handle)
 
@@ -230,6 +231,7 @@ def _open_service(state: State, command: OpenService) -> None:
     if record.save is not None and record.save.config is None:
         raise saves.MustWait(record.save)
     granted = handles.grant_service(record, command.call.caller.token, command.desired_access)
+    handles.check_room(state, command.call.caller.token)
     handle = handles.open_handle(state, command.call, record, granted)
     state.reply(command.call.id, Error.SUCCESS, handle)
 

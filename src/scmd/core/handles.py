@@ -20,6 +20,7 @@ from scmd.security.defaults import (
     SERVICE_MAPPING,
 )
 from scmd.security.descriptor import SecurityDescriptor
+from scmd.security.sid import ADMINISTRATORS
 from scmd.security.token import Token
 from scmd.vocabulary.errors import Error, Refused
 from scmd.vocabulary.service import ScmAccess, ServiceAccess, StandardAccess
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from scmd.core.feed import Watcher
     from scmd.core.notify_requests import HandleRequests
 
+MOST_OF_A_USER = 16_384
+"""Handles that a user who is no administrator may have open, in all associations together."""
 _MAXIMUM = int(StandardAccess.MAXIMUM_ALLOWED)
 
 
@@ -166,6 +169,12 @@ def _may_query(own: SecurityDescriptor, token: Token) -> bool:
     return True
 
 
+def check_room(state: State, token: Token) -> None:
+    """Refuse who has more handles than a single user needs: they cost memory, and last."""
+    if state.handles_of.get(token.user, 0) >= MOST_OF_A_USER:
+        raise Refused(Error.NOT_ENOUGH_MEMORY, "close handles first")
+
+
 def open_handle(
     state: State,
     call: Call,
@@ -180,6 +189,9 @@ def open_handle(
     state.next_handle += 1
     handle = Handle(id, kind, call, record, granted)
     state.handles[id] = handle
+    token = call.caller.token
+    if ADMINISTRATORS not in token.groups:
+        state.handles_of[token.user] = state.handles_of.get(token.user, 0) + 1
     state.associations.setdefault(call.association, {})[id] = handle
     if record is not None:
         record.handles += 1
@@ -189,6 +201,11 @@ def open_handle(
 def close_handle(state: State, handle: Handle) -> None:
     """Forget a handle; its record is put up for a second look."""
     del state.handles[handle.id]
+    token = handle.caller.token
+    if ADMINISTRATORS not in token.groups:
+        left = state.handles_of.pop(token.user) - 1
+        if left:
+            state.handles_of[token.user] = left
     owned = state.associations[handle.association]
     del owned[handle.id]
     if not owned:

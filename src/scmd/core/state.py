@@ -59,6 +59,8 @@ class State:
         """Key names on dependency cycles: only what was stored so, since no change makes one."""
         self.handles: dict[HandleId, Handle] = {}
         self.associations: dict[AssociationId, dict[HandleId, Handle]] = {}
+        self.handles_of: dict[str, int] = {}
+        """How many handles users have that are no administrators, by their SIDs."""
         self.requests: dict[HandleId, Request] = {}
         """Notification requests, by their notify handles, whose numbers no other handle has."""
         self.scm_watchers: dict[HandleId, Handle] = {}

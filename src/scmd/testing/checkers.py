@@ -53,7 +53,7 @@ from scmd.testing.dependency_checker import DependencyChecker
 from scmd.testing.flood_checker import FloodChecker
 from scmd.testing.launch_checker import LaunchChecker
 from scmd.testing.readiness_checker import ReadinessChecker
-from scmd.testing.record_checker import check_records
+from scmd.testing.record_checker import check_handles, check_records
 from scmd.testing.recoveries import Recoveries
 from scmd.testing.reload_checker import ReloadChecker
 from scmd.testing.runs import Hears, Run
@@ -289,8 +289,7 @@ class Checkers:
             check_adoption(self)
         assert self.owed_exit is None, f"exit codes were lost: {self.owed_exit}"
         if isinstance(message, AssociationEnded):
-            left = [h for h in state.handles.values() if h.association == message.association]
-            assert not left, "handles outlived their association"
+            check_handles(state, message.association)
         works = check_records(state, self.statuses)
         if self.calls:
             self._check_calls(works=works)

@@ -1,10 +1,11 @@
-"""The checker of records: what holds of each service between messages, in one pass over all."""
+"""The checker of records, of what holds of each service between messages, and of handles."""
 
 from __future__ import annotations
 
 from scmd.core.hosted_runs import Stage
-from scmd.core.messages import ServiceId
+from scmd.core.messages import AssociationId, ServiceId
 from scmd.core.state import State
+from scmd.security.sid import ADMINISTRATORS
 from scmd.testing.readiness_checker import LIMITED, check_run
 from scmd.testing.schedule_checker import check_schedule
 from scmd.vocabulary.service import PENDING_STATES
@@ -31,3 +32,12 @@ def check_records(state: State, told: dict[ServiceId, ServiceStatus]) -> bool:
         if record.schedule is not None:
             check_schedule(state, record, record.schedule)
     return works
+
+
+def check_handles(state: State, ended: AssociationId) -> None:
+    """After the end of an association; those of users without a limit count for nobody."""
+    counted = 0
+    for handle in state.handles.values():
+        assert handle.association != ended, "handles outlived their association"
+        counted += ADMINISTRATORS not in handle.caller.token.groups
+    assert counted == sum(state.handles_of.values()), "handles are miscounted"
