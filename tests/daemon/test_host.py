@@ -49,7 +49,7 @@ class Asked:
         )
         self.replies: asyncio.Queue[Reply] = asyncio.Queue()
         self.host = Host(
-            *(folder, folder, os.getpid(), self.events, self.chronicle, dict),
+            *(folder, folder, os.getpid(), "", self.events, self.chronicle, dict),
             *(self.replies.put_nowait, lambda: None, remote),
         )
 

@@ -268,6 +268,7 @@ def test_status_tells_of_the_scm(machine: Machine) -> None:
     assert int(parent) == status["keeper_pid"]
     assert status["end_points"] == [f"unix:{machine.runtime}/scm.sock"]
     assert {"version", "uptime_ms", "counts"} <= set(status)
+    assert status["keeper_version"] == status["version"]
     assert "uptime" in machine.scmd("status")
 
 

@@ -55,6 +55,7 @@ class Host:
         state: Path,
         runtime: Path,
         keeper_pid: int,
+        keeper_version: str,
         event_log: EventLog,
         chronicle: Chronicle,
         counts: Counts,
@@ -65,6 +66,7 @@ class Host:
         self._state = state
         self._runtime = runtime
         self._keeper_pid = keeper_pid
+        self._keeper_version = keeper_version
         self._event_log = event_log
         self._chronicle = chronicle
         self._counts = counts
@@ -163,6 +165,7 @@ class Host:
         return to_json(
             {
                 "keeper_pid": self._keeper_pid,
+                "keeper_version": self._keeper_version,
                 "manager_pid": os.getpid(),
                 "version": __version__,
                 "uptime_ms": int((time.monotonic() - self._began) * 1000),

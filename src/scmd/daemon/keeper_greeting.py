@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from scmd import __version__
 from scmd.daemon import keeper_messages as wire
 from scmd.daemon.keeper_setup import boot_id
 
@@ -53,6 +54,7 @@ def greeting(
         is_init=is_init,
         listeners=len(listeners),
         follows=True,
+        program=__version__,
     )
     yield welcome, (sockets.listener, sockets.notify)
     for record in launches:

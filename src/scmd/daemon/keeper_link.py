@@ -73,6 +73,8 @@ class KeeperState:
     """The keeper's, which may be older than this manager."""
     listeners: tuple[tuple[str, socket.socket], ...] = ()
     """What it listens at for the manager, by name."""
+    program: str = ""
+    """The version of scmd that it is of; "": one that does not say so."""
 
 
 class KeeperLink:
@@ -258,6 +260,7 @@ class KeeperLink:
             welcome.is_init,
             welcome.version,
             tuple(listeners),
+            welcome.program,
         )
 
     async def _next(self) -> tuple[wire.Message, list[int]]:

@@ -166,6 +166,8 @@ class Welcome(Message):
     """So many `Listening` follow after the launches."""
     follows: bool = False
     """The keeper knows `Follow`."""
+    program: str = ""
+    """The version of scmd that it is of."""
 
 
 class Adopted(Message):

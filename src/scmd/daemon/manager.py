@@ -121,6 +121,7 @@ class Manager:
             state.state,
             state.runtime,
             state.keeper_pid,
+            state.program,
             event_log,
             self._chronicle,
             self._counts,

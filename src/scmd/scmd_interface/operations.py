@@ -248,7 +248,7 @@ class PrepareServiceRequest(Structure):
 
 
 QUERY_MANAGER_STATUS = SCMD.operation(0, "RQueryManagerStatus", EmptyRequest, JsonResponse)
-"""keeper_pid, manager_pid, version, uptime_ms, counts, end_points."""
+"""keeper_pid, keeper_version, manager_pid, version, uptime_ms, counts, end_points."""
 QUERY_PARAMETERS = SCMD.operation(1, "RQueryParameters", ServiceRequest, QueryParametersResponse)
 """Needs SERVICE_QUERY_CONFIG."""
 SET_PARAMETERS = SCMD.operation(2, "RSetParameters", SetParametersRequest, CheckedResponse)

@@ -14,7 +14,7 @@ from scmd.vocabulary.service import ServiceAccess, ServiceState
 USAGE = """\
 usage: scmd status [NAME] [--json]
 
-The SCM itself: keeper_pid, manager_pid, version, uptime, counts of services by state, end points.
+The SCM itself: its processes and their versions, uptime, counts of services by state, end points.
 With NAME: how that service has failed, what is done about it and what comes next.
 """
 

@@ -41,9 +41,16 @@ def run(arguments: list[str]) -> int:
     sys.stdout.write(
         f"manager {before['manager_pid']} ({before['version']}) is replaced by "
         f"{after['manager_pid']} ({after['version']}), and so is the logger\n"
-        f"services that run: {running}; keeper {after['keeper_pid']} goes on\n"
+        f"services that run: {running}; {keeper(after)} goes on\n"
     )
     return 0
+
+
+def keeper(status: dict[str, Any]) -> str:
+    """What it is called, with its version where that is another one than the manager's."""
+    version = status.get("keeper_version") or "of an older version"
+    other = f" ({version})" if version != status["version"] else ""
+    return f"keeper {status['keeper_pid']}{other}"
 
 
 def _try_out() -> None:
