@@ -2,7 +2,8 @@
 
 Loads the module or script, takes the declared services from its attributes and runs them
 under the dispatcher. What fails before that is reported as the failure of the service that was
-to start, with its traceback, so that nobody waits for a time-out.
+to start, with its traceback, so that nobody waits for a time-out; of services that share a process
+the names are not known then, so their starts fail with 1083, after the traceback in the log.
 
     --folder DIR --module NAME   or   --script FILE,   then --attribute NAME, once a service
 """
@@ -124,7 +125,7 @@ def _fail(error: BaseException) -> int:
         )
         dispatcher.set_status(handle, status)
 
-    # The name in a table of one means nothing: whichever service is started gets this.
+    # In a process of its own the service gets this, whatever its name.
     dispatcher.run([("", service_main)])
     return 1
 
