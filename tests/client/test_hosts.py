@@ -24,6 +24,7 @@ from scmd.vocabulary.winerror import WinError
         ("\\\\web.example", Host(name="web.example")),
         ("//web:49200", Host(name="web", port=49200)),
         ("//10.0.0.7:1", Host(name="10.0.0.7", port=1)),
+        ("//10.0.0.7:65535", Host(name="10.0.0.7", port=65535)),
         ("//fe80::1", Host(name="fe80::1")),
         ("//[fe80::1]", Host(name="fe80::1")),
         ("//[fe80::1]:135", Host(name="fe80::1", port=135)),
@@ -43,7 +44,7 @@ def test_a_host_is_understood(text: str, host: Host) -> None:
         *("", "web", "//", "\\\\", "ssh://", "http://web", "//web/share", "//a b", "//web:"),
         *("//web:0", "//web:65536", "//web:x", "//[fe80::1", "//[fe80::1]x", "//web:１"),
         *("//-oProxyCommand=x", "ssh://-oProxyCommand=x", "ssh://-x@web", "ssh://@web"),
-        "ssh://a@b@web",
+        *("ssh://a@b@web", "//web\x07", "//we\u200bb"),
     ],
 )
 def test_what_is_no_host_is_refused(text: str) -> None:
@@ -86,6 +87,8 @@ def test_credentials_of_a_file(tmp_path: Path) -> None:
         from_file(str(file))
     file.chmod(0o600)
     assert from_file(str(file)) == Credentials(user="LAB\\ann", password="a = b")
+    file.write_text("username = ann\n #username = bob\npassword\n[password]\ndomain = LAB")
+    assert from_file(str(file)) == Credentials(user="LAB\\ann")
     file.write_text("\ufeffusername = ann\r\npassword = b\r\n", encoding="utf-8")
     assert from_file(str(file)) == Credentials(user="ann", password="b")
     file.write_text("password = x\n")
