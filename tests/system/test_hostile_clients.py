@@ -17,6 +17,8 @@ import pytest
 from scmd.rpc.client import ClientConnection
 from scmd.scmd_interface.operations import SCMD
 from scmd.svcctl.interface import SVCCTL
+from scmd.vocabulary.service import ServiceState
+from tests.system import programs
 from tests.system.machine import LIMIT_S, Machine, eventually
 
 BIND = ClientConnection().bind([SVCCTL])
@@ -164,16 +166,20 @@ def test_a_client_that_does_not_read_is_waited_for_by_nobody(machine: Machine) -
 def test_clients_that_hold_all_descriptors_are_told_of_in_one_line(bare: Machine) -> None:
     bare.expected_complaints = "Too many open files"
     bare.start()
+    clock = programs.write(bare.folder, "clock.py", programs.CLOCK)
+    bare.run(programs.PYTHON, clock, "install")
     services = bare.scm.services()
     manager = bare.json("status")["manager_pid"]
     _, hard = resource.prlimit(manager, resource.RLIMIT_NOFILE)
-    few = len(os.listdir(f"/proc/{manager}/fd")) + 10
+    few = len(os.listdir(f"/proc/{manager}/fd")) + 40
     resource.prlimit(manager, resource.RLIMIT_NOFILE, (few, hard))
     with contextlib.ExitStack() as clients:
-        for _ in range(20):
+        for _ in range(50):
             clients.enter_context(connect(bare))
         bare.await_line(r"who connects to .*/scm.sock has to wait: Too many open files")
         assert len(bare.scm.services()) == len(services), "who is there is served"
+        bare.scm["Clock"].start(wait=LIMIT_S)
+        assert bare.scm["Clock"].status.state == ServiceState.RUNNING
     bare.sc("query")
     assert len([line for line in bare.lines if "Too many open files" in line]) == 1
     assert not any("Traceback" in line for line in bare.lines)

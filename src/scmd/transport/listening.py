@@ -1,14 +1,18 @@
 """A listening socket on the event loop.
 
-Where no descriptor or memory is left for another connection, whoever connects waits: the socket
-is left alone for a second, and that is said in one line. (asyncio's own servers print a
+Clients do not get the last descriptors: the channels of new service processes need some. Where
+none is left for another connection, or no memory, whoever connects waits: the socket is left alone
+for a second, and that is said in one line. (asyncio's own servers print a
 traceback for each of up to a thousand tries a second, and try on when they are closed.)
 """
 
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
+import os
+import resource
 import socket
 from collections.abc import Callable
 from typing import Any
@@ -17,6 +21,8 @@ BACKLOG = 1024
 PAUSE_S = 1.0
 SILENCE_S = 60.0
 """Between two lines about the same socket."""
+RESERVE = 64
+"""Descriptors that are no client's; at most a quarter of those there may be."""
 log = logging.getLogger(__name__)
 
 
@@ -43,9 +49,14 @@ class Listening:
         self._socket.close()
 
     def _accept(self) -> None:
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        most = limit - min(RESERVE, limit // 4)
         for _ in range(BACKLOG):
             try:
                 connection, _ = self._socket.accept()
+                if connection.fileno() >= most:  # The lowest number that is free is taken.
+                    connection.close()
+                    raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as failed:
