@@ -20,6 +20,7 @@ from scmd.security.token import Token
 from scmd.server.conversation import TURN, Conversation, Conversations
 from scmd.server.session import MAX_PENDING, Sessions
 from scmd.server.steps import Asked
+from scmd.svcctl.administration import GET_NOTIFY_RESULTS, NotifyHandleRequest
 from scmd.svcctl.control import QUERY_SERVICE_STATUS
 from scmd.svcctl.interface import SVCCTL, ServiceRequest
 from scmd.transport.local_server import LocalConnection, LocalServer
@@ -159,6 +160,19 @@ def test_answers_to_a_lost_connection_go_nowhere() -> None:
     assert channel.sent == []
     while world.turns:
         world.turns.popleft()()
+
+
+def test_a_call_that_is_given_up_is_told_of() -> None:
+    world, channel = World(), Channel()
+    world.is_prompt = False
+    conversation, client = world.open(channel)
+    handle = world.conversations.sessions.handles.to_wire(HandleId(6))
+    stub = GET_NOTIFY_RESULTS.encode_request(NotifyHandleRequest(notify_handle=handle))
+    number, data = client.call(SVCCTL, GET_NOTIFY_RESULTS.opnum, stub)
+    conversation.received(data)
+    (asked,) = world.asked
+    conversation.received(client.cancel(number))
+    assert world.ended == [CallsAbandoned((asked.call.id,))]
 
 
 def test_a_violation_closes_the_connection() -> None:

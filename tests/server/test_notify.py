@@ -215,6 +215,7 @@ def test_a_call_that_is_cancelled_is_given_up(sessions: Sessions) -> None:
     assert client.abandoned == (client.asked[0].call.id,)
     client.reply(1235)
     assert isinstance(client.last, Response)
+    assert client.session.closed() == (AssociationEnded(AssociationId(1)),), "none waits any more"
 
 
 def test_nothing_is_sent_for_a_call_that_is_orphaned(sessions: Sessions) -> None:

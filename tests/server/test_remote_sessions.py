@@ -138,6 +138,7 @@ def test_a_call_is_made_by_who_authenticated(sessions: Sessions, auth_type: int)
     asked = remote.call(15, OPEN)
     assert isinstance(asked, OpenScm)
     assert asked.call.caller.name == "ann"
+    assert remote.refusals == []
 
 
 @pytest.mark.parametrize("auth_type", sorted(LEGS))

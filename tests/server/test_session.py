@@ -290,6 +290,19 @@ def test_a_reply_to_a_connection_that_is_gone_goes_nowhere(sessions: Sessions) -
 # Hostile bytes ------------------------------------------------------------------------------
 
 
+def test_nothing_is_begun_of_who_breaks_the_protocol(sessions: Sessions) -> None:
+    """Not even what came before, if it was not begun yet."""
+    client = Client(sessions)
+    stub = QUERY_SERVICE_STATUS.encode_request(
+        ServiceRequest(service=sessions.handles.to_wire(HandleId(5)))
+    )
+    _, data = client.connection.call(SVCCTL, 6, stub)
+    client.session.receive(data + b"GET / HTTP/1.1\r\n\r\n")
+    assert not client.session.is_backed_up
+    assert isinstance(client.session.next(), bytes)
+    assert [client.session.next(), client.session.next()] == [Close(), None]
+
+
 def test_a_violation_is_answered_and_ends_the_connection(sessions: Sessions) -> None:
     client = Client(sessions)
     client.query_status()
