@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
 
 from scmd.client.mapping import NotMapped, tcp_port
@@ -12,44 +10,7 @@ from scmd.endpoint_mapper.towers import decode_tower, encode_tower, tower_of
 from scmd.rpc import events
 from scmd.rpc.server import ServerConnection
 from scmd.svcctl.interface import SVCCTL
-
-Answer = Callable[[ServerConnection, events.Request], None]
-
-
-class Mapper:
-    """A stream to one that answers each request so; None: it refuses to be bound to."""
-
-    def __init__(self, answer: Answer | None, *, piece: int = 100_000) -> None:
-        self.far = ServerConnection([EPM], secondary_address="135")
-        self.answer = answer
-        self.piece = piece
-        self.sent = b""
-        self.asked: list[bytes] = []
-
-    def send(self, data: bytes) -> None:
-        for event in self.far.receive_data(data):
-            if isinstance(event, events.BindRequested):
-                if self.answer is None:
-                    self.far.refuse_bind()
-                else:
-                    self.far.accept_bind(1)
-            elif isinstance(event, events.Request):
-                assert self.answer is not None
-                self.asked.append(event.stub)
-                self.answer(self.far, event)
-        self.sent += self.far.data_to_send()
-
-    def receive(self, count: int) -> bytes:
-        """A piece at a time, and the end when there is nothing more."""
-        taken, self.sent = self.sent[: self.piece], self.sent[self.piece :]
-        return taken
-
-    def set_timeout(self, timeout: float | None) -> None: ...
-
-    def close(self) -> None: ...
-
-    def diagnosis(self) -> str:
-        return ""
+from tests.client.canned import Answer, Canned
 
 
 def told(*towers: TowerBytes | None, error: int = 0) -> Answer:
@@ -67,7 +28,7 @@ def tower(port: int) -> TowerBytes:
 @pytest.mark.parametrize("piece", [1, 100_000])
 def test_the_first_tower_with_a_port_is_taken(piece: int) -> None:
     broken = TowerBytes(octets=(1, 2, 3))
-    mapper = Mapper(told(None, broken, tower(0), tower(49204)), piece=piece)
+    mapper = Canned([EPM], told(None, broken, tower(0), tower(49204)), piece=piece)
     assert tcp_port(mapper, SVCCTL) == 49204
     [stub] = mapper.asked
     asked = MAP.decode_request(stub, 0)
@@ -90,4 +51,4 @@ def test_the_first_tower_with_a_port_is_taken(piece: int) -> None:
 )
 def test_any_other_answer_says_why_there_is_none(answer: Answer | None, reason: str) -> None:
     with pytest.raises(NotMapped, match=reason):
-        tcp_port(Mapper(answer), SVCCTL)
+        tcp_port(Canned([EPM], answer), SVCCTL)
