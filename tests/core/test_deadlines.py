@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scmd.core.deadlines import Deadline, Deadlines
+from scmd.core import deadlines as module
+from scmd.core.deadlines import LEAST_CLEARED, Deadline, Deadlines
 
 
 def nothing() -> None:
@@ -31,6 +33,26 @@ def test_nothing_is_due_early() -> None:
     assert deadlines.pop_due(5) is not None
 
 
+def test_what_was_cancelled_does_not_stay_until_it_would_have_been_due() -> None:
+    """As of calls that wait for a change, for an hour at most, where something changes often."""
+    deadlines = Deadlines()
+    kept = [Deadline(nothing, str(number)) for number in range(LEAST_CLEARED)]
+    for number, deadline in enumerate(kept):
+        deadlines.arm(deadline, 3_600_000 - number)
+    for now in range(20_000):
+        passing = Deadline(nothing, "")
+        deadlines.arm(passing, now + 3_600_000)
+        passing.cancel()
+        deadlines.arm(kept[now % 7], 3_600_000 + now)
+        assert len(deadlines._heap) <= 2 * len(kept) + 1
+    passing.cancel()
+    found = []
+    while (due := deadlines.pop_due(10_000_000)) is not None:
+        found.append(kept.index(due))
+    expected = sorted(range(7), key=lambda number: (19_999 - number) % 7)
+    assert found == [*range(LEAST_CLEARED - 1, 6, -1), *reversed(expected)]
+
+
 Steps = st.lists(st.tuples(st.integers(0, 4), st.none() | st.integers(0, 50)), max_size=60)
 
 
@@ -39,6 +61,12 @@ Steps = st.lists(st.tuples(st.integers(0, 4), st.none() | st.integers(0, 50)), m
 def test_moving_and_cancelling_is_as_if_the_last_word_counted(
     steps: list[tuple[int, int | None]],
 ) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "LEAST_CLEARED", 2)
+        follow(steps)
+
+
+def follow(steps: list[tuple[int, int | None]]) -> None:
     deadlines = Deadlines()
     made = [Deadline(nothing, "") for _ in range(5)]
     last: dict[int, int | None] = {}

@@ -3,12 +3,18 @@
 A deadline is made once and may be armed, moved and cancelled any number of times. Moving
 one later costs nothing: its entry stays in the heap and is put right when it comes up.
 So a service that reports progress a thousand times a second does not fill the heap.
+
+A cancelled one's entry stays as well, perhaps for days; as soon as the heap is twice as large as
+what was in use of it, it is cleared of those. So it never has many more entries than are needed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+
+LEAST_CLEARED = 256
+"""A smaller heap is not worth clearing."""
 
 
 class Deadline:
@@ -34,6 +40,8 @@ class Deadlines:
     def __init__(self) -> None:
         self._heap: list[tuple[int, int, Deadline]] = []
         self._serial = 0
+        self._clear_at = LEAST_CLEARED
+        """The size at which it is cleared the next time."""
 
     def arm(self, deadline: Deadline, at: int) -> None:
         """Set or move a deadline to the instant `at`."""
@@ -70,9 +78,26 @@ class Deadlines:
         ]
 
     def _push(self, deadline: Deadline, at: int) -> None:
+        if len(self._heap) >= self._clear_at:
+            self._clear()
         self._serial += 1
         deadline.entry = (at, self._serial)
         heappush(self._heap, (at, self._serial, deadline))
+
+    def _clear(self) -> None:
+        """Drop entries that stand for nothing any more; all others keep their order."""
+        used = []
+        for entry in self._heap:
+            at, serial, deadline = entry
+            if deadline.entry != (at, serial):
+                continue
+            if deadline.at is None:
+                deadline.entry = None
+            else:
+                used.append(entry)
+        heapify(used)
+        self._heap = used
+        self._clear_at = max(LEAST_CLEARED, 2 * len(used))
 
     def _put_right(self) -> None:
         """Make the first entry one that is armed and says the right instant."""
