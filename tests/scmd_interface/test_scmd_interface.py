@@ -147,6 +147,12 @@ def test_malformed_data_is_refused(kind: int, data: bytes) -> None:
         RegistryValue(type=RegistryType.DWORD, data=2**32),
         RegistryValue(type=RegistryType.DWORD, data=-1),
         RegistryValue(type=RegistryType.MULTI_SZ, data=("a", "")),
+        RegistryValue(type=RegistryType.SZ, data=("a",)),
+        RegistryValue(type=RegistryType.SZ, data=b"a"),
+        RegistryValue(type=RegistryType.DWORD, data="1"),
+        RegistryValue(type=RegistryType.BINARY, data="a"),
+        RegistryValue(type=RegistryType.MULTI_SZ, data="a"),
+        RegistryValue(type=RegistryType.MULTI_SZ, data=b"a"),
     ],
 )
 def test_a_value_that_is_not_of_its_type_is_refused(value: RegistryValue) -> None:

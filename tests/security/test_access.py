@@ -123,6 +123,7 @@ def test_an_administrator_may_take_ownership() -> None:
     assert granted(nothing, ROOT, StandardAccess.WRITE_OWNER) == 0x80000
     assert granted(nothing, USER, StandardAccess.WRITE_OWNER) is None
     assert granted(nothing, ROOT, MAXIMUM) is None
+    assert granted(descriptor_from_sddl("D:(A;;RC;;;WD)"), ROOT, MAXIMUM | 0x20000) == 0x20000
     assert granted(nothing, ROOT, MAXIMUM | StandardAccess.WRITE_OWNER) == 0x80000
 
 

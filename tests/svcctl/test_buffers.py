@@ -212,6 +212,26 @@ def test_actions_are_counted_before_they_are_read(count: int, offset: int, size:
         unpack_config2(2, header.ljust(size, b"\0"))
 
 
+def test_there_are_as_many_actions_as_the_wire_takes_and_none_at_offset_0() -> None:
+    action = struct.pack("<II", 1, 5)
+    full = struct.pack("<5I", 0, 0, 0, 1024, 20) + action * 1024
+    actions = unpack_config2(2, full)
+    assert isinstance(actions, FailureActions)
+    assert len(actions.actions) == 1024
+    with pytest.raises(NdrError, match="1025 failure actions"):
+        unpack_config2(2, struct.pack("<5I", 0, 0, 0, 1025, 20) + action * 1025)
+    nowhere = unpack_config2(2, struct.pack("<5I", 60, 0, 0, 1024, 0))
+    assert nowhere == FailureActions(reset_period_s=60)
+
+
+@pytest.mark.parametrize("level", QUERY_LEVELS)
+def test_a_level_that_is_cut_short_is_refused(level: int) -> None:
+    needed = 20 if level == 2 else 4
+    unpack_config2(level, bytes(needed))
+    with pytest.raises(NdrError, match=f"level {level}"):
+        unpack_config2(level, bytes(needed - 1))
+
+
 @pytest.mark.parametrize("kind", [*ActionType, OWN_RESTART, 0xFFFFFFFF])
 def test_an_action_of_another_server_is_kept_whatever_its_type(kind: int) -> None:
     buffer = struct.pack("<5I2I", 60, 0, 0, 1, 20, kind, 5000)
@@ -255,6 +275,13 @@ def test_a_multi_string_ends_with_two_nuls() -> None:
     for wrong in ("", "a\0"):
         with pytest.raises(NdrError):
             pack_multi_string((wrong,))
+
+
+def test_half_a_unit_is_none() -> None:
+    with pytest.raises(NdrError, match="multi-string of 3 bytes"):
+        unpack_multi_string(b"a\0b")
+    # The buffer of a level has the size that was asked for, which may be odd.
+    assert unpack_config2(6, struct.pack("<I", 4) + "A\0\0".encode("utf-16-le") + b"\0") == ("A",)
 
 
 def test_dependencies_are_joined_by_slashes() -> None:
