@@ -35,7 +35,7 @@ from scmd.endpoint_mapper.towers import (
 from scmd.ndr.errors import NdrError
 from scmd.ndr.structure import BIG_ENDIAN, NDR64
 from scmd.ndr.values import NULL_HANDLE, ContextHandle, Guid
-from scmd.rpc.binds import NDR64_SYNTAX
+from scmd.rpc.binds import NDR64_SYNTAX, NDR_SYNTAX
 from scmd.rpc.mgmt import InterfaceId
 from scmd.scmd_interface.operations import SCMD
 from scmd.security.token import Token
@@ -103,6 +103,49 @@ def test_a_tower_is_these_bytes() -> None:
 def test_what_is_no_tower_is_refused(raw: bytes) -> None:
     with pytest.raises(TowerError):
         decode_tower(raw)
+
+
+def built(*floors: tuple[bytes, bytes]) -> bytes:
+    parts = [len(floors).to_bytes(2, "little")]
+    for side in (side for floor in floors for side in floor):
+        parts += (len(side).to_bytes(2, "little"), side)
+    return b"".join(parts)
+
+
+INTERFACE = (b"\x0d" + SVCCTL.uuid + b"\2\0", b"\0\0")
+SYNTAX = (b"\x0d" + NDR_SYNTAX.uuid + b"\2\0", b"\0\0")
+CONNECTED, TCP, IP = (b"\x0b", b"\0\0"), (b"\7", b"\xc0\x34"), (b"\x09", bytes([10, 0, 0, 7]))
+
+
+def test_a_tower_may_have_a_sixth_floor_and_an_address_four_bytes() -> None:
+    expected = tower_of(SVCCTL, port=49204, address=bytes([10, 0, 0, 7]))
+    floors = (INTERFACE, SYNTAX, CONNECTED, TCP)
+    for more in ((IP,), (IP, IP)):
+        assert decode_tower(built(*floors, *more)) == expected
+    for address in (b"", bytes(3), bytes(16)):
+        unknown = decode_tower(built(*floors, (b"\x09", address)))
+        assert unknown == expected.replace(address=bytes(4))
+    assert decode_tower(built(*floors, IP).ljust(2000, b"\0")) == expected
+
+
+@pytest.mark.parametrize(
+    ("floors", "reason"),
+    [
+        ((INTERFACE, SYNTAX, CONNECTED, TCP), "4 floors, 5"),
+        ((INTERFACE, SYNTAX, CONNECTED, TCP, IP, IP, IP), "7 floors, at most 6"),
+        (((INTERFACE[0], b"\0"), SYNTAX, CONNECTED, TCP, IP), "first two floors"),
+        (((b"\x0c" + INTERFACE[0][1:], b"\0\0"), SYNTAX, CONNECTED, TCP, IP), "first two floors"),
+        ((INTERFACE, (SYNTAX[0] + b"\0", b"\0\0"), CONNECTED, TCP, IP), "first two floors"),
+        ((INTERFACE, SYNTAX, (b"\x0a", b"\0\0"), TCP, IP), "connection-oriented"),
+        ((INTERFACE, SYNTAX, CONNECTED, (b"\7", b"\0"), IP), "not spoken"),
+        ((INTERFACE, SYNTAX, CONNECTED, (b"\x08", b"\0\0"), IP), "not spoken"),
+    ],
+)
+def test_each_floor_is_what_stands_there(
+    floors: tuple[tuple[bytes, bytes], ...], reason: str
+) -> None:
+    with pytest.raises(TowerError, match=reason):
+        decode_tower(built(*floors))
 
 
 @given(st.binary(max_size=300) | st.integers(0, 87).map(lambda n: SVCCTL_TOWER[n:]))

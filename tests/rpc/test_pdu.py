@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from scmd.ndr.values import Guid
 from scmd.rpc import pdu
 from scmd.rpc.errors import RpcError
 
@@ -82,6 +83,25 @@ def test_a_fault_has_a_status_behind_its_header(order: str) -> None:
     short[8:10] = (27).to_bytes(2, "little" if order == "<" else "big")
     with pytest.raises(RpcError, match="without a status"):
         pdu.decode_fault(framed(bytes(short[:27])))
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("stub", [b"", b"stub", b"stub!"])
+def test_a_token_is_no_part_of_a_call(order: str, stub: bytes) -> None:
+    trailer = pdu.AuthTrailer(type=10, level=2, context_id=7, token=b"signature")
+    call = pdu.encode_call(pdu.RESPONSE, order, 9, 0x0102, 0, stub, 5840)[pdu.HEADER_SIZE :]
+    frame = framed(pdu.encode_secured(pdu.RESPONSE, pdu.WHOLE, order, 9, call, trailer))
+    assert pdu.decode_call(frame) == (0x0102, 0, stub, None)
+    token = pdu.auth_trailer(frame)
+    assert token is not None
+    assert (token.token, token.pad_length) == (b"signature", -len(stub) & 3)
+
+
+def test_an_object_is_read_in_the_order_of_its_pdu() -> None:
+    uuid = Guid.parse("00112233-4455-6677-8899-aabbccddeeff")
+    for order, data in (("<", bytes(uuid)), (">", bytes(range(0, 256, 17)))):
+        call = pdu.encode_call(pdu.REQUEST, order, 9, 0, 0, data + b"stub", 5840, pdu.OBJECT)
+        assert pdu.decode_call(framed(call))[2:] == (b"stub", uuid)
 
 
 def test_only_requests_name_objects() -> None:

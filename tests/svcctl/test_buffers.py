@@ -25,7 +25,7 @@ from scmd.svcctl.buffers import (
 )
 from scmd.svcctl.config2_buffers import QUERY_LEVELS, pack_config2, unpack_config2
 from scmd.svcctl.configuration import QueryServiceConfig
-from scmd.svcctl.text import encode_text, texts_size, unit_size
+from scmd.svcctl.text import encode_text, text_at, texts_size, unit_size
 from scmd.vocabulary.configuration import FailureAction, FailureActions, ServiceConfig
 from scmd.vocabulary.service import OWN_RESTART, ActionType
 from scmd.vocabulary.status import ServiceStatus
@@ -119,6 +119,20 @@ def test_a_text_must_end_inside_its_buffer(offset: int) -> None:
     entry = offset.to_bytes(4, "little") * 2 + bytes(28)
     with pytest.raises(NdrError):
         unpack_services(entry + b"a\0", 1, with_process=False)
+
+
+@pytest.mark.parametrize("ansi", [True, False])
+@pytest.mark.parametrize("offset", [0, 1, 6])
+def test_a_text_has_a_largest_length(offset: int, ansi: bool) -> None:
+    for size in (0, 4, 5):
+        buffer = b"." * offset + encode_text("x" * size, ansi) + b"rest"
+        if size <= 4:
+            assert text_at(buffer, offset, ansi, 4) == "x" * size
+        else:
+            with pytest.raises(NdrError, match=f"up to 4 units at offset {offset}"):
+                text_at(buffer, offset, ansi, 4)
+    # NULs that belong to two units end nothing.
+    assert text_at(b"\1\0\0\1\0\0", 0, False) == "\1\u0100"
 
 
 def test_many_entries_cannot_share_one_enormous_text() -> None:

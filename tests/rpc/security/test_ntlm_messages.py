@@ -59,6 +59,29 @@ def test_a_mic_is_there_when_it_is_whole(size: int, has_mic: bool) -> None:
 
 
 @pytest.mark.parametrize(
+    ("length", "offset", "reason"),
+    [
+        (2, 64, None),
+        (0, 0xFFFFFFFF, "points outside"),
+        (2, 65, "points outside"),
+        (3, 64, "points outside"),
+        (0xFFFF, 64, "points outside"),
+        (1, 64, "no UTF-16"),
+    ],
+)
+def test_a_field_lies_in_its_message(length: int, offset: int, reason: str | None) -> None:
+    """The user's, at 36 of 66 bytes."""
+    data = bytearray(message(3, 60, 66))
+    data[36:44] = length.to_bytes(2, "little") + bytes(2) + offset.to_bytes(4, "little")
+    data[64:] = "é".encode("utf-16-le")
+    if reason is None:
+        assert messages.decode_authenticate(bytes(data)).user == "é"
+    else:
+        with pytest.raises(SecurityError, match=reason):
+            messages.decode_authenticate(bytes(data))
+
+
+@pytest.mark.parametrize(
     "data", [b"", b"\1\1" + bytes(25), b"\2\1" + bytes(30), b"\1\2" + bytes(30)]
 )
 def test_a_response_without_its_own_head_is_none_of_ntlmv2(data: bytes) -> None:

@@ -112,6 +112,8 @@ def test_bare_ntlm_is_understood() -> None:
     assert far.step(near.step(far.step(near.step(b"") or b"") or b"") or b"") is None
     assert far.is_done()
     assert far.identity.user == "ann"
+    with pytest.raises(SecurityError, match="SPNEGO: a token after the last one"):
+        far.step(b"more")
     with pytest.raises(SecurityError, match="not offered"):
         SpnegoAcceptor({KERBEROS_OID: toy(2)}).step(initiator().step(b"") or b"")
 
