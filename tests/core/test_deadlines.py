@@ -53,6 +53,18 @@ def test_what_was_cancelled_does_not_stay_until_it_would_have_been_due() -> None
     assert found == [*range(LEAST_CLEARED - 1, 6, -1), *reversed(expected)]
 
 
+def test_one_that_was_cleared_away_can_be_armed_again() -> None:
+    deadlines = Deadlines()
+    first, again = Deadline(nothing, ""), Deadline(nothing, "")
+    deadlines.arm(first, 1)
+    deadlines.arm(again, 2)
+    again.cancel()
+    for _ in range(LEAST_CLEARED):
+        deadlines.arm(Deadline(nothing, ""), 5)
+    deadlines.arm(again, 4)
+    assert [deadlines.pop_due(4) for _ in range(3)] == [first, again, None]
+
+
 Steps = st.lists(st.tuples(st.integers(0, 4), st.none() | st.integers(0, 50)), max_size=60)
 
 

@@ -95,8 +95,8 @@ class Deadlines:
                 deadline.entry = None
             else:
                 used.append(entry)
-        heapify(used)
-        self._heap = used
+        self._heap[:] = used
+        heapify(self._heap)
         self._clear_at = max(LEAST_CLEARED, 2 * len(used))
 
     def _put_right(self) -> None:
