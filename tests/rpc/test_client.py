@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from scmd.rpc import binds, client, pdu, server
+from scmd.rpc import binds, client, events, pdu, server
 from scmd.rpc.errors import RpcError
 from scmd.rpc.security.initiation import Initiation
 from scmd.rpc.security.provider import INTEGRITY, KERBEROS, NTLM, PRIVACY, SPNEGO
@@ -41,7 +41,7 @@ def test_a_late_answer_is_dropped_and_counts_for_the_next_signature(
 def test_a_call_that_is_given_up_half_way_leaves_nothing() -> None:
     """Nor one that a fault ends, or that is whole: 4 MiB are for the unfinished ones."""
     near, far = bound(max_fragment=65528)
-    for end in ("abandoned", "fault", "whole") * 25:
+    for end in ("abandoned", "fault", "whole") * 70:
         call_id, data = near.call(ECHO, 0, b"")
         far.receive_data(data)
         far.respond(call_id, bytes(130_000))
@@ -62,8 +62,10 @@ def test_an_answer_belongs_to_a_call_and_answers_it_once() -> None:
     far.receive_data(data)
     far.respond(call_id, b"answer")
     answer = far.data_to_send()
-    assert len(near.receive_data(answer)) == 1
-    assert near.receive_data(answer) == []
+    for piece in (len(answer), 10):
+        heard = near.receive_data(answer[:piece]) + near.receive_data(answer[piece:])
+        assert len(heard) == (piece == len(answer)), "in whichever way it comes, once"
+    assert near.receive_data(pdu.encode_fault("<", call_id, 0, 5)) == []
     for other in (0, call_id + 1):
         with pytest.raises(RpcError, match="was not made"):
             near.receive_data(pdu.encode_call(pdu.RESPONSE, "<", other, 0, 0, b"", 5840))
@@ -126,7 +128,32 @@ def test_fragments_are_as_long_as_the_server_takes(size: int, longest: int) -> N
 # Authentication -------------------------------------------------------------------------------
 
 
-def securing(legs: int, *answers: tuple[int, bytes, int]) -> client.ClientConnection:
+def test_interfaces_that_are_added_have_numbers_of_their_own() -> None:
+    near, far = client.ClientConnection(), server.ServerConnection([ECHO, OTHER])
+    far.receive_data(near.bind([ECHO]))
+    far.accept_bind(7)
+    near.receive_data(far.data_to_send())
+    assert far.receive_data(near.alter_context([OTHER])) == []
+    [accepted] = near.receive_data(far.data_to_send())
+    assert isinstance(accepted, client.BindAccepted)
+    for interface in (ECHO, OTHER):
+        [request] = far.receive_data(near.call(interface, 0, b"")[1])
+        assert isinstance(request, events.Request)
+        assert request.interface is interface
+
+
+def test_adding_one_asks_for_no_proof_again() -> None:
+    ends = Ends(KERBEROS)
+    ends.bind()
+    heard = len(ends.heard)
+    ends.send(ends.near.alter_context([ECHO]))
+    assert isinstance(ends.answers[-1], client.BindAccepted)
+    assert ends.heard[heard:] == []
+
+
+def securing(
+    legs: int, *answers: tuple[int, bytes, int], heard: list[object] | None = None
+) -> client.ClientConnection:
     """A client of SPNEGO in `legs`, and the server's answers: context, token, number of the PDU."""
     near = client.ClientConnection(security=Initiation(Toy(legs, "ann"), SPNEGO, PRIVACY))
     near.bind([ECHO])
@@ -134,7 +161,9 @@ def securing(legs: int, *answers: tuple[int, bytes, int]) -> client.ClientConnec
         body = ack(call_id, 1)[pdu.HEADER_SIZE :]
         trailer = pdu.AuthTrailer(type=SPNEGO, level=PRIVACY, context_id=context, token=token)
         kind = pdu.BIND_ACK if call_id == 1 else pdu.ALTER_CONTEXT_RESPONSE
-        near.receive_data(pdu.encode_secured(kind, pdu.WHOLE, "<", call_id, body, trailer))
+        told = near.receive_data(pdu.encode_secured(kind, pdu.WHOLE, "<", call_id, body, trailer))
+        if heard is not None:
+            heard += told
     return near
 
 
@@ -142,7 +171,13 @@ def test_nothing_is_called_before_both_ends_are_proved() -> None:
     near = securing(4, (1, b"1:ann", 1))
     with pytest.raises(RpcError, match="not complete"):
         near.call(ECHO, 0, b"")
-    near = securing(4, (1, b"1:ann", 1), (1, b"3:ann", 2))
+    heard: list[object] = []
+    near = securing(4, (1, b"1:ann", 1), heard=heard)
+    assert heard == [], "that it is bound is told when it is all over"
+    near = securing(4, (1, b"1:ann", 1), (1, b"3:ann", 2), heard=heard)
+    [accepted] = heard
+    assert isinstance(accepted, client.BindAccepted)
+    assert accepted.group == 7
     assert near.call(ECHO, 0, b"")
 
 
