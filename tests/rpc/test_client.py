@@ -7,7 +7,7 @@ import pytest
 from scmd.rpc import binds, client, events, pdu, server
 from scmd.rpc.errors import RpcError
 from scmd.rpc.security.initiation import Initiation
-from scmd.rpc.security.provider import INTEGRITY, KERBEROS, NTLM, PRIVACY, SPNEGO
+from scmd.rpc.security.provider import CONNECT, INTEGRITY, KERBEROS, NTLM, PRIVACY, SPNEGO
 from tests.rpc.ends import ECHO, OTHER, bound
 from tests.rpc.security.toy import Ends, Toy, policy
 
@@ -179,6 +179,45 @@ def test_nothing_is_called_before_both_ends_are_proved() -> None:
     assert isinstance(accepted, client.BindAccepted)
     assert accepted.group == 7
     assert near.call(ECHO, 0, b"")
+
+
+def test_the_last_token_of_the_client_is_answered_where_it_is_not_ntlms() -> None:
+    """As Kerberos' third in DCE style: the server's answer has none, and says that it is bound."""
+    near = securing(3, (1, b"1:ann", 1))
+    assert near.data_to_send()[2] == pdu.ALTER_CONTEXT
+    with pytest.raises(RpcError, match="not complete"):
+        near.call(ECHO, 0, b"")
+    body = ack(2, 1)[pdu.HEADER_SIZE :]
+    [accepted] = near.receive_data(pdu.encode(pdu.ALTER_CONTEXT_RESPONSE, pdu.WHOLE, "<", 2, body))
+    assert isinstance(accepted, client.BindAccepted)
+    assert near.call(ECHO, 0, b"")
+
+
+class Mute(Toy):
+    """Has nothing more to say, and is not done."""
+
+    def step(self, token: bytes) -> bytes | None:
+        return None if token else super().step(token)
+
+
+def test_an_end_that_falls_silent_proves_nothing() -> None:
+    near = client.ClientConnection(security=Initiation(Mute(4, "ann"), SPNEGO, PRIVACY))
+    near.bind([ECHO])
+    trailer = pdu.AuthTrailer(type=SPNEGO, level=PRIVACY, context_id=1, token=b"1:ann")
+    body = ack(1, 1)[pdu.HEADER_SIZE :]
+    with pytest.raises(RpcError, match="does not carry authentication on"):
+        near.receive_data(pdu.encode_secured(pdu.BIND_ACK, pdu.WHOLE, "<", 1, body, trailer))
+
+
+def test_at_connect_level_nothing_is_added_and_nothing_expected() -> None:
+    ends = Ends(KERBEROS, CONNECT, terms=policy(CONNECT))
+    ends.bind()
+    answer = ends.echo(b"as it is")
+    assert isinstance(answer, client.Response)
+    assert answer.stub == b"as it is"
+    request = ends.heard[-1]
+    assert isinstance(request, events.Request)
+    assert request.stub == b"as it is"
 
 
 def test_the_server_answers_for_the_context_that_was_begun() -> None:

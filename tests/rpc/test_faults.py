@@ -5,7 +5,12 @@ from __future__ import annotations
 import pytest
 
 from scmd.rpc import binds, events, pdu, server
-from scmd.rpc.errors import ACCESS_DENIED, PROTOCOL_ERROR, UNKNOWN_INTERFACE
+from scmd.rpc.errors import (
+    ACCESS_DENIED,
+    PROTOCOL_ERROR,
+    SECURITY_PACKAGE_ERROR,
+    UNKNOWN_INTERFACE,
+)
 from scmd.rpc.mgmt import Statistics
 from scmd.rpc.security.provider import INTEGRITY, KERBEROS
 from scmd.rpc.security.verification import CallHeader
@@ -111,15 +116,15 @@ def test_what_was_never_agreed_ends_the_connection(data: bytes) -> None:
 @pytest.mark.parametrize("kind", [pdu.ALTER_CONTEXT, pdu.AUTH_3, pdu.CO_CANCEL, pdu.ORPHANED])
 def test_nothing_else_comes_before_a_bind(kind: int) -> None:
     body = bind_pdu((syntax(ECHO), (binds.NDR_SYNTAX,)))[16:]
-    for far in (new_server(), Ends().far):
+    for is_trusted in (True, False):
         for data in (
             pdu.encode(kind, pdu.WHOLE, "<", 9, body),
             pdu.encode_secured(kind, pdu.WHOLE, "<", 9, body, TOKEN),
         ):
-            if not far.is_closing:
-                [event] = far.receive_data(data)
-                assert isinstance(event, events.ProtocolViolated)
-                assert fault(far) == (pdu.WHOLE, 9, 0, PROTOCOL_ERROR)
+            far = new_server() if is_trusted else Ends().far
+            [event] = far.receive_data(data)
+            assert isinstance(event, events.ProtocolViolated)
+            assert fault(far) == (pdu.WHOLE, 9, 0, PROTOCOL_ERROR)
 
 
 def test_a_bind_is_answered_before_the_next() -> None:
@@ -161,6 +166,27 @@ def test_a_call_that_its_client_did_not_make_is_not_carried_out(
     if not is_so:
         assert fault(far) == (DENIED, 9, 0, ACCESS_DENIED)
     assert not far.is_closing
+
+
+def test_a_token_that_is_refused_later_was_not_carried_out_and_a_forged_call_may_have_been() -> (
+    None
+):
+    """[C706] 12.6.4.7: did_not_execute promises that it can be tried again."""
+    far = begun(leg(pdu.BIND, token(0, auth_type=KERBEROS)))
+    far.receive_data(leg(pdu.ALTER_CONTEXT, token(2, auth_type=KERBEROS)))
+    assert fault(far) == (DENIED, 1, 0, ACCESS_DENIED)
+    far = begun(leg(pdu.BIND, token(0, auth_type=KERBEROS)))
+    far.receive_data(established(INTEGRITY).encode_call(pdu.REQUEST, "<", 9, 3, 5, b"", 5840))
+    assert fault(far) == (pdu.WHOLE, 9, 3, SECURITY_PACKAGE_ERROR)
+
+
+def test_one_call_that_wants_no_answer_takes_none_from_others() -> None:
+    _, far = bound()
+    data = pdu.encode_call(pdu.REQUEST, "<", 9, 0, 5, b"", 5840, pdu.MAYBE)
+    assert requests(far.receive_data(data + fragment(10, pdu.WHOLE, b"")))
+    far.respond(10, b"answer")
+    [frame] = pdu.Framer().frames(far.data_to_send())
+    assert (frame[3], pdu.decode_call(frame)[2]) == (10, b"answer")
 
 
 def test_pdus_and_calls_are_counted_whichever_way_they_take() -> None:

@@ -14,7 +14,7 @@ from scmd.rpc.security import ntlm_messages as messages
 from scmd.rpc.security import ntlm_session as keys
 from scmd.rpc.security.md4 import md4, nt_hash
 from scmd.rpc.security.ntlm_acceptor import OFFERED, NtlmAcceptor, ServerNames
-from scmd.rpc.security.ntlm_initiator import NtlmInitiator
+from scmd.rpc.security.ntlm_initiator import Credentials, NtlmInitiator
 from scmd.rpc.security.provider import SecurityError
 from tests.rpc.security.accounts import NAMES, NOW, PASSWORD, World, initiator
 
@@ -108,6 +108,44 @@ def test_the_case_of_a_user_name_is_of_no_importance(user: str) -> None:
 def test_wrong_passwords_and_unknown_users_are_told_the_same(near: NtlmInitiator) -> None:
     with pytest.raises(SecurityError, match="the user name or the password is wrong"):
         established(near)
+
+
+def test_nobody_has_the_hash_that_stands_for_unknown_users() -> None:
+    """It is as good as a password, and known."""
+    credentials = Credentials(user="bob", domain="", nt_hash=bytes(16))
+    near = NtlmInitiator(credentials, randomness=bytes(range(24)), now=NOW)
+    with pytest.raises(SecurityError, match="the user name or the password is wrong"):
+        established(near)
+
+
+class Unpromising(NtlmInitiator):
+    """A client that says something of itself, and not that there is a MIC."""
+
+    def _client_challenge(self, challenge: messages.Challenge) -> tuple[bytes, bool]:
+        pairs = messages.decode_pairs(challenge.target_info)
+        pairs[messages.AV_FLAGS] = (1).to_bytes(4, "little")
+        client = messages.ClientChallenge(timestamp=NOW, challenge=bytes(8), pairs=pairs)
+        return messages.encode_client_challenge(client), True
+
+
+@pytest.mark.parametrize(
+    ("mic", "is_fine"), [(None, True), (bytes(16), True), (bytes(15) + b"\1", False)]
+)
+def test_a_mic_that_was_not_promised_has_to_be_right_if_there_is_one(
+    mic: bytes | None, is_fine: bool
+) -> None:
+    credentials = Credentials(user="ann", domain="", nt_hash=nt_hash(PASSWORD))
+    near = Unpromising(credentials, randomness=bytes(range(24)), now=NOW)
+    far = World().acceptor()
+    answer = near.step(far.step(near.step(b"") or b"") or b"") or b""
+    if mic is not None:
+        answer = messages.encode_authenticate(messages.decode_authenticate(answer).replace(mic=mic))
+    if is_fine:
+        assert far.step(answer) is None
+        assert far.is_done()
+    else:
+        with pytest.raises(SecurityError, match="wrong MIC"):
+            far.step(answer)
 
 
 def test_an_answer_to_another_challenge_proves_nothing() -> None:
