@@ -126,6 +126,7 @@ async def test_the_oldest_new_connection_of_an_origin_makes_room(few: World) -> 
 
 
 async def test_a_new_connection_may_say_little(few: World) -> None:
+    await few.echo(bytes(100))
     reader, writer = await few.connect()
     writer.write(bytes(101))
     assert await closed(reader)
@@ -151,6 +152,26 @@ async def test_a_proved_connection_has_all_the_time() -> None:
     assert [deadline and deadline.cancelled() for deadline in deadlines] == [False, True]
     await world.end()
     assert all(deadline and deadline.cancelled() for deadline in deadlines)
+
+
+async def test_a_proved_connection_that_is_over_makes_room() -> None:
+    world = await World(Limits(proved_of_origin=1, in_all=2)).open()
+    for _ in range(3):
+        _, writer = await world.echo(b"me")
+        assert (len(world.server.admission), Echo.made[-1].connection.is_proved) == (1, True)
+        refused, _ = await world.connect()
+        assert await closed(refused), "this origin has all that it may have"
+        await end_of(writer)
+        await emptied(world.server)
+        assert len(world.server.admission) == 0
+    _, writer = await world.echo(b"hello")
+    await end_of(writer)
+    await emptied(world.server)
+    # Whoever proves it too late proves nothing.
+    connection = Echo.made[-1].connection
+    connection.proved()
+    assert (len(world.server.admission), connection.is_proved) == (0, False)
+    await world.end()
 
 
 def test_who_floods_fights_with_himself() -> None:
