@@ -109,6 +109,15 @@ def test_behind_claims_nothing_is_guessed() -> None:
     peer = decode_request(level_8(claims=(0, 1, 0, 0)))
     assert peer.sids == decode_request(REQUEST).sids
     assert (peer.uid, peer.gids, peer.account) == (None, (), "")
+    assert not peer.is_guest
+
+
+def test_a_session_may_have_no_unix_user() -> None:
+    body = bytearray(REQUEST[4:_RIGHTS_END] + REQUEST[0x190:])
+    body[0x88:0x8C] = bytes(4)
+    peer = decode_request(len(body).to_bytes(4, "big") + body)
+    assert (peer.uid, peer.gids, peer.account, peer.domain) == (None, (), "root", "SCMDTEST")
+    assert peer.sids == decode_request(REQUEST).sids
 
 
 @pytest.mark.parametrize(
