@@ -88,8 +88,10 @@ class Channel:
                 data, ancillary, flags, _ = self._socket.recvmsg(packets.MAX_PACKET, _ANCILLARY)
             except BlockingIOError:
                 return
+            except ConnectionResetError:
+                data = b""  # It ended before it had read everything.
             except OSError as failed:
-                self._end(failed.strerror or "read error")
+                self._end(f"cannot be read: {failed.strerror}")
                 return
             if not data:
                 self._end("")
