@@ -44,6 +44,7 @@ async def test_listening_twice_is_the_same_socket(world: World) -> None:
     one, other = await asyncio.gather(manager.link.listen(name), manager.link.listen(name))
     with one, other:
         assert os.path.sameopenfile(one.fileno(), other.fileno())
+    assert not manager.link._listening, "something is kept of what was answered"
 
 
 async def test_where_nobody_can_listen_the_reason_is_told(world: World, tmp_path: Path) -> None:
@@ -59,6 +60,7 @@ async def test_where_nobody_can_listen_the_reason_is_told(world: World, tmp_path
         ):
             with pytest.raises(OSError, match=reason):
                 await manager.link.listen(name)
+    assert not manager.link._listening, "something is kept of what was answered"
 
 
 @pytest.mark.parametrize("place", ["192.0.2.1", "[2001:db8::1]", "[fe80::5c3d%lo]"])

@@ -342,6 +342,8 @@ class KeeperLink:
     def _listened(self, name: str, outcome: socket.socket | OSError) -> None:
         waiting = self._listening.get(name)
         future = waiting.pop(0) if waiting else None
+        if not waiting:
+            self._listening.pop(name, None)
         if future is None or future.done():
             if isinstance(outcome, socket.socket):
                 outcome.close()
