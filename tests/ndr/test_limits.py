@@ -6,9 +6,21 @@ from typing import Any
 
 import pytest
 
-from scmd.ndr.errors import NdrError
+from scmd.ndr.errors import BAD_STUB_DATA, NdrError
 from scmd.ndr.structure import BIG_ENDIAN, NDR64, Structure
-from scmd.ndr.types import Annotated, Array, Bytes, Integer, NotSent, Text, Varying
+from scmd.ndr.types import (
+    Annotated,
+    Array,
+    Bytes,
+    Integer,
+    NotSent,
+    SizeOf,
+    Struct,
+    Text,
+    Trailing,
+    Unique,
+    Varying,
+)
 
 FORMS = [0, BIG_ENDIAN, NDR64, NDR64 | BIG_ENDIAN]
 
@@ -97,6 +109,42 @@ def test_the_counts_of_what_varies_are_held_against_each_other(
     assert Listed.decode(counts(form, 4, 0, 0), form).numbers == ()
     with pytest.raises(NdrError, match="counts 4, 0, 0"):
         Said.decode(counts(form, 4, 0, 0), form)
+
+
+class Inner(Structure):
+    length: Annotated[int, SizeOf("octets", 8)] = 0
+    octets: Annotated[tuple[int, ...], Trailing(Array(Integer(1), 8))]
+
+
+class Outer(Structure):
+    inner: Annotated[Inner | None, Unique(Struct(Inner))]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_count_that_is_told_twice_is_the_same_in_structures_inside_others(form: int) -> None:
+    """Also in those to which nothing points any further, such as a tower."""
+    data = bytearray(Outer(inner=Inner(octets=(1, 2, 3))).encode(form))
+    assert Outer.decode(bytes(data), form).inner == Inner(length=3, octets=(1, 2, 3))
+    at = data.index(b"\1\2\3") - 4
+    for length in (2, 4):
+        data[at : at + 4] = length.to_bytes(4, "big" if form & BIG_ENDIAN else "little")
+        with pytest.raises(NdrError, match=f"length is {length}, octets has 3") as caught:
+            Outer.decode(bytes(data), form)
+        assert caught.value.status == BAD_STUB_DATA
+
+
+class Plain(Structure):
+    number: Annotated[int, Integer(4)]
+    other: Annotated[int, Integer(4)] = 0
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_fixed_items_that_are_cut_short_are_bad_stub_data(form: int) -> None:
+    data = Plain(number=7).encode(form)
+    assert Plain.decode(data + b"more", form) == Plain(number=7)
+    with pytest.raises(NdrError, match="Plain") as caught:
+        Plain.decode(data[:-1], form)
+    assert caught.value.status == BAD_STUB_DATA
 
 
 @pytest.mark.parametrize("form", FORMS)

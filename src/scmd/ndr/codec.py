@@ -163,6 +163,9 @@ class StructElement(Element):
         if self.trailing:
             self.set_trailing(value, self.trailing[1].get_elements(reader, count))
         reader.align(self.end_alignment)
+        if self.checks and not self.has_buffers:
+            # All of it is there: nobody will ask for its buffers.
+            _check_counts(value, self.checks)
         return value
 
     def put_buffers(self, writer: Writer, value: Any) -> None:
