@@ -81,10 +81,31 @@ def test_success_forgives_its_own_origin_alone() -> None:
     assert lockout.locked_until("ann", "a", 0) == 1000
 
 
-def test_names_from_outside_do_not_fill_the_memory() -> None:
+@pytest.mark.parametrize("exists", [False, True])
+def test_names_from_outside_do_not_fill_the_memory(exists: bool) -> None:
     lockout = Lockout(POLICY)
     for number in range(MAX_ENTRIES):
-        lockout.failed(f"user{number}" + "x" * 1000, "a", 0)
+        lockout.failed(f"user{number}" + "x" * 1000, "a", 0, exists=exists)
     assert len(lockout) == MAX_ENTRIES
-    lockout.failed("ann", "a", 0)
+    lockout.failed("ann", "a", 0, exists=exists)
     assert len(lockout) == MAX_ENTRIES
+
+
+def test_no_lock_is_forgotten_for_names_that_are_made_up() -> None:
+    lockout = failing(3)
+    for number in range(MAX_ENTRIES):
+        lockout.failed(f"user{number}", "a", 1, exists=False)
+    assert lockout.locked_until("ann", "a", 2) == 1000
+    for number in range(3):
+        lockout.failed("ann", f"10.0.0.{number}", 2)
+        for other in range(MAX_ENTRIES):
+            lockout.failed(f"user{other}", "a", 2, exists=False)
+    lockout.failed("ann", "elsewhere", 2)
+    assert lockout.locked_until("ann", "anywhere", 2) == 1002
+
+
+def test_a_name_that_nobody_has_is_locked_as_any_other() -> None:
+    lockout = Lockout(POLICY)
+    for _ in range(3):
+        lockout.failed("nobody", "a", 0, exists=False)
+    assert lockout.locked_until("nobody", "a", 0) == 1000

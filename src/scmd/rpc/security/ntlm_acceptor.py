@@ -59,7 +59,7 @@ class Attempts(Protocol):
     def is_locked(self, user: str) -> bool:
         """No attempt is admitted now, however right the password."""
 
-    def failed(self, user: str) -> None: ...
+    def failed(self, user: str, *, exists: bool) -> None: ...
 
     def succeeded(self, user: str) -> None: ...
 
@@ -169,7 +169,7 @@ class NtlmAcceptor(keys.NtlmMechanism):
         key = keys.response_key(nt_hash, user, message.domain)
         is_right = hmac.compare_digest(keys.proof(key, self._challenge, temp), given)
         if not is_right or account is None:
-            self._attempts.failed(user)
+            self._attempts.failed(user, exists=account is not None)
             raise SecurityError(f"{user!r}: {_REFUSED}")
         self._attempts.succeeded(user)
         return account.name, keys.base_key(key, given)
