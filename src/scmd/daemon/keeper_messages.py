@@ -49,9 +49,7 @@ class Message(Value):
 
 class Hello(Message):
     """A manager's first message; answered by `Welcome`, `Adopted`... and exits not forgotten.
-
-    And the keeper's first one to a logger, which answers `Ready`: not every keeper knows that.
-    """
+    And a keeper's first to a logger, which answers `Ready`; older keepers do not send it."""
 
     version: int
 

@@ -2,8 +2,8 @@
 
 Clients do not get the last descriptors: the channels of new service processes need some. Where
 none is left for another connection, or no memory, whoever connects waits: the socket is left alone
-for a second, and that is said in one line. (asyncio's own servers print a
-traceback for each of up to a thousand tries a second, and try on when they are closed.)
+for a second, and that is said in one line. (asyncio's own servers print a traceback for each of up
+to a thousand tries a second, and try on when they are closed.)
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 What a frozen, slotted, keyword-only dataclass gives, without `dataclasses` and the
 `inspect` it imports: fields come from the annotations, defaults from the class body. A class
 that is used much gets an `__init__` of its own, which a short command does not wait for.
-The daemon's own values are msgspec's structs; what `sc`, `net` and the SDK import are these.
+The core's own values are msgspec's structs; what `sc`, `net` and the SDK import are these.
 """
 
 from __future__ import annotations

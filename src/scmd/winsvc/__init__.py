@@ -3,9 +3,10 @@
 The service half (StartServiceCtrlDispatcher, RegisterServiceCtrlHandler(Ex), SetServiceStatus)
 speaks to the SCM that started this process. The half for service control programs is in
 `scmd.client`, most of it in `functions`, and loads when first used, so that a service that needs
-none of it does not import a client. Every function raises `error` with `winerror`,
-`funcname` and `strerror`; arguments and results are Python's own. Their names are here, the
-constants' in `constants` and `error_codes`; users import all of them from here.
+none of it does not import a client. Every function raises `error` with `winerror`, `funcname` and
+`strerror`; arguments and results are Python's own.
+
+All names are imported from here, those that `constants` and `error_codes` define as well.
 """
 
 from __future__ import annotations
