@@ -65,16 +65,16 @@ def _forget_the_slash(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(
         notify_requests,
         "_note_name",
-        lambda state, kept, bit, name: original(state, kept, bit, name.lstrip("/")),
+        lambda state, kept, entry: original(state, kept, (entry[0], entry[1].lstrip("/"))),
     )
 
 
 def _keep_nothing_between(patch: pytest.MonkeyPatch) -> None:
     original = notify_requests._note_name
 
-    def note(state: State, kept: HandleRequests, bit: int, name: str) -> None:
+    def note(state: State, kept: HandleRequests, entry: tuple[int, str]) -> None:
         if kept.requests and kept.requests[-1].phase is Phase.WAITING:
-            original(state, kept, bit, name)
+            original(state, kept, entry)
 
     patch.setattr(notify_requests, "_note_name", note)
 

@@ -321,20 +321,22 @@ def came_or_went(state: State, record: ServiceRecord, bit: NotifyMask) -> None:
     if record.is_driver:
         return
     name = f"/{record.config.name}" if bit is NotifyMask.CREATED else record.config.name
+    entry = int(bit), name
     for handle in state.scm_watchers.values():
         kept = handle.requests
         assert kept is not None
         if kept.mask & bit and not kept.is_lagging:
-            _note_name(state, kept, int(bit), name)
+            _note_name(state, kept, entry)
 
 
-def _note_name(state: State, kept: HandleRequests, bit: int, name: str) -> None:
-    kept.units += utf16_units(name) + 1
+def _note_name(state: State, kept: HandleRequests, entry: tuple[int, str]) -> None:
+    """The entry is one object for all handles that keep it: there may be thousands."""
+    kept.units += utf16_units(entry[1]) + 1
     if kept.units > MAX_NAMES_UNITS:
         kept.is_lagging = True
         kept.names.clear()
         return
-    kept.names.append((bit, name))
+    kept.names.append(entry)
     last = kept.requests[-1] if kept.requests else None
     if last is not None and last.phase is Phase.WAITING:
         _look_at_names(state, last)
