@@ -9,7 +9,9 @@ import pytest
 
 from scmd.client import instances
 from scmd.client.scm import Scm, connect
-from scmd.vocabulary.service import ServiceAccess
+from scmd.vocabulary.errors import Error
+from scmd.vocabulary.service import ServiceAccess, ServiceType
+from scmd.vocabulary.winerror import WinError
 from tests.client.turns import Turns
 
 
@@ -39,6 +41,16 @@ def test_an_instance_that_is_going_anyway_is_no_obstacle(scm: Scm) -> None:
         instances.remove_all(scm, "Web")
         assert {service.name for service in scm} & {"Web@1", "Web@2"} == {"Web@2"}
     assert "Web@2" not in scm
+
+
+def test_a_name_that_is_taken_by_what_is_not_shown_is_an_error(scm: Scm) -> None:
+    """Not tried for ever, as one that somebody else creates at the moment is."""
+    scm.install("Web", ["/bin/true"], parameters={"AppInstances": 1})
+    scm.create("Web@2", "/driver", type=ServiceType.KERNEL_DRIVER)
+    with pytest.raises(WinError) as caught:
+        instances.adjust(scm, "Web", 3)
+    assert caught.value.winerror == Error.SERVICE_EXISTS
+    assert {service.name for service in scm} == {"Web", "Web@1", "Web@3"}
 
 
 @pytest.mark.parametrize("runs", [False, True])

@@ -5,7 +5,9 @@ highest number first; those between are not touched. Doing it again repairs what
 
 Several clients may do it at once: each makes come true what it has written, looks what is written
 then, and goes on with that. So whatever is done for a number that counts no more is followed by
-somebody's look at the right one, and in the end there are as many as the last one wrote.
+somebody's look at the right one, and in the end there are as many as the last one wrote. What
+cannot be created time and again is not somebody else's doing: a driver may have the name, or a
+service that this client is not shown.
 """
 
 from __future__ import annotations
@@ -30,17 +32,26 @@ _GOING = (
     Error.SERVICE_DOES_NOT_EXIST,
 )
 _ACTIVE = (ServiceState.RUNNING, ServiceState.START_PENDING)
+TRIES = 20
+"""To create what is missing, while nobody writes another number."""
 
 
 def adjust(scm: Scm, name: str, count: int) -> None:
     """Give the template this many instances; new ones are started if it runs."""
     template = scm[name]
     template.parameters[COUNT] = count
+    left = TRIES
     while True:
-        is_undisturbed = _make_so(scm, template, count)
+        refused = _make_so(scm, template, count)
         before, count = count, _count(template)
-        if is_undisturbed and count == before:
+        if count != before:
+            left = TRIES
+            continue
+        if refused is None:
             return
+        left -= 1
+        if not left:
+            raise refused
 
 
 def _count(template: Service) -> int:
@@ -48,18 +59,27 @@ def _count(template: Service) -> int:
     return int(template.parameters.get(COUNT, 0))
 
 
-def _make_so(scm: Scm, template: Service, count: int) -> bool:
-    """Create and remove what it takes; False: somebody else has come between."""
+def _make_so(scm: Scm, template: Service, count: int) -> WinError | None:
+    """Create and remove what it takes; an error: somebody else seems to have come between."""
     name = template.name
     present = _present(scm, name)
     for number in sorted(number for number in present if number > count)[::-1]:
         _remove(scm, f"{name}@{number}")
     missing = [number for number in range(1, count + 1) if number not in present]
-    made = list(filter(None, (_create(scm, template, number) for number in missing)))
+    made: list[Service] = []
+    refused = None
+    for number in missing:
+        try:
+            made.append(_create(scm, template, number))
+        except WinError as error:
+            # There is one just now, or one is being removed.
+            if error.winerror not in (Error.SERVICE_EXISTS, *_GOING):
+                raise
+            refused = error
     if template.status.state in _ACTIVE:
         for instance in made:
             _start(instance)
-    return len(made) == len(missing)
+    return refused
 
 
 def _start(instance: Service) -> None:
@@ -81,17 +101,7 @@ def _present(scm: Scm, name: str) -> set[int]:
     return found
 
 
-def _create(scm: Scm, template: Service, number: int) -> Service | None:
-    """None: somebody else has created it just now, or is removing it."""
-    try:
-        return _created(scm, template, number)
-    except WinError as error:
-        if error.winerror not in (Error.SERVICE_EXISTS, *_GOING):
-            raise
-        return None
-
-
-def _created(scm: Scm, template: Service, number: int) -> Service:
+def _create(scm: Scm, template: Service, number: int) -> Service:
     """As the template is: account, failure actions, description; the rest it gets from there."""
     config = template.config
     actions = config.failure_actions
