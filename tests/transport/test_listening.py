@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import resource
 import socket
 from pathlib import Path
 from typing import Any
@@ -62,6 +63,40 @@ async def test_without_descriptors_clients_wait_and_one_line_says_so(
     serving.close()
     (said,) = caplog.messages
     assert said.endswith("has to wait: Too many open files")
+
+
+async def test_who_waits_for_a_descriptor_that_is_no_clients_is_not_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries, enough = 0, asyncio.Event()
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+    def getrlimit(_: int) -> tuple[int, int]:
+        """So few that the next descriptor is one of the last, until the third time."""
+        nonlocal tries
+        tries += 1
+        if tries < 3:
+            return 4, 4
+        enough.set()
+        return limits
+
+    class Greeting(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            assert isinstance(transport, asyncio.Transport)
+            transport.write(b"welcome")
+            transport.close()
+
+    monkeypatch.setattr(listening, "PAUSE_S", 0)
+    monkeypatch.setattr(resource, "getrlimit", getrlimit)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    sock.bind(str(tmp_path / "s"))
+    serving = Listening(sock, Greeting)
+    reader, writer = await asyncio.open_unix_connection(sock.getsockname())
+    async with asyncio.timeout(60):
+        await enough.wait()
+        assert await reader.read() == b"welcome"
+    writer.close()
+    serving.close()
 
 
 async def test_nothing_is_tried_once_it_is_closed(scarce: Scarce) -> None:

@@ -53,10 +53,12 @@ class Listening:
         most = limit - min(RESERVE, limit // 4)
         for _ in range(BACKLOG):
             try:
-                connection, _ = self._socket.accept()
-                if connection.fileno() >= most:  # The lowest number that is free is taken.
-                    connection.close()
+                # Of the number a connection would get; one that is accepted cannot wait any more.
+                probe = os.dup(self._socket.fileno())
+                os.close(probe)
+                if probe >= most:
                     raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+                connection, _ = self._socket.accept()
             except (BlockingIOError, ConnectionAbortedError):
                 return
             except OSError as failed:
