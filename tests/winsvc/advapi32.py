@@ -19,6 +19,7 @@ _MAIN = _windows.WINFUNCTYPE(None, DWORD, POINTER(LPWSTR))
 _HANDLER = _windows.WINFUNCTYPE(DWORD, DWORD, DWORD, HANDLE, HANDLE)
 _CALLBACK = _windows.WINFUNCTYPE(None, HANDLE)
 _INVALID_HANDLE = 6
+_INTERNAL_ERROR = 1359
 
 
 class WinError(Exception):
@@ -150,7 +151,12 @@ def DeleteService(service: ScHandle) -> None:
 
 
 def StartService(service: ScHandle) -> None:
-    _checked(_start_service(service.raw, 0, None), "StartService")
+    """Now and then Wine's service manager fails of itself; asked again it does it."""
+    if not _start_service(service.raw, 0, None):
+        error = _windows.get_last_error()
+        if error != _INTERNAL_ERROR:
+            raise WinError(error, "StartService")
+        _checked(_start_service(service.raw, 0, None), "StartService")
 
 
 def ControlService(service: ScHandle, control: int) -> ServiceStatus:
