@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec import NODEFAULT, structs
 
-from scmd.core import handles
+from scmd.core import handles, notify_requests
 from scmd.core.locks import LockDatabase
 from scmd.core.messages import CONTEXT_MISMATCH, AssociationId, HandleId
 from scmd.core.messages.commands import (
@@ -26,14 +26,15 @@ from scmd.core.messages.commands import (
     StartService,
 )
 from scmd.core.messages.events import AssociationEnded, RecordSaved
+from scmd.core.notify_requests import NotifyStatusChange
 from scmd.security.defaults import SERVICE_DESCRIPTOR
 from scmd.security.sddl import descriptor_from_sddl
-from scmd.security.token import unix_token
+from scmd.security.token import Token, unix_token
 from scmd.vocabulary.configuration import ServiceConfig
 from scmd.vocabulary.errors import Error
 from scmd.vocabulary.service import ConfigLevel
 from scmd.vocabulary.status import ServiceStatus
-from tests.core.bench import ALL, GUEST, Bench
+from tests.core.bench import ALL, GUEST, ROOT, Bench
 
 COMMANDS: list[type[Command]] = list(
     dict.fromkeys(
@@ -269,3 +270,26 @@ def test_who_is_no_administrator_has_so_many_handles_and_no_more(
     for association in (2, 4, 5):
         bench.tell(AssociationEnded(AssociationId(association)))
     assert not bench.scm.state.handles_of
+
+
+def test_who_is_no_administrator_keeps_names_for_so_many_scm_handles_and_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(notify_requests, "MOST_SCM_WATCHERS", 2)
+    bench = Bench()
+    created = 0x80
+
+    def ask(user: Token, association: int) -> tuple[HandleId, int]:
+        scm: HandleId = bench.result(OpenScm(bench.call(user, association), None, 0x4))
+        request = NotifyStatusChange(bench.call(user, association), scm, created)
+        return scm, bench.ask(request).error
+
+    first, error = ask(GUEST, 2)
+    assert (error, ask(GUEST, 3)[1], ask(GUEST, 3)[1]) == (0, 0, Error.NOT_ENOUGH_MEMORY)
+    other = unix_token(1001, [1001], administrator=False)
+    assert [ask(other, 4)[1] for _ in range(3)] == [0, 0, 8]
+    assert [ask(ROOT, 5)[1] for _ in range(4)] == [0] * 4
+    again = NotifyStatusChange(bench.call(GUEST, 2), first, created)
+    assert bench.ask(again).error == Error.ALREADY_REGISTERED, "as before"
+    bench.tell(AssociationEnded(AssociationId(3)))
+    assert ask(GUEST, 3)[1] == 0

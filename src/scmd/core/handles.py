@@ -169,6 +169,11 @@ def _may_query(own: SecurityDescriptor, token: Token) -> bool:
     return True
 
 
+def is_limited(token: Token) -> bool:
+    """Whether there is a limit to what the user may have open."""
+    return ADMINISTRATORS not in token.groups
+
+
 def check_room(state: State, token: Token) -> None:
     """Refuse who has more handles than a single user needs: they cost memory, and last."""
     if state.handles_of.get(token.user, 0) >= MOST_OF_A_USER:
@@ -190,7 +195,7 @@ def open_handle(
     handle = Handle(id, kind, call, record, granted)
     state.handles[id] = handle
     token = call.caller.token
-    if ADMINISTRATORS not in token.groups:
+    if is_limited(token):
         state.handles_of[token.user] = state.handles_of.get(token.user, 0) + 1
     state.associations.setdefault(call.association, {})[id] = handle
     if record is not None:
@@ -202,7 +207,7 @@ def close_handle(state: State, handle: Handle) -> None:
     """Forget a handle; its record is put up for a second look."""
     del state.handles[handle.id]
     token = handle.caller.token
-    if ADMINISTRATORS not in token.groups:
+    if is_limited(token):
         left = state.handles_of.pop(token.user) - 1
         if left:
             state.handles_of[token.user] = left

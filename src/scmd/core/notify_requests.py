@@ -51,6 +51,8 @@ SERVICE_BITS = sum(int(bit) for bit in STATE_BITS.values()) | int(NotifyMask.DEL
 SCM_BITS = int(NotifyMask.CREATED | NotifyMask.DELETED)
 MAX_NAMES_UNITS = 65_535
 """What pszServiceNames holds, with a NUL for each name, beside its own."""
+MOST_SCM_WATCHERS = 64
+"""SCM handles with requests that a user who is no administrator may have: each keeps names."""
 MOST_UNCLOSED = 16
 """Requests of one handle that are over and whose notify handles the client has not closed."""
 
@@ -161,12 +163,22 @@ def register(state: State, command: NotifyStatusChange) -> None:
         raise Refused(Error.ALREADY_REGISTERED)
     if kept is not None and kept.is_lagging:
         raise Refused(Error.SERVICE_NOTIFY_CLIENT_LAGGING)
+    if record is None and kept is None:
+        _check_room(state, handle)
     request = _add(state, handle, mask, command.level)
     if record is None:
         _look_at_names(state, request)
     else:
         _look_at_state(state, request, record)
     state.reply(command.call.id, Error.SUCCESS, request.id)
+
+
+def _check_room(state: State, handle: Handle) -> None:
+    token = handle.caller.token
+    if handles.is_limited(token):
+        own = sum(other.caller.token.user == token.user for other in state.scm_watchers.values())
+        if own >= MOST_SCM_WATCHERS:
+            raise Refused(Error.NOT_ENOUGH_MEMORY, "close handles first")
 
 
 def _add(state: State, handle: Handle, mask: int, level: int) -> Request:
