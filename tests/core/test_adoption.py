@@ -35,7 +35,9 @@ from scmd.core.messages.events import (
     StartAnswered,
     StatusReported,
 )
+from scmd.core.notifications import parse
 from scmd.vocabulary.errors import Error
+from scmd.vocabulary.registry import RegistryValue
 from scmd.vocabulary.service import Control, ServiceState
 from scmd.vocabulary.status import ServiceStatus
 from tests.core.bench import PID, Bench
@@ -260,6 +262,28 @@ def test_a_hook_before_a_start_that_has_no_program_any_more() -> None:
     status = new.status(new.open("A"))
     assert status.state == ServiceState.STOPPED
     assert status.win32_exit_code == Error.FILE_NOT_FOUND
+
+
+@pytest.mark.parametrize("begun", [True, False], ids=("begun", "not begun"))
+def test_a_program_that_is_not_launched_yet_is_asked_what_its_parameters_say_then(
+    begun: bool,
+) -> None:
+    bench = Bench()
+    service = bench.create_hosted(**{"AppEvents/Start/Pre": HOOK})
+    bench.start(service)
+    now = {"AppReady": RegistryValue.of("notify"), "AppWatchdogTime": RegistryValue.of(1_000)}
+    record = bench.scm.state.records[ServiceId(1)]
+    record.parameters = {**record.parameters, **now}
+    new = successor(bench, *([held(bench.launched(), hook=True)] if begun else []))
+    hook = bench.launched() if begun else new.launched()
+    new.tell(ProcessExited(hook, 0, None))
+    launch = new.launched()
+    new.tell(ProcessStarted(launch, PID))
+    assert state(new) == ServiceState.START_PENDING
+    new.tell(parse(launch, b"READY=1"))
+    assert state(new) == ServiceState.RUNNING
+    new.pass_time(1_500)
+    assert new.one(KillProcess).launch == launch, "it was told of a watchdog"
 
 
 def test_limits_that_are_not_in_force_are_known_to_a_new_manager() -> None:

@@ -251,7 +251,7 @@ def _connect(state: State, record: ServiceRecord, memory: ServiceMemory, users: 
         hosted_adoption.restore(record, plan, stage, hook)
         assert record.run is not None
         record.run.refused = refused
-        if memory.health is not None:
+        if memory.health is not None and stage is not Stage.PRE_HOOK:
             record.run.watch = Watch(health.restored(memory.health))
         record.run.watch.text, record.run.named = memory.said, memory.named
         if memory.reloading is not None:

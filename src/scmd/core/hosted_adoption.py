@@ -15,10 +15,11 @@ from scmd.vocabulary.service import ServiceState
 def restore(record: ServiceRecord, plan: srvany.Plan, stage: Stage, hook: Launch | None) -> None:
     """The run that a manager has left, without its deadline; see `resume`.
 
-    It is asked what its Parameters of now say, unless the manager has said more.
+    A program that may run is asked what its Parameters now say, unless the manager has said more.
     """
     run = record.run = HostedRun(record, record.attempt, plan)
-    run.watch = Watch(health.without_watchdog(plan.health))
+    if stage is not Stage.PRE_HOOK:
+        run.watch = Watch(health.without_watchdog(plan.health))
     run.stage = stage
     run.launch = record.launch
     run.hook = hook

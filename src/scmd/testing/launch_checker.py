@@ -64,15 +64,14 @@ class LaunchChecker:
             self._waiting.pop(change.service, None)
 
     def manager_died(self, entries: Iterable[Memory]) -> None:
-        """The next one reads anew what is not launched yet, but for what makes it ready."""
-        known, self._waiting = self._waiting, {}
+        """The next one reads anew what is not launched yet."""
+        self._waiting.clear()
         for entry in entries:
             if not isinstance(entry, ServiceMemory) or entry.service not in self.world.disk:
                 continue
             if entry.stage == Stage.PRE_HOOK.name:
                 service = ServiceId(entry.service)
-                values = self._waiting[service] = self.present(service)
-                values["AppReady"] = known.get(service, values).get("AppReady", "")
+                self._waiting[service] = self.present(service)
 
     def present(self, service: ServiceId) -> Texts:
         """What counts now, by the disk."""
